@@ -1,0 +1,103 @@
+"""Measuring: sides that do the same work take turns, and what is compared was measured in the same round.
+
+Rules:
+
+- The unit is the process's CPU time, all threads and the kernel's share included. On a shared machine the wall
+  clock adds the time of others, and to the longer side more of it, which would flatter the shorter.
+- In each round every side runs once, and another one begins. A ratio is the median over the rounds of the
+  ratios within a round; the garbage collector rests meanwhile.
+- What a side prepares for a round is not measured. All of the work that follows is.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from time import process_time_ns
+from typing import Any, NamedTuple, TypeAlias
+
+from bench.targets import TARGETS
+
+Side: TypeAlias = Callable[[int], float]
+"""Runs a round, whose number it is given, and returns what one operation cost."""
+
+Times: TypeAlias = Mapping[str, Sequence[float]]
+"""Side -> what one operation cost in each round."""
+
+
+class Row(NamedTuple):
+    """One line of a result: our value against one peer's."""
+
+    id: str
+    what: str
+    ours: float
+    peer: str | None
+    peer_value: float | None
+    ratio: float | None
+    unit: str
+    runs: int
+    holds: bool
+
+
+def cpu_microseconds(work: Callable[[], Any], operations: int) -> float:
+    """Run a piece of work and return the CPU microseconds of one of its operations."""
+    gc.collect()
+    gc.disable()
+    try:
+        begun = process_time_ns()
+        work()
+        spent = process_time_ns() - begun
+    finally:
+        gc.enable()
+    return spent / operations / 1_000
+
+
+def race(sides: Mapping[str, Side], rounds: int) -> dict[str, list[float]]:
+    """Run every side once a round, another one first each time."""
+    names = list(sides)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            times[name].append(sides[name](number))
+    return times
+
+
+def versus(row_id: str, peer: str, times: Times, ours: str, theirs: str, **sizes: Any) -> Row:
+    """Make the row of one comparison.
+
+    Args:
+        row_id: Its target's name.
+        peer: Who the peer is, for people.
+        times: As `race` gave them.
+        ours: Our side's name in it.
+        theirs: The peer's.
+        sizes: What the target's text names.
+    """
+    ratio = median(their / our for our, their in zip(times[ours], times[theirs], strict=True))
+    value = median(times[ours])
+    target = TARGETS[row_id]
+    return Row(
+        id=row_id,
+        what=text_of(row_id, sizes),
+        ours=round(value, 4),
+        peer=peer,
+        peer_value=round(median(times[theirs]), 4),
+        ratio=round(ratio, 2),
+        unit="CPU us/op",
+        runs=len(times[ours]),
+        holds=target.holds(value, ratio),
+    )
+
+
+def counted(row_id: str, value: float, unit: str, runs: int) -> Row:
+    """Make the row of a count that is judged by itself."""
+    holds = TARGETS[row_id].holds(value, None)
+    return Row(row_id, text_of(row_id, {}), round(value, 1), None, None, None, unit, runs, holds)
+
+
+def text_of(row_id: str, sizes: Mapping[str, Any]) -> str:
+    """What a row measures, and its bound."""
+    target = TARGETS[row_id]
+    return f"{target.what.format(**sizes)}; target: {target.bound}"

@@ -1,0 +1,53 @@
+"""The targets: one entry for every row that a bench prints, with its bound in words and as a number.
+
+Rules: a bound stands here and nowhere else. A speed is judged by a ratio of one run, the peer's value over ours,
+so it is the same on a slow machine and on a fast one; a count is judged by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """What a row measures, and its bound: at least this ratio, or at most this value of ours."""
+
+    what: str
+    bound: str
+    ratio_min: float | None = None
+    value_max: float | None = None
+
+    def holds(self, ours: float, ratio: float | None) -> bool:
+        """Whether the bound is kept."""
+        if self.ratio_min is not None:
+            return ratio is not None and ratio >= self.ratio_min
+        return self.value_max is not None and ours <= self.value_max
+
+
+KERNEL = "merge one field into each of {documents:,} documents in memory"
+KERNEL_LMDB = "the same in the pages of LMDB, sealed, without a log"
+ENGINE = "the same by Store.apply, one record: documents, seals, digests, log, chain, commit"
+RECORDS = "the same by Store.apply, a record for each document"
+MEMORY = "{actors} actors x {operations:,} operations, a message each: check and merge in memory"
+LMDB = "the same by Store.apply into LMDB, {batch:,} messages a commit"
+BATCH = "read by id as JSON, {documents:,} documents, {batch:,} ids a call"
+CALL = "the same, an id a call"
+
+TARGETS: Mapping[str, Target] = {
+    "S1.kernel.pycrdt": Target(KERNEL, "at least 40 times as fast", ratio_min=40),
+    "S1.kernel.loro": Target(KERNEL, "at least 200 times as fast", ratio_min=200),
+    "S1.kernel-lmdb.pycrdt": Target(KERNEL_LMDB, "at least 40 times as fast", ratio_min=40),
+    "S1.kernel-lmdb.loro": Target(KERNEL_LMDB, "at least 200 times as fast", ratio_min=200),
+    "S1.engine.pycrdt": Target(ENGINE, "at least 20 times as fast", ratio_min=20),
+    "S1.engine.loro": Target(ENGINE, "at least 100 times as fast", ratio_min=100),
+    "S1.records.pycrdt": Target(RECORDS, "at least 20 times as fast", ratio_min=20),
+    "S1.records.loro": Target(RECORDS, "at least 100 times as fast", ratio_min=100),
+    "S1.instructions": Target("instructions to merge one field", "at most 600", value_max=600),
+    "S2.memory": Target(MEMORY, "at most 1/4 of the best peer", ratio_min=4),
+    "S2.lmdb": Target(LMDB, "at most 1/2 of the best peer in memory", ratio_min=2),
+    "S5.batch.select": Target(BATCH, "at least 8 times as fast", ratio_min=8),
+    "S5.batch.json": Target(BATCH, "at least 8 times as fast", ratio_min=8),
+    "S5.call.select": Target(CALL, "at least 4 times as fast", ratio_min=4),
+    "S5.call.json": Target(CALL, "at least 4 times as fast", ratio_min=4),
+}

@@ -1,0 +1,45 @@
+"""A document store whose every field is a CRDT, with one totally ordered line of transactions.
+
+The public names are the ones here; everything else may change.
+"""
+
+from __future__ import annotations
+
+from crdtstore import errors
+from crdtstore._version import __version__
+from crdtstore.command.command import Command, Increment, Remove, ReplaceWithCounter, Set, Update, Upsert
+from crdtstore.command.result import Removed, Updated, Upserted, Written
+from crdtstore.crdt.actor import format_actor, make_actor, parse_actor
+from crdtstore.crdt.document import Sibling
+from crdtstore.errors import CrdtStoreError, VersionNotAvailable
+from crdtstore.query.find import Document
+from crdtstore.storage.log import LogEntry
+from crdtstore.store import Applied, Found, Stats, Store
+
+__all__ = [
+    "Applied",
+    "Command",
+    "CrdtStoreError",
+    "Document",
+    "Found",
+    "Increment",
+    "LogEntry",
+    "Remove",
+    "Removed",
+    "ReplaceWithCounter",
+    "Set",
+    "Sibling",
+    "Stats",
+    "Store",
+    "Update",
+    "Updated",
+    "Upsert",
+    "Upserted",
+    "VersionNotAvailable",
+    "Written",
+    "__version__",
+    "errors",
+    "format_actor",
+    "make_actor",
+    "parse_actor",
+]

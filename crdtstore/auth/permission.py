@@ -1,0 +1,50 @@
+"""A permission is what a credential may do: a frozen set of verbs, asked through one method.
+
+Rules: `check` is the one place where an access is allowed or refused; a permission is never changed, only
+replaced. What it does not name is refused, so a verb that a newer version stored and this one does not know
+gives nothing.
+
+Not here: permissions by collection and by document. They come behind the same method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
+
+from crdtstore.errors import Forbidden
+
+Verb: TypeAlias = Literal["read", "write"]
+
+VERBS: Final[frozenset[str]] = frozenset(get_args(Verb))
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a credential may do."""
+
+    verbs: frozenset[str]
+
+    @classmethod
+    def full(cls) -> Permission:
+        """Every verb on every collection."""
+        return cls(VERBS)
+
+    @classmethod
+    def from_names(cls, names: list[str]) -> Permission:
+        """Read a permission as `to_names` wrote it; names that are no verb give nothing."""
+        return cls(VERBS.intersection(names))
+
+    def to_names(self) -> list[str]:
+        """Write this permission as it is stored with a key."""
+        return sorted(self.verbs)
+
+    def check(self, verb: Verb, collection: str) -> None:
+        """Refuse `verb` on `collection` unless this permission has it.
+
+        Raises:
+            Forbidden: The permission lacks the verb.
+        """
+        if verb not in self.verbs:
+            message = f"This key may not {verb} the collection {collection!r}."
+            raise Forbidden(message, verb=verb, collection=collection)

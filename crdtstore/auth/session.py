@@ -1,0 +1,82 @@
+"""A session is a store as one bearer of a permission sees it: what the HTTP layer holds instead of the store.
+
+Rules: every method asks the permission before it touches the store, so that no route can forget to.
+
+Not here: who the bearer is (`api_key`), what the permission means (`permission`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from crdtstore.auth.permission import Permission
+from crdtstore.command.command import Command
+from crdtstore.command.result import Written
+from crdtstore.crdt.value import Value
+from crdtstore.errors import Forbidden
+from crdtstore.query.find import Document
+from crdtstore.store import Found, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One store and one permission."""
+
+    store: Store
+    permission: Permission
+
+    @property
+    def applied(self) -> int:
+        """The newest transaction that reads see; every answer says it, so it is no secret."""
+        return self.store.applied
+
+    def submit(self, commands: Sequence[Command], *, actor: bytes, after: int | None = None) -> Future[Written]:
+        """Write in one transaction, as `Store.submit`.
+
+        Raises:
+            Forbidden: The permission does not cover every command, or `actor` is the store's own origin,
+                whose name would let a client pass for the store.
+        """
+        for command in commands:
+            self.permission.check("write", command.collection)
+        if actor == self.store.origin:
+            raise Forbidden("This client ID belongs to the store itself; choose another one.")
+        return self.store.submit(commands, actor=actor, after=after)
+
+    def find(
+        self,
+        collection: str,
+        query: str,
+        *,
+        args: Mapping[str, Value] | None = None,
+        limit: int,
+        offset: int = 0,
+    ) -> Found:
+        """Find documents, as `Store.find`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.find(collection, query, args=args, limit=limit, offset=offset)
+
+    def get(self, collection: str, identifier: Value) -> Document | None:
+        """Read one document, as `Store.get`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.get(collection, identifier)
+
+    def notify(self, collection: str, txn: int, callback: Callable[[], None]) -> Callable[[], None]:
+        """Be told when a transaction is applied, on behalf of a read of `collection`, as `Store.notify`.
+
+        Raises:
+            Forbidden: The permission does not cover the read, so nothing may wait for it.
+            Overloaded: Too many reads wait.
+        """
+        self.permission.check("read", collection)
+        return self.store.notify(txn, callback)

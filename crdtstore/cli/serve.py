@@ -1,0 +1,203 @@
+"""`crdtstore serve`: a store behind HTTP, until SIGINT or SIGTERM.
+
+Rules:
+
+- The first line on standard output is `listening on http://HOST:PORT`, written once connections are taken:
+  programs that start a server wait for it. What follows is for people. That they stop reading ends nothing.
+- A store that knows no key gets one: into the root key file where one is named, else onto the screen, once.
+- There is no TLS, so an address that other machines reach is refused unless it is allowed expressly.
+- A graceful stop exits with 0.
+
+Not here: what is served (`crdtstore/http/`).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+
+from crdtstore.cli.options import STORE_DEFAULT, Documented, with_settings
+from crdtstore.settings import Layers, settle
+
+if TYPE_CHECKING:
+    from crdtstore.auth.api_key import KeyRing
+    from crdtstore.store import Store
+
+ROOT_KEY_NAME: Final = "root"
+
+COMMANDS: Final = (
+    '{"commands": [{"method": "upsert", "collection": "cities", "id": "basel", "value": {"name": "Basel"}}]}'
+)
+"""A request that is worth to be tried first."""
+
+
+@click.command("serve", cls=Documented, example="crdtstore serve --store cities-data --listen 127.0.0.1:8080")
+@with_settings(
+    "store",
+    "listen",
+    "root_key_file",
+    "allow_remote",
+    "host_names",
+    "durability",
+    "wait_seconds",
+    "log_level",
+)
+def command(layers: Layers) -> None:
+    """Serve a store over HTTP.
+
+    Creates the store if there is none (./crdtstore-data without --store), and an API key if the store has
+    none; the key is printed once, or written to --root-key-file. Ctrl-C ends the server when requests in
+    progress are answered.
+
+    The first line that is printed is "listening on http://HOST:PORT", when connections are taken.
+    """
+    import logging
+
+    from crdtstore.auth.api_key import KeyRing
+    from crdtstore.http.server import serve
+    from crdtstore.store import Store
+
+    settings = settle(layers)
+    host, port = address_of(settings.listen)
+    check_reach(host, allow_remote=settings.allow_remote)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    directory = Path(settings.store or STORE_DEFAULT).resolve()
+    with Store.open(directory, durability=settings.durability) as store:
+        keyring = KeyRing(store)
+        key = root_key(store, keyring, settings.root_key_file)
+        try:
+            serve(
+                store,
+                keyring,
+                host,
+                port,
+                hosts=names_of(host, settings.host_names),
+                wait_seconds=settings.wait_seconds,
+                on_listening=lambda host, port: announce(host, port, directory, key),
+            )
+        except OSError as error:
+            raise click.ClickException(f"Cannot listen on {settings.listen}: {reason_of(error)}.") from error
+
+
+def reason_of(error: OSError) -> str:
+    """Say what keeps an address from being listened on; the error's own text may repeat the address."""
+    own = error.strerror or str(error)
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else own
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """Read `HOST:PORT`; an IPv6 address stands in brackets."""
+    host, colon, port = listen.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not host or not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise click.UsageError(
+            f"An address to listen on is HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080; got {listen!r}."
+        )
+    return host, int(port)
+
+
+def check_reach(host: str, *, allow_remote: bool) -> None:
+    """Refuse an address that other machines may reach, unless that is wanted."""
+    if allow_remote or is_loopback(host):
+        return
+    raise click.UsageError(
+        f"Other machines can reach {host}, and this server has no TLS: keys would travel in the clear. "
+        "Listen on 127.0.0.1 behind a reverse proxy with TLS, or give --allow-remote."
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def names_of(host: str, names: tuple[str, ...]) -> frozenset[str] | None:
+    """The names that a Host header may have; None leaves it to the server: the loopback's and the address."""
+    from crdtstore.http.request import LOOPBACK_NAMES
+
+    return LOOPBACK_NAMES | {bracketed(host), *names} if names else None
+
+
+class RootKey(NamedTuple):
+    """A key that may do everything: its text if it is known, and the file that holds it if one does."""
+
+    text: str | None
+    file: str | None
+
+
+def root_key(store: Store, keyring: KeyRing, file: str | None) -> RootKey:
+    """See that the store knows a key.
+
+    Raises:
+        MalformedRequest: The file holds no key.
+        Forbidden: The store knows another key with the same public half.
+        OSError: The file cannot be read or written.
+    """
+    from crdtstore.auth.api_key import FIXED_PART, SETTING_PREFIX
+    from crdtstore.auth.permission import Permission
+    from crdtstore.cli.keys import read_key_file, write_key_file
+
+    if file is not None and Path(file).exists():
+        key = read_key_file(file)
+        keyring.adopt(key, ROOT_KEY_NAME, Permission.full())
+        return RootKey(key, file)
+    if file is None and store.scan_settings(SETTING_PREFIX):
+        return RootKey(None, None)
+    key = keyring.create(ROOT_KEY_NAME, Permission.full())
+    if file is not None:
+        try:
+            write_key_file(file, key)
+        except OSError:
+            keyring.revoke(key.partition(FIXED_PART)[0])
+            raise
+    return RootKey(key, file)
+
+
+def bracketed(host: str) -> str:
+    """Write an address as a URL has it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def announce(host: str, port: int, directory: Path, key: RootKey) -> None:
+    """Say where the server is and how it is called."""
+    lines = [f"listening on http://{bracketed(host)}:{port}", f"store: {directory}"]
+    if key.file is not None:
+        lines.append(f"key: in {key.file}")
+    elif key.text is not None:
+        lines.append(f"key: {key.text}  (all rights; keep it, it is not shown again)")
+    lines += ["", "Try it:", example(host, port, key), "", "Ctrl-C stops the server."]
+    try:
+        # In one piece: whoever waits for the first line may close the pipe as soon as it is there.
+        click.echo("\n".join(lines))
+    except BrokenPipeError:
+        # Nobody reads; Python would fail once more when it flushes its buffer at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def example(host: str, port: int, key: RootKey) -> str:
+    """Write a command to paste: it writes a document."""
+    from crdtstore.cli.target import actor_of
+    from crdtstore.crdt.actor import format_actor
+
+    if ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
+    bearer = f"$(cat {shlex.quote(key.file)})" if key.file else key.text or "$CRDTSTORE_KEY"
+    actor = format_actor(actor_of(key.text or ROOT_KEY_NAME))
+    return (
+        f"curl http://{bracketed(host)}:{port}/api/v3/store/write \\\n"
+        f'  -H "Authorization: Bearer {bearer}" \\\n'
+        f"  -H 'X-DITTO-CLIENT-ID: {actor}' -H 'Content-Type: application/json' \\\n"
+        f"  -d '{COMMANDS}'"
+    )

@@ -1,0 +1,54 @@
+"""`crdtstore stats`: what a store holds, as lines for a person or JSON for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from crdtstore.cli.options import Documented, json_option, with_settings
+from crdtstore.settings import Layers, settle
+
+if TYPE_CHECKING:
+    from crdtstore.store import Stats
+
+
+@click.command("stats", cls=Documented, example="crdtstore stats --store cities-data")
+@with_settings("store")
+@json_option
+def command(layers: Layers, *, as_json: bool) -> None:
+    """Say what a store holds.
+
+    It reads the store's directory, also while a server has it open.
+    """
+    from crdtstore.cli.output import print_json
+    from crdtstore.cli.target import default_directory, open_store
+
+    directory = settle(layers).store or default_directory()
+    with open_store(directory, writes=False) as store:
+        stats = store.stats()
+    if as_json:
+        print_json(stats.as_dict())
+        return
+    rows = [("store", directory), *rows_of(stats)]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"{name:{width}}  {value}")
+
+
+def rows_of(stats: Stats) -> Iterator[tuple[str, str]]:
+    """Name and write the figures, in the order in which a person asks for them."""
+    from crdtstore.cli.output import counted, size_of
+
+    yield "newest transaction", f"{stats.applied:,}"
+    yield "documents", f"{stats.documents:,} in {counted(len(stats.collections), 'collection')}"
+    for name, documents in stats.collections.items():
+        yield f"  {name}", f"{documents:,}"
+    yield "size on disk", size_of(stats.bytes_on_disk)
+    yield "paths", f"{stats.paths:,}"
+    yield "authors", f"{stats.replicas:,}"
+    yield "origin", stats.origin
+    yield "origins known", f"{stats.origins:,}"
+    yield "digest", stats.digest
+    yield "core", stats.core

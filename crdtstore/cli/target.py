@@ -1,0 +1,245 @@
+"""What a command works on: a store's directory, opened in this process, or a server's URL.
+
+Rules: both have the same methods, so that a command does not know which it has. A directory is opened
+read-only to read, so that reads work beside a running server. Where neither is named, the directory
+STORE_DEFAULT is taken if it exists. Over HTTP, writes without an actor have one that is made from the
+public half of the key: one author a key, whoever runs the command.
+
+Not here: how settings are read (`options`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import Final, Protocol
+
+import click
+import msgspec
+
+from crdtstore.auth.api_key import FIXED_PART
+from crdtstore.cli.keys import check_key, read_key_file
+from crdtstore.cli.options import STORE_DEFAULT
+from crdtstore.cli.output import note
+from crdtstore.client.blocking import Client
+from crdtstore.command.command import Command
+from crdtstore.command.result import Written
+from crdtstore.crdt.actor import parse_actor
+from crdtstore.crdt.value import Value
+from crdtstore.errors import CallerError, StoreLocked
+from crdtstore.limits import ACTOR_BYTES, FIND_LIMIT_DEFAULT
+from crdtstore.query.find import Document
+from crdtstore.settings import Layers, settle, strongest
+from crdtstore.store import Found, Store
+
+PAGE: Final = FIND_LIMIT_DEFAULT
+"""Documents of one request where a whole collection is read."""
+
+
+class Target(Protocol):
+    """A store, here or behind a server."""
+
+    def submit(self, commands: Sequence[Command]) -> Future[Written]:
+        """Begin a transaction; the future is done once it is on disk."""
+
+    def find(
+        self,
+        collection: str,
+        query: str,
+        *,
+        args: Mapping[str, Value] | None,
+        limit: int,
+        offset: int,
+        txn: int | None,
+    ) -> Found:
+        """Find documents, at least as new as `txn`."""
+
+    def get(self, collection: str, identifier: Value) -> Document | None:
+        """Read one document."""
+
+    def documents(self, collection: str) -> Iterator[Document]:
+        """Read all documents of a collection, in the order of their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A store that this process opened."""
+
+    store: Store
+    actor: bytes | None
+
+    def submit(self, commands: Sequence[Command]) -> Future[Written]:
+        """Begin a transaction, as `Store.submit`."""
+        return self.store.submit(commands, actor=self.actor)
+
+    def find(
+        self,
+        collection: str,
+        query: str,
+        *,
+        args: Mapping[str, Value] | None,
+        limit: int,
+        offset: int,
+        txn: int | None,
+    ) -> Found:
+        """Find documents, as `Store.find`; a transaction that is not there yet is not waited for."""
+        if txn is not None:
+            self.store.wait(txn, 0)
+        return self.store.find(collection, query, args=args, limit=limit, offset=offset)
+
+    def get(self, collection: str, identifier: Value) -> Document | None:
+        """Read one document, as `Store.get`."""
+        return self.store.get(collection, identifier)
+
+    def documents(self, collection: str) -> Iterator[Document]:
+        """Read a collection at one version."""
+        return self.store.scan(collection)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server. Writes go out in a thread, one after the other; the next is prepared meanwhile."""
+
+    url: str
+    client: Client
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "crdtstore-client"))
+
+    def submit(self, commands: Sequence[Command]) -> Future[Written]:
+        """Begin a transaction."""
+        return self.thread.submit(self.write, commands)
+
+    def write(self, commands: Sequence[Command]) -> Written:
+        """Run a transaction."""
+        with reaching(self.url):
+            return self.client.write([msgspec.to_builtins(command) for command in commands])
+
+    def find(
+        self,
+        collection: str,
+        query: str,
+        *,
+        args: Mapping[str, Value] | None,
+        limit: int,
+        offset: int,
+        txn: int | None,
+    ) -> Found:
+        """Find documents; the server waits for `txn`."""
+        with reaching(self.url):
+            return self.client.find(collection, query, args=args, limit=limit, offset=offset, after=txn)
+
+    def get(self, collection: str, identifier: Value) -> Document | None:
+        """Read one document."""
+        with reaching(self.url):
+            return self.client.get(collection, identifier)
+
+    def documents(self, collection: str) -> Iterator[Document]:
+        """Read a collection page by page, and say so if it may have changed between two."""
+        first = found = self.find(collection, "true", args=None, limit=PAGE, offset=0, txn=None)
+        offset = 0
+        while found.documents:
+            yield from found.documents
+            offset += len(found.documents)
+            found = self.find(collection, "true", args=None, limit=PAGE, offset=offset, txn=None)
+        if found.txn != first.txn:
+            note(
+                f"The store went from transaction {first.txn} to {found.txn} meanwhile: documents may be "
+                "missing or doubled. With --store all are read at one version."
+            )
+
+    def close(self) -> None:
+        """End the thread and the connection; writes that were not sent are not sent any more."""
+        self.thread.shutdown(cancel_futures=True)
+        self.client.close()
+
+
+@contextmanager
+def open_target(layers: Layers, *, writes: bool = False, actor: str | None = None) -> Iterator[Target]:
+    """Open what the settings name.
+
+    Args:
+        layers: The settings.
+        writes: Whether the command writes.
+        actor: The author of its writes, in Base64.
+
+    Raises:
+        click.UsageError: The settings name no store or server, or both.
+        MalformedClientId: `actor` is not the Base64 of 16 bytes.
+    """
+    author = None if actor is None else parse_actor(actor)
+    if choose(layers, ("store", "url")) == "url":
+        remote = open_server(layers, author)
+        try:
+            yield remote
+        finally:
+            remote.close()
+    else:
+        with open_store(settle(layers).store or default_directory(), writes=writes) as store:
+            yield Local(store, author)
+
+
+def choose(layers: Layers, names: Sequence[str]) -> str | None:
+    """Choose one of the settings that exclude each other, as `strongest`; two of them are wrong usage."""
+    try:
+        return strongest(layers, names)
+    except CallerError as error:
+        raise click.UsageError(error.message) from None
+
+
+def default_directory() -> str:
+    """The store's directory where no setting names one."""
+    if not Path(STORE_DEFAULT).is_dir():
+        raise click.UsageError(
+            "Say where the store is: --store DIR, or --url URL with a key. "
+            f"(Without either, the directory {STORE_DEFAULT} is used; there is none here.)"
+        )
+    return STORE_DEFAULT
+
+
+def open_store(directory: str, *, writes: bool) -> Store:
+    """Open a store that exists."""
+    try:
+        return Store.open(directory, create=False, read_only=not writes)
+    except StoreLocked as error:
+        message = f"{error.message} If that is a server, write through it: --url URL with a key."
+        raise StoreLocked(message, **error.data) from None
+
+
+def open_server(layers: Layers, actor: bytes | None) -> Remote:
+    """Make a client of the server that the settings name."""
+    settings = settle(layers)
+    chosen = choose(layers, ("key", "key_file"))
+    if chosen is None or settings.url is None:
+        raise click.UsageError("A server asks for an API key: give --key-file FILE, --key KEY or CRDTSTORE_KEY.")
+    if chosen == "key_file":
+        key = read_key_file(str(settings.key_file))
+    else:
+        key = check_key(str(settings.key), "The setting key")
+    try:
+        return Remote(settings.url, Client(settings.url, key, actor or actor_of(key)))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def actor_of(key: str) -> bytes:
+    """Make the author of writes that name none: the same one for a key wherever it is used."""
+    public = key.partition(FIXED_PART)[0].encode()
+    return hashlib.blake2b(public, digest_size=ACTOR_BYTES, person=b"crdtstore-cli").digest()
+
+
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Say in a sentence what the network did.
+
+    Raises:
+        ConnectionError: It failed.
+    """
+    try:
+        yield
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConnectionError(f"The server {url} was not reached: {reason.rstrip('.')}.") from error

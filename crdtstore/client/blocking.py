@@ -1,0 +1,285 @@
+"""The blocking client: the store API over one kept connection, with nothing but the standard library's HTTP.
+
+Rules:
+
+- Names, values and errors are those of `Store`; an error is rebuilt from its code in the answer.
+- A server closes idle connections, and it may do so at any moment. A read that meets such a connection is
+  sent once more on a new one. A write is never sent twice, since nobody knows what became of the first: but
+  before it is sent, a connection that was visibly closed is replaced.
+- What the network does to a call is an `OSError`: nothing was answered, and a write may or may not have
+  happened.
+
+Not here: waiting without a thread, pools of connections. One client serves one thread at a time.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Mapping, Sequence
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from crdtstore import errors, limits
+from crdtstore.command.result import Removed, Result, Updated, Upserted, Written
+from crdtstore.crdt.actor import format_actor
+from crdtstore.crdt.value import Value
+from crdtstore.query.find import Document
+from crdtstore.store import Found
+
+Body = TypeVar("Body")
+
+SECONDS_DEFAULT: Final = 30.0
+"""Well above the time that a server lets a read wait."""
+
+CLOSED: Final = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+"""What a connection says that the server closed while it was idle."""
+
+
+class DocumentBody(msgspec.Struct, frozen=True):
+    """A document as it is sent; its fields stay the bytes that they are."""
+
+    id: Any
+    fields: msgspec.Raw
+
+
+class FindBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to a find."""
+
+    documents: tuple[DocumentBody, ...]
+    txn_id: int
+
+
+class FindByIdBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to a findbyid."""
+
+    txn_id: int
+    document: DocumentBody | None = None
+
+
+class ResultBody(msgspec.Struct, frozen=True, rename="camel"):
+    """One result of a write; which fields it has depends on its method."""
+
+    method: str
+    transaction_id: int
+    id: Any = None
+    updated: int = 0
+    error: int = 0
+    deleted: int = 0
+
+
+class WriteBody(msgspec.Struct, frozen=True):
+    """The answer to a write."""
+
+    results: tuple[ResultBody, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """The error in an answer."""
+
+    message: str
+    data: dict[str, Any] = {}
+
+
+class FaultBody(msgspec.Struct, frozen=True):
+    """The answer to a call that failed."""
+
+    error: Fault
+
+
+class Client:
+    """One author's connection to one server."""
+
+    def __init__(self, url: str, key: str, actor: bytes, *, seconds: float = SECONDS_DEFAULT) -> None:
+        """Make a client; it connects with the first call.
+
+        Args:
+            url: Where the server is, such as `http://127.0.0.1:8080`; a path in it stands before every route.
+            key: The API key.
+            actor: The 16 bytes of the author of this client's writes. Make them once and keep them.
+            seconds: How long the network may be silent during a call.
+
+        Raises:
+            ValueError: The URL is not one of HTTP.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or parts.hostname is None or parts.query or parts.fragment:
+            raise ValueError(f"A server's URL is like http://127.0.0.1:8080; got {url!r}.")
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self.connection = kind(parts.hostname, parts.port, timeout=seconds)
+        self.path = parts.path.rstrip("/") + "/api/v3/store/"
+        self.headers = {
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/json",
+            "X-DITTO-CLIENT-ID": format_actor(actor),
+        }
+
+    def __enter__(self) -> Self:
+        """Use the client in a `with` block, which closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the client."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; another call would open a new one."""
+        self.connection.close()
+
+    def write(self, commands: Sequence[Mapping[str, Any]], *, after: int | None = None) -> Written:
+        """Write in one transaction and return when it is on the server's disk.
+
+        Args:
+            commands: The commands as the API has them, each with its `method`.
+            after: A transaction without which nothing is to be written.
+
+        Raises:
+            CrdtStoreError: What the server refused, as `Store.write`.
+            OSError: The network failed; the write may or may not have happened.
+        """
+        body = self.call("write", {"commands": commands}, WriteBody, after, again=False)
+        txn = max((result.transaction_id for result in body.results), default=0)
+        return Written(txn, tuple(map(result_of, body.results)), body.warnings)
+
+    def find(
+        self,
+        collection: str,
+        query: str = "true",
+        *,
+        args: Mapping[str, Value] | None = None,
+        limit: int = limits.FIND_LIMIT_DEFAULT,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> Found:
+        """Find the documents that a query matches.
+
+        Args:
+            collection: Where to look.
+            query: The query.
+            args: Values for the query's `$args`.
+            limit: The most documents to return.
+            offset: How many matching documents to leave out before them.
+            after: A transaction that the read must reflect; the server waits for it.
+
+        Raises:
+            CrdtStoreError: What the server refused, as `Store.find`.
+            VersionNotAvailable: The server waited for `after` in vain.
+            OSError: The network failed.
+        """
+        asked = {"collection": collection, "query": query, "args": args, "limit": limit, "offset": offset}
+        body = self.call("find", asked, FindBody, after, again=True)
+        return Found(body.txn_id, tuple(map(document_of, body.documents)))
+
+    def get(self, collection: str, id: Value, *, after: int | None = None) -> Document | None:
+        """Read one document; None if there is none.
+
+        Args:
+            collection: Where it is.
+            id: Its `_id`.
+            after: A transaction that the read must reflect; the server waits for it.
+
+        Raises:
+            CrdtStoreError: What the server refused, as `Store.get`.
+            VersionNotAvailable: The server waited for `after` in vain.
+            OSError: The network failed.
+        """
+        body = self.call("findbyid", {"collection": collection, "id": id}, FindByIdBody, after, again=True)
+        return None if body.document is None else document_of(body.document)
+
+    def call(self, route: str, asked: dict[str, Any], kind: type[Body], after: int | None, *, again: bool) -> Body:
+        """Send a call and read its answer; `again` says that it may be sent twice."""
+        headers = self.headers if after is None else {**self.headers, "X-DITTO-TXN-ID": str(after)}
+        body = msgspec.json.encode(asked)
+        used = self.still_open()
+        try:
+            try:
+                response = self.send(route, body, headers)
+            except CLOSED:
+                if not (used and again):
+                    raise
+                self.connection.close()
+                response = self.send(route, body, headers)
+            answer = response.read()
+        except HTTPException as error:
+            self.connection.close()
+            raise ConnectionError(f"The server's answer is not HTTP: {error!r}.") from error
+        except BaseException:
+            # An answer that was not read to its end would be taken for that of the next call.
+            self.connection.close()
+            raise
+        if response.status != 200:
+            raise error_of(response.status, answer)
+        return decode(answer, kind)
+
+    def send(self, route: str, body: bytes, headers: dict[str, str]) -> HTTPResponse:
+        """Send one request and read the head of its answer."""
+        self.connection.request("POST", self.path + route, body, headers)
+        return self.connection.getresponse()
+
+    def still_open(self) -> bool:
+        """Whether a kept connection can be used; one with something to read was closed, and is dropped."""
+        if self.connection.sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self.connection.sock, select.POLLIN)
+        readable = bool(poll.poll(0))
+        if readable:
+            self.connection.close()
+        return not readable
+
+
+def result_of(body: ResultBody) -> Result:
+    """Read one result of a write."""
+    if body.method == "update":
+        return Updated(body.updated, body.error)
+    if body.method == "remove":
+        return Removed(body.deleted)
+    return Upserted(body.id)
+
+
+def document_of(body: DocumentBody) -> Document:
+    """Read a document."""
+    return Document(body.id, bytes(body.fields))
+
+
+def decode(answer: bytes, kind: type[Body]) -> Body:
+    """Read an answer.
+
+    Raises:
+        ConnectionError: It is not one of this API: something else answers at this URL.
+    """
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ConnectionError(f"The server's answer is not one of this API: {error}.") from None
+
+
+def error_of(status: int, answer: bytes) -> Exception:
+    """Rebuild the error that an answer tells of.
+
+    A code that this version does not know becomes the root of the tree; an answer without one, such as a
+    proxy's, becomes a `ConnectionError`.
+    """
+    try:
+        fault = msgspec.json.decode(answer, type=FaultBody).error
+    except msgspec.MsgspecError:
+        return ConnectionError(f"The server answered {status} with {answer[:200]!r}.")
+    data = dict(fault.data)
+    kind = KINDS.get(data.pop("code", ""), errors.CrdtStoreError)
+    # Not through the class: some build their message themselves, from values that are not all in the answer.
+    error = kind.__new__(kind, fault.message)
+    error.message, error.data = fault.message, data
+    if isinstance(error, errors.VersionNotAvailable):
+        error.asked, error.applied = data.get("asked", 0), data.get("applied", 0)
+    return error
+
+
+def tree(kind: type[errors.CrdtStoreError]) -> list[type[errors.CrdtStoreError]]:
+    """List an error and everything below it."""
+    return [kind, *(lower for below in kind.__subclasses__() for lower in tree(below))]
+
+
+KINDS: Final = {kind.code: kind for kind in tree(errors.CrdtStoreError)}

@@ -1,0 +1,37 @@
+"""What each command answers, and what a write answers as a whole."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from crdtstore.crdt.value import Value
+
+
+class Upserted(NamedTuple):
+    """An upsert wrote the document of this id."""
+
+    id: Value
+
+
+class Updated(NamedTuple):
+    """An update changed `updated` documents; on `error` more it matched, its field commands failed."""
+
+    updated: int
+    error: int
+
+
+class Removed(NamedTuple):
+    """A remove took away `deleted` documents."""
+
+    deleted: int
+
+
+Result: TypeAlias = Upserted | Updated | Removed
+
+
+class Written(NamedTuple):
+    """A transaction that is on disk: its txn id, each command's result in order, and warnings for people."""
+
+    txn: int
+    results: tuple[Result, ...]
+    warnings: tuple[str, ...] = ()

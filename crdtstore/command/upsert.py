@@ -1,0 +1,92 @@
+"""Upsert: write the given fields of one document.
+
+Rules: an object becomes a map, whose keys merge one by one; an empty object becomes a map's marker; everything
+else, arrays too, is one register. `value_types` says otherwise for a path: `counter` starts a counter there,
+`register` keeps an object whole. Fields that are not given stay as they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import msgspec
+
+from crdtstore import core
+from crdtstore.command.result import Upserted
+from crdtstore.crdt.flatten import COUNTER, REGISTER, flatten_map
+from crdtstore.crdt.identifier import encode_id
+from crdtstore.crdt.path import ROOT, encode_path
+from crdtstore.errors import InvalidDocument, InvalidId, LimitExceeded
+from crdtstore.limits import DOCUMENT_KEYS_MAX
+from crdtstore.query.legacy import parse_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crdtstore.command.command import Upsert
+    from crdtstore.crdt.fold import Fold
+    from crdtstore.crdt.value import Value
+    from crdtstore.storage.draft import Draft
+
+ID_FIELD = "_id"
+
+
+def upsert(command: Upsert, draft: Draft) -> Upserted:
+    """Run an upsert on a draft."""
+    id_ = choose_id(command)
+    document = draft.document(draft.catalog.intern(command.collection), encode_id(id_))
+    fields = {key: value for key, value in command.value.items() if key != ID_FIELD}
+    write_fields(document.fold, fields, declared_types(command.value_types))
+    if len(document.fold.written) > DOCUMENT_KEYS_MAX:
+        count = len(document.fold.written)
+        message = f"One transaction writes {count} fields of one document; at most {DOCUMENT_KEYS_MAX} are allowed."
+        raise LimitExceeded(message, limit="DOCUMENT_KEYS_MAX", value=count, maximum=DOCUMENT_KEYS_MAX)
+    document.changed()
+    return Upserted(id_)
+
+
+def write_fields(fold: Fold, fields: dict[str, Value], declared: Mapping[bytes, str]) -> None:
+    """Write an object's fields."""
+    fold.write_all(tuple(flatten_map(fields, ROOT, declared)) if declared else core.flatten(fields, ROOT))
+
+
+def choose_id(command: Upsert) -> Value:
+    """The id given beside the value or in it; else a new one.
+
+    Raises:
+        InvalidId: Two different ids were given.
+    """
+    inside = command.value.get(ID_FIELD, msgspec.UNSET)
+    if command.id is msgspec.UNSET:
+        return uuid4().hex if inside is msgspec.UNSET else inside
+    if inside is not msgspec.UNSET and encode_id(inside) != encode_id(command.id):
+        raise InvalidId("The id beside the value and the _id in it are two different ids.")
+    return command.id
+
+
+def declared_types(value_types: Mapping[str, str]) -> dict[bytes, str]:
+    """The declared types by encoded path."""
+    return {field_path(path): check_type(path, kind) for path, kind in value_types.items()}
+
+
+def check_type(path: str, kind: str) -> str:
+    """Refuse a type that a field cannot be declared as."""
+    if kind not in (COUNTER, REGISTER):
+        raise InvalidDocument(f"The type of {path} is declared as {kind!r}; it may be {COUNTER} or {REGISTER}.")
+    return kind
+
+
+def field_path(text: str) -> bytes:
+    """A path in the query language's notation, as encoded path.
+
+    Raises:
+        InvalidDocument: The id, the whole document or an array's item.
+    """
+    keys = parse_path(text)
+    if not keys or keys[0] == ID_FIELD:
+        raise InvalidDocument(f"Path {text!r} cannot be written: an _id never changes.")
+    names = tuple(key for key in keys if isinstance(key, str))
+    if len(names) != len(keys):
+        raise InvalidDocument(f"Path {text!r} cannot be written: the items of an array are one value.")
+    return encode_path(names)

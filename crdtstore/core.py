@@ -1,0 +1,115 @@
+"""The one door to the compiled core: every name here is the compiled one, or its plain twin.
+
+Rules: `CRDTSTORE_CORE` decides when the package is imported: `compiled` demands the compiled core, `plain` the
+Python twins, unset takes the compiled core where it was built. Both do the same to the last byte; tests run
+both. Only this module imports `_core`, and it imports nothing above `crdt/`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import lmdb
+
+from crdtstore.crdt import chain, document, document_bytes, field, json_output, json_scan, record, siphash
+from crdtstore.crdt import crc32c as plain_crc32c
+from crdtstore.crdt import flatten as plain_flatten
+from crdtstore.crdt.field import MISSING
+from crdtstore.errors import StoreError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = [
+    "CORE",
+    "MISSING",
+    "Batch",
+    "Snapshot",
+    "apply_changes",
+    "chain_digest",
+    "crc32c",
+    "deliver_run",
+    "digest_key",
+    "document_json",
+    "encode_operations",
+    "flatten",
+    "lmdb_environment",
+    "merge_document",
+    "read_field",
+    "read_head",
+    "read_json",
+    "read_json_many",
+    "scan_json",
+    "siphash128",
+]
+
+
+def load_core() -> ModuleType | None:
+    """The compiled core, or None for the plain twins.
+
+    Raises:
+        StoreError: `CRDTSTORE_CORE` demands a core that was not built, or names none.
+    """
+    wanted = os.environ.get("CRDTSTORE_CORE", "")
+    if wanted not in ("", "compiled", "plain"):
+        raise StoreError(f"CRDTSTORE_CORE is {wanted!r}; it may be compiled, plain or unset.")
+    if wanted == "plain":
+        return None
+    try:
+        from crdtstore import _core  # noqa: PLC0415  it may not have been built
+    except ImportError:
+        if wanted:
+            raise StoreError("CRDTSTORE_CORE is compiled, but the compiled core was not built.") from None
+        return None
+    return _core
+
+
+compiled = load_core()
+CORE: Final = "compiled" if compiled else "plain"
+
+
+def pick(name: str, plain: Any) -> Any:
+    """The compiled function of a name, or its plain twin."""
+    return getattr(compiled, name) if compiled else plain
+
+
+merge_document = pick("merge_document", document_bytes.merge_document)
+document_json = pick("document_json", json_output.document_json)
+read_field = pick("read_field", field.read_field)
+scan_json = pick("scan_json", json_scan.scan_json)
+siphash128 = pick("siphash128", siphash.siphash128)
+chain_digest = pick("chain_digest", chain.chain_digest)
+crc32c = pick("crc32c", plain_crc32c.crc32c)
+digest_key = pick("digest_key", document.digest_key)
+flatten = pick("flatten", plain_flatten.flatten)
+encode_operations = pick("encode_operations", record.encode_operations)
+read_head = pick("read_head", record.read_head)
+
+
+def load_environment() -> Any:
+    """The compiled access to LMDB, when the `lmdb` package's library lends its functions."""
+    library = getattr(lmdb, "cpython", None)
+    if compiled and library is not None and compiled.load_liblmdb(library.__file__):
+        return compiled.Environment
+    return None
+
+
+lmdb_environment = load_environment()
+"""None: `storage/adapter.py` uses the plain package instead."""
+
+apply_changes: Any = pick("apply_changes", None)
+"""The fused loop over a record's documents; without it `version/delivery.py` goes through them one by one."""
+
+Batch: Any = pick("Batch", None) if lmdb_environment else None
+"""The compiled write transaction, into whose pages the fused loops write."""
+
+Snapshot: Any = pick("Snapshot", None) if lmdb_environment else None
+"""The compiled read view, from whose pages documents are printed."""
+
+deliver_run: Any = pick("deliver_run", None) if lmdb_environment else None
+"""Records that are simply next, into the pages of the compiled batch; `version/delivery.py` does all others."""
+
+read_json: Any = pick("read_json", None) if lmdb_environment else None
+read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
+"""From the map to JSON in one step; without them `storage/documents.py` goes through document bytes."""

@@ -1,0 +1,305 @@
+"""Every error that crdtstore raises, in one tree, split by who must act.
+
+```
+CrdtStoreError                    code, status, retryable, data
+├─ CallerError                    the caller must change something
+│  ├─ MalformedRequest            the bytes of a request cannot be read
+│  │  ├─ MalformedJson            not strict JSON; names the byte and the place
+│  │  ├─ MalformedClientId        not the Base64 of exactly 16 bytes
+│  │  └─ QuerySyntaxError         names line, column and what was expected
+│  ├─ Unauthenticated             no key, or one that is not known
+│  ├─ Forbidden                   a known key without this right
+│  ├─ NotFound                    no such route or document
+│  ├─ MethodNotAllowed            the route exists, the verb does not
+│  ├─ UnsupportedMediaType        a body that is not JSON
+│  ├─ InvalidDocument             what a document must not hold
+│  │  ├─ InvalidId                an `_id` of a refused type or size
+│  │  ├─ InvalidValue             a value outside the value model
+│  │  └─ TypeConflict             two types at one path in one transaction
+│  └─ LimitExceeded               names the limit, the value and the bound
+├─ RetryLater                     nobody erred; the same call may work later
+│  ├─ VersionNotAvailable         the wait for a transaction ran out
+│  ├─ Overloaded                  a bounded resource is used up for now
+│  └─ ClockBehind                  this machine's clock is behind what it has seen
+├─ StoreError                     the machine or its operator must act
+│  ├─ StoreClosed                 the store was closed
+│  ├─ StoreLocked                 another process writes; carries its pid
+│  ├─ StoreReadOnly               opened read-only
+│  ├─ StoreFull                   the disk or the map is full
+│  ├─ StoreFenced                 a commit's outcome is unknown; reopen
+│  ├─ NotAStore                   the directory holds no store
+│  ├─ FormatTooNew                written by a newer version
+│  ├─ Corrupted                   a stored value fails its seal; names table and key
+│  └─ ForkedProcess               an environment was used after fork
+└─ ReplicationError               what came from another store does not fit
+   ├─ MalformedRecord             not a canonical record
+   ├─ PositionGap                 records between are missing
+   ├─ NotCausal                   the record depends on one that was not applied
+   ├─ RecordAhead                 stamped too far ahead of this clock
+   └─ Divergence                  two histories under one origin; both digests
+```
+
+Rules: `code` is a stable slug, `status` a hint for HTTP, `retryable` says whether the same call may work
+later, `data` holds what a program would want to read. Messages are whole sentences that name the place and
+the limit. How an error looks on the wire is not here: see `http/faults.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class CrdtStoreError(Exception):
+    """The root: every error of this package is one."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data: dict[str, Any] = data
+
+
+class CallerError(CrdtStoreError):
+    """The caller must change something before the call can work."""
+
+    code = "caller"
+    status = 400
+
+
+class MalformedRequest(CallerError):
+    """The bytes of a request cannot be read."""
+
+    code = "malformed-request"
+
+
+class MalformedJson(MalformedRequest):
+    """A body is not strict JSON: `data` has `line`, `column`, `byte` and `reason`."""
+
+    code = "malformed-json"
+
+
+class MalformedClientId(MalformedRequest):
+    """A client ID is not the Base64 of exactly 16 bytes."""
+
+    code = "malformed-client-id"
+
+
+class QuerySyntaxError(MalformedRequest):
+    """A query cannot be parsed: `data` has `line`, `column` and `expected`."""
+
+    code = "query-syntax"
+
+
+class Unauthenticated(CallerError):
+    """No credential, or one that is not known."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(CallerError):
+    """A known credential without the right that the call needs."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(CallerError):
+    """No such route or document."""
+
+    code = "not-found"
+    status = 404
+
+
+class MethodNotAllowed(CallerError):
+    """The route exists, the verb does not."""
+
+    code = "method-not-allowed"
+    status = 405
+
+
+class UnsupportedMediaType(CallerError):
+    """A body in a representation that the route does not read."""
+
+    code = "unsupported-media-type"
+    status = 415
+
+
+class InvalidDocument(CallerError):
+    """Something that a document must not hold."""
+
+    code = "invalid-document"
+
+
+class InvalidId(InvalidDocument):
+    """An `_id` of a refused type or size."""
+
+    code = "invalid-id"
+
+
+class InvalidValue(InvalidDocument):
+    """A value outside the value model (NaN, integers beyond int64, keys that are not strings)."""
+
+    code = "invalid-value"
+
+
+class TypeConflict(InvalidDocument):
+    """Two types at one path in one transaction."""
+
+    code = "type-conflict"
+
+
+class LimitExceeded(CallerError):
+    """A bound of `limits.py` was passed: `data` has `limit` (its name), `value` and `maximum`."""
+
+    code = "limit-exceeded"
+    status = 413
+
+    def __init__(self, message: str, *, limit: str, value: int, maximum: int) -> None:
+        super().__init__(message, limit=limit, value=value, maximum=maximum)
+
+
+class RetryLater(CrdtStoreError):
+    """Nobody erred: the same call may work later."""
+
+    code = "retry-later"
+    status = 503
+    retryable = True
+
+
+class VersionNotAvailable(RetryLater):
+    """The wait for a transaction ran out: `asked` was not reached, `applied` is the newest."""
+
+    code = "version-not-available"
+    status = 404
+
+    def __init__(self, asked: int, applied: int) -> None:
+        super().__init__(
+            f"Transaction {asked} is not available yet: the newest applied one is {applied}.",
+            asked=asked,
+            applied=applied,
+        )
+        self.asked = asked
+        self.applied = applied
+
+
+class Overloaded(RetryLater):
+    """A bounded resource is used up for now."""
+
+    code = "overloaded"
+    status = 429
+
+
+class ClockBehind(RetryLater):
+    """This machine's clock is too far behind the timestamps it has seen to stamp a write."""
+
+    code = "clock-behind"
+
+
+class StoreError(CrdtStoreError):
+    """The machine failed or its operator must act."""
+
+    code = "store"
+
+
+class StoreClosed(StoreError):
+    """The store was closed."""
+
+    code = "store-closed"
+    status = 503
+
+
+class StoreLocked(StoreError):
+    """Another process writes to this store: `data` has its `pid` where known."""
+
+    code = "store-locked"
+
+
+class StoreReadOnly(StoreError):
+    """A write on a store that was opened read-only."""
+
+    code = "store-read-only"
+
+
+class StoreFull(StoreError):
+    """The disk or the memory map is full; reads go on."""
+
+    code = "store-full"
+    status = 507
+
+
+class StoreFenced(StoreError):
+    """A commit failed and its outcome is unknown: the store takes no write until it is reopened."""
+
+    code = "store-fenced"
+
+
+class NotAStore(StoreError):
+    """The directory holds no store, or not one that can be read."""
+
+    code = "not-a-store"
+
+
+class FormatTooNew(StoreError):
+    """The store was written by a newer version: `data` has `found` and `newest`."""
+
+    code = "format-too-new"
+
+
+class Corrupted(StoreError):
+    """A stored value fails its seal. It is not served; `data` has `table` and `key` (hex)."""
+
+    code = "corrupted"
+
+    def __init__(self, table: str, key: bytes, reason: str = "its seal does not match") -> None:
+        super().__init__(f"Value {key.hex()} of table {table} is damaged: {reason}.", table=table, key=key.hex())
+        self.table = table
+        self.key = key
+
+
+class ForkedProcess(StoreError):
+    """A store opened before fork() was used in the child; open it again there."""
+
+    code = "forked-process"
+
+
+class ReplicationError(CrdtStoreError):
+    """What came from another store does not fit this one."""
+
+    code = "replication"
+    status = 409
+
+
+class MalformedRecord(ReplicationError):
+    """Bytes that are not a canonical transaction record."""
+
+    code = "malformed-record"
+    status = 400
+
+
+class PositionGap(ReplicationError):
+    """Records between are missing: `data` has `origin`, `expected` and `got`."""
+
+    code = "position-gap"
+
+
+class NotCausal(ReplicationError):
+    """The record depends on a transaction that was not applied here: `data` has `origin`, `needs`, `has`."""
+
+    code = "not-causal"
+
+
+class RecordAhead(ReplicationError):
+    """The record is stamped too far ahead of this machine's clock; nothing after it was applied."""
+
+    code = "record-ahead"
+    retryable = True
+
+
+class Divergence(ReplicationError):
+    """Two histories exist under one origin: `data` has `origin`, `position`, `ours` and `theirs`."""
+
+    code = "divergence"

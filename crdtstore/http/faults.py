@@ -1,0 +1,140 @@
+"""Errors on the wire: one table from the type of an error to its status, one form of body.
+
+Rules:
+
+- The body satisfies both documented forms: `message` alone, and an `error` object with `code` (the status),
+  `message` and `data`. `data.code` is the stable name of the error; the rest of `data` is what it carries.
+- A bound on one part of a request has the status that HTTP knows for that part; `LIMIT_STATUSES` names them.
+- What the machine or its operator must mend is told to the operator, in the log. The caller gets a neutral
+  text: messages of these errors may name files, tables and processes.
+- An error that nobody foresaw is a 500 that tells nothing. Its traceback stands in the log and nowhere else.
+
+Not here: which error is raised when (`crdtstore.errors`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from crdtstore import errors
+from crdtstore.http.respond import Answer, encode
+
+logger = logging.getLogger(__name__)
+
+STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
+    errors.CrdtStoreError: 500,
+    errors.CallerError: 400,
+    errors.MalformedRequest: 400,
+    errors.MalformedJson: 400,
+    errors.MalformedClientId: 400,
+    errors.QuerySyntaxError: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.UnsupportedMediaType: 415,
+    errors.InvalidDocument: 400,
+    errors.InvalidId: 400,
+    errors.InvalidValue: 400,
+    errors.TypeConflict: 400,
+    errors.LimitExceeded: 413,
+    errors.RetryLater: 503,
+    errors.VersionNotAvailable: 404,
+    errors.Overloaded: 429,
+    errors.ClockBehind: 503,
+    errors.StoreError: 500,
+    errors.StoreClosed: 503,
+    errors.StoreLocked: 500,
+    errors.StoreReadOnly: 500,
+    errors.StoreFull: 507,
+    errors.StoreFenced: 500,
+    errors.NotAStore: 500,
+    errors.FormatTooNew: 500,
+    errors.Corrupted: 500,
+    errors.ForkedProcess: 500,
+    errors.ReplicationError: 409,
+    errors.MalformedRecord: 400,
+    errors.PositionGap: 409,
+    errors.NotCausal: 409,
+    errors.RecordAhead: 409,
+    errors.Divergence: 409,
+}
+
+LIMIT_STATUSES: Final = {
+    "BODY_BYTES_MAX": 413,
+    "BODY_SECONDS_MAX": 408,
+    "COLLECTION_BYTES_MAX": 400,
+    "DEPTH_MAX": 400,
+    "DOCUMENT_KEYS_MAX": 400,
+    "FIND_LIMIT_MAX": 400,
+    "HEADERS_MAX": 431,
+    "HEADER_BYTES_MAX": 431,
+    "HEAD_SECONDS_MAX": 408,
+    "ID_BYTES_MAX": 400,
+    "JSON_DEPTH_MAX": 400,
+    "PATH_BYTES_MAX": 400,
+    "QUERY_BYTES_MAX": 400,
+    "QUERY_DEPTH_MAX": 400,
+    "QUERY_NODES_MAX": 400,
+    "REPLICAS_MAX": 429,
+    "TARGET_BYTES_MAX": 414,
+}
+"""Bounds that are not answered 413."""
+
+UNEXPECTED: Final = "Something went wrong inside the server; its log says what."
+CLOSED: Final = "The store is closed; the server is stopping or about to start again."
+FULL: Final = "The store's disk is full; it takes no writes, reads go on."
+READ_ONLY: Final = "The store is served read-only."
+NEUTRAL: Final[dict[type[errors.CrdtStoreError], str]] = {
+    errors.StoreClosed: CLOSED,
+    errors.StoreFull: FULL,
+    errors.StoreReadOnly: READ_ONLY,
+}
+"""What a caller is told of errors that are the operator's; all others of them are `UNEXPECTED`."""
+
+CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="crdtstore"'),)
+RETRY: Final = ((b"retry-after", b"1"),)
+
+
+def status_of(error: errors.CrdtStoreError) -> int:
+    """Choose the status of an error; a type without a row has that of its nearest ancestor."""
+    if isinstance(error, errors.LimitExceeded):
+        return LIMIT_STATUSES.get(error.data["limit"], STATUSES[errors.LimitExceeded])
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def answer_to(error: errors.CrdtStoreError) -> Answer:
+    """Write a typed error as an answer; those of the operator are logged."""
+    status = status_of(error)
+    if isinstance(error, errors.StoreError) or (status >= 500 and not error.retryable):
+        logger.error("%s: %s", error.code, error.message)
+        text = next((NEUTRAL[kind] for kind in type(error).__mro__ if kind in NEUTRAL), UNEXPECTED)
+        return Answer(status, body_of(status, text, {"code": error.code}), headers=headers_of(status, error))
+    return Answer(
+        status,
+        body_of(status, error.message, {**error.data, "code": error.code}),
+        headers=headers_of(status, error),
+    )
+
+
+def answer_to_unexpected(method: str, path: str, error: Exception) -> Answer:
+    """Write an error that nobody foresaw as an answer, and log it with its traceback."""
+    logger.error("%s %.200r failed", method, path, exc_info=error)
+    return Answer(500, body_of(500, UNEXPECTED, {"code": errors.CrdtStoreError.code}))
+
+
+def body_of(status: int, message: str, data: dict[str, Any]) -> bytes:
+    """Write the body of an error in both documented forms at once."""
+    return encode({"message": message, "error": {"code": status, "message": message, "data": data}})
+
+
+def headers_of(status: int, error: errors.CrdtStoreError) -> tuple[tuple[bytes, bytes], ...]:
+    """Choose the headers that HTTP wants beside some statuses."""
+    if status == 401:
+        return CHALLENGE
+    if status == 405:
+        return ((b"allow", ", ".join(error.data.get("allow", ())).encode("ascii")),)
+    if status in {429, 503}:
+        return RETRY
+    return ()

@@ -1,0 +1,324 @@
+"""A request as the application takes it: checked before anything else looks at it, and then its body.
+
+Rules:
+
+- What servers let pass is refused here: several `Host` headers, or one that is not ours (a page of a foreign
+  site whose name was pointed at this address must not reach the store); `Transfer-Encoding` beside
+  `Content-Length`; a header that decides about security twice; heads, targets and bodies beyond their bounds.
+- A body is JSON in UTF-8, sent as what it is. A page of a foreign site cannot send `application/json`
+  unasked.
+- The path is compared as it was sent: whatever is escaped or holds dots is simply not a route.
+- A body must arrive in time: a slow sender would hold its memory for ever.
+
+Not here: what the body means (the families), slow heads (`listen`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from crdtstore import limits
+from crdtstore.auth.api_key import REFUSAL
+from crdtstore.crdt.actor import parse_actor
+from crdtstore.errors import (
+    Forbidden,
+    LimitExceeded,
+    MalformedClientId,
+    MalformedRequest,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+
+Scope: TypeAlias = "Mapping[str, Any]"
+Message: TypeAlias = "Mapping[str, Any]"
+Receive: TypeAlias = "Callable[[], Awaitable[Message]]"
+Send: TypeAlias = "Callable[[dict[str, Any]], Awaitable[None]]"
+
+KEPT: Final = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"transfer-encoding",
+        b"x-ditto-client-id",
+        b"x-ditto-txn-id",
+    }
+)
+"""Headers that mean something here. Each may come once; of all others nothing is kept."""
+
+HTTP_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+HOST_FORM: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
+LENGTH_FORM: Final = re.compile(rb"[0-9]{1,18}")
+TXN_FORM: Final = re.compile(rb"[0-9]{1,19}")
+CHARSET_FORM: Final = re.compile(rb';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
+
+
+class Disconnected(Exception):
+    """The caller is gone: an event of the connection, not an error of anyone. There is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The head: method, path and the few headers that mean something, which are not printed."""
+
+    method: str
+    path: str
+    headers: dict[bytes, bytes] = field(repr=False)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the head announces a body."""
+        length = self.headers.get(b"content-length", b"0")
+        return length.strip(b"0") != b"" or b"transfer-encoding" in self.headers
+
+
+def read_head(scope: Scope, hosts: Collection[str] | None) -> Request:
+    """Check what came before the body.
+
+    Args:
+        scope: The ASGI scope.
+        hosts: Names that `Host` may have, in lower case and without a port; None for the names of the
+            loopback and the address that the connection came in on.
+
+    Raises:
+        MalformedRequest: A head that nobody should send.
+        LimitExceeded: Too many or too long headers, too long a target, too long a body.
+        Forbidden: A `Host` that is not ours.
+    """
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    check_target(len(raw_path) + len(scope["query_string"]))
+    if scope["http_version"] not in HTTP_VERSIONS:
+        raise MalformedRequest(f"HTTP version {scope['http_version']!r} is not spoken here; use 1.1.")
+    headers = keep_headers(scope["headers"])
+    check_framing(headers)
+    check_host(headers, hosts, scope)
+    return Request(scope["method"], raw_path.decode("latin-1"), headers)
+
+
+def check_target(length: int) -> None:
+    """Refuse a target that is too long."""
+    if length > limits.TARGET_BYTES_MAX:
+        raise too_large("The path and query string", "TARGET_BYTES_MAX", length, limits.TARGET_BYTES_MAX)
+
+
+def keep_headers(raw: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Keep the headers that mean something, each once, and bound the rest."""
+    if len(raw) > limits.HEADERS_MAX:
+        raise LimitExceeded(
+            f"The request has {len(raw)} header fields; at most {limits.HEADERS_MAX} are taken.",
+            limit="HEADERS_MAX",
+            value=len(raw),
+            maximum=limits.HEADERS_MAX,
+        )
+    size = 0
+    kept: dict[bytes, bytes] = {}
+    for name, value in raw:
+        size += len(name) + len(value)
+        if name in KEPT:
+            if name in kept:
+                raise MalformedRequest(f"The header {name.decode()} is sent more than once; send it once.")
+            kept[name] = value
+    if size > limits.HEADER_BYTES_MAX:
+        raise too_large("All header fields", "HEADER_BYTES_MAX", size, limits.HEADER_BYTES_MAX)
+    return kept
+
+
+def check_framing(headers: dict[bytes, bytes]) -> None:
+    """Refuse a body whose end is ambiguous, or whose announced length is too much."""
+    encoding = headers.get(b"transfer-encoding")
+    length = headers.get(b"content-length")
+    if encoding is not None:
+        if length is not None:
+            raise MalformedRequest("Content-Length and Transfer-Encoding contradict each other; send one.")
+        if encoding.lower() != b"chunked":
+            raise MalformedRequest("The only Transfer-Encoding that is read here is chunked.")
+    if length is not None:
+        if LENGTH_FORM.fullmatch(length) is None:
+            raise MalformedRequest("Content-Length is a number of bytes in decimal digits.")
+        check_body_bytes(int(length))
+
+
+def check_body_bytes(length: int) -> None:
+    """Refuse a body that is too long."""
+    if length > limits.BODY_BYTES_MAX:
+        raise too_large("The body", "BODY_BYTES_MAX", length, limits.BODY_BYTES_MAX)
+
+
+def too_large(what: str, limit: str, value: int, maximum: int) -> LimitExceeded:
+    """Say that a part of the request passes a bound on bytes."""
+    message = f"{what} may take {maximum} bytes; got {value}."
+    return LimitExceeded(message, limit=limit, value=value, maximum=maximum)
+
+
+@lru_cache(limits.HEADERS_MAX)
+def host_name(host: bytes) -> str:
+    """Read the name out of a `Host` header; there are few different ones."""
+    match = HOST_FORM.fullmatch(host)
+    if match is None:
+        raise MalformedRequest("A request has one Host header, with a name or address and at most a port.")
+    return match[1].decode("ascii").lower()
+
+
+def check_host(headers: dict[bytes, bytes], hosts: Collection[str] | None, scope: Scope) -> None:
+    """Refuse a request that is meant for another name."""
+    name = host_name(headers.get(b"host", b""))
+    allowed = name in hosts if hosts is not None else name in LOOPBACK_NAMES or name == listen_name(scope)
+    if not allowed:
+        raise Forbidden(f"This server does not answer to the host {name!r}.", host=name)
+
+
+def listen_name(scope: Scope) -> str | None:
+    """Write the address that the connection came in on as a Host header has it."""
+    server = scope.get("server")
+    if server is None:
+        return None
+    address: str = server[0]
+    return f"[{address}]" if ":" in address else address
+
+
+def check_media_type(headers: dict[bytes, bytes]) -> None:
+    """Refuse a body that is not said to be JSON in UTF-8.
+
+    Raises:
+        UnsupportedMediaType: Another type, charset or content encoding, or no type at all.
+    """
+    content_type = headers.get(b"content-type", b"")
+    if content_type == b"application/json":
+        charset = None
+    elif content_type.partition(b";")[0].strip().lower() == b"application/json":
+        charset = CHARSET_FORM.search(content_type)
+    else:
+        raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json.")
+    if charset is not None and charset[1].lower() not in {b"utf-8", b"utf8"}:
+        raise UnsupportedMediaType("JSON is read in UTF-8 only; leave the charset out.")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMediaType("Compressed bodies are not read; send the body without Content-Encoding.")
+
+
+class Body:
+    """The body of a request on its way in.
+
+    `complete` says that nothing of it is left on the connection, so that another request can follow there.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        """Read from an ASGI channel; nothing is read yet."""
+        self.receive = receive
+        self.complete = False
+
+    async def read(self, seconds: float) -> bytes:
+        """Read the whole body.
+
+        Args:
+            seconds: How long the body may take to arrive.
+
+        Raises:
+            LimitExceeded: It is longer or slower than it may be.
+            Disconnected: The caller went away before its end.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        late = False
+
+        def stop() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        # What asyncio.timeout does, at a quarter of its cost: this is done for every request.
+        timer = asyncio.get_running_loop().call_later(seconds, stop)
+        try:
+            body = await self.collect()
+        except asyncio.CancelledError:
+            if not late or task.uncancel() > 0:
+                raise
+            raise too_slow(seconds) from None
+        finally:
+            timer.cancel()
+        self.complete = True
+        return body
+
+    async def collect(self) -> bytes:
+        """Join the parts, counting while they come: a length that was announced may be a lie or absent."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise Disconnected
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            check_body_bytes(size)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+
+def too_slow(seconds: float) -> LimitExceeded:
+    """Say that a body did not arrive in time."""
+    message = f"The body did not arrive within {seconds:g} seconds."
+    whole = int(seconds)
+    return LimitExceeded(message, limit="BODY_SECONDS_MAX", value=whole + 1, maximum=whole)
+
+
+def token_of(request: Request) -> str:
+    """Take the credential out of `Authorization: Bearer …`; the scheme's case does not matter.
+
+    Raises:
+        Unauthenticated: There is none.
+    """
+    scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise Unauthenticated(REFUSAL)
+    return token.strip(b" ").decode("latin-1")
+
+
+def actor_of(request: Request) -> bytes | None:
+    """Read `X-DITTO-CLIENT-ID`, if there is one.
+
+    Raises:
+        MalformedClientId: It is not the Base64 of 16 bytes.
+    """
+    text = request.headers.get(b"x-ditto-client-id")
+    return None if text is None else known_actor(text)
+
+
+@lru_cache(limits.CONNECTIONS_MAX)
+def known_actor(text: bytes) -> bytes:
+    """Read a client ID; clients keep theirs, so it is mostly one that was read before."""
+    return parse_actor(text.decode("latin-1"))
+
+
+def required_actor_of(request: Request) -> bytes:
+    """Read `X-DITTO-CLIENT-ID` where the author must be known.
+
+    Raises:
+        MalformedClientId: It is missing, or not the Base64 of 16 bytes.
+    """
+    actor = actor_of(request)
+    if actor is None:
+        raise MalformedClientId("A write needs X-DITTO-CLIENT-ID: the Base64 of the 16 bytes of its author.")
+    return actor
+
+
+def txn_of(request: Request) -> int | None:
+    """Read `X-DITTO-TXN-ID`, if there is one.
+
+    Raises:
+        MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
+    """
+    text = request.headers.get(b"x-ditto-txn-id")
+    if text is None:
+        return None
+    txn = int(text) if TXN_FORM.fullmatch(text) else -1
+    if not 0 <= txn <= limits.INT_MAX:
+        raise MalformedRequest(f"X-DITTO-TXN-ID is a decimal number from 0 to {limits.INT_MAX}.")
+    return txn

@@ -1,0 +1,171 @@
+"""The server: the application that owns the flow of every request, and `serve`, which puts it on a socket.
+
+A request passes these steps, in this order and nowhere else:
+
+1. `request.read_head` refuses what nobody should send.
+2. `KeyRing.authenticate` turns the credential into a permission.
+3. `routes.route_of` finds the endpoint: only who is known learns which paths there are.
+4. `request.check_media_type` and `request.Body`: the body, whole and in time.
+5. The endpoint answers, holding a `Session`.
+6. `faults` turns an error of any step into an answer; `respond` sends what came of it.
+
+Rules: nothing but an answer of ours goes out; a traceback stands in the log, never in a body. The headers of
+a request, which hold its credential, and its query string are never logged.
+
+Not here: sockets and slow heads (`listen`), who may do what (`crdtstore.auth`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+
+from crdtstore import limits
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.session import Session
+from crdtstore.errors import CrdtStoreError
+from crdtstore.http.call import Call
+from crdtstore.http.faults import answer_to, answer_to_unexpected
+from crdtstore.http.request import (
+    Body,
+    Disconnected,
+    Receive,
+    Scope,
+    Send,
+    check_media_type,
+    read_head,
+    token_of,
+)
+from crdtstore.http.respond import Answer, respond
+from crdtstore.http.routes import route_of
+from crdtstore.store import Store
+
+
+class Application:
+    """The ASGI application over one store.
+
+    It does not own the store or the key ring: who made them closes them, after the application has stopped.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: KeyRing,
+        *,
+        hosts: Collection[str] | None,
+        wait_seconds: float,
+        body_seconds: float,
+    ) -> None:
+        """See `application`."""
+        self.store = store
+        self.keyring = keyring
+        self.hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
+        self.wait_seconds = wait_seconds
+        self.body_seconds = body_seconds
+        self.threads = ThreadPoolExecutor(limits.READ_THREADS, "crdtstore-http")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through the server's start and stop."""
+        if scope["type"] == "http":
+            await self.handle(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.live(receive, send)
+
+    async def live(self, receive: Receive, send: Send) -> None:
+        """Follow the server's start and stop."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self.threads.shutdown(wait=True)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens on the way."""
+        body = Body(receive)
+        try:
+            try:
+                answer = await self.answer(scope, body)
+            except CrdtStoreError as error:
+                answer = answer_to(error)
+        except Disconnected:
+            return
+        except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback may reach the caller
+            answer = answer_to_unexpected(scope["method"], scope["path"], error)
+        if answer.txn is None:
+            answer = answer._replace(txn=self.applied())
+        await respond(send, answer, close=not body.complete)
+
+    async def answer(self, scope: Scope, body: Body) -> Answer:
+        """Take a request through its steps to the endpoint's answer."""
+        request = read_head(scope, self.hosts)
+        body.complete = not request.has_body
+        permission = await self.keyring.authenticate(token_of(request))
+        route = route_of(request)
+        check_media_type(request.headers)
+        data = await body.read(self.body_seconds)
+        session = Session(self.store, permission)
+        return await route.endpoint(Call(request, data, session, body.receive, self.threads, self.wait_seconds))
+
+    def applied(self) -> int | None:
+        """Return the newest transaction, or None when even that cannot be had."""
+        try:
+            return self.store.applied
+        except CrdtStoreError:
+            return None
+
+
+def application(
+    store: Store,
+    keyring: KeyRing,
+    *,
+    hosts: Collection[str] | None = None,
+    wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
+    body_seconds: float = limits.BODY_SECONDS_MAX,
+) -> Application:
+    """Make the ASGI application over a store, for any ASGI server.
+
+    Args:
+        store: The store; it stays the caller's to close.
+        keyring: The keys that are let in.
+        hosts: Names that the `Host` header may have, without ports; None for the names of the loopback and
+            the address that a connection comes in on.
+        wait_seconds: How long a read waits for the transaction that it names.
+        body_seconds: How long a body may take to arrive.
+    """
+    return Application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, body_seconds=body_seconds)
+
+
+def serve(
+    store: Store,
+    keyring: KeyRing,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    hosts: Collection[str] | None = None,
+    wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
+    on_listening: Callable[[str, int], None] | None = None,
+) -> None:
+    """Serve a store until SIGINT or SIGTERM, then let requests in progress end and return.
+
+    Needs the extra `server`. Prints nothing; what happens is logged under `crdtstore.http`.
+
+    Args:
+        store: The store; it stays the caller's to close, after this returns.
+        keyring: The keys that are let in.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free one.
+        hosts: See `application`.
+        wait_seconds: See `application`.
+        on_listening: Called once with the address and the port, when connections are taken.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+    # Imported here: an application under another server, and every embedder, does without these packages.
+    from crdtstore.http.listen import Listener  # noqa: PLC0415
+
+    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds)
+    Listener(served, host, port, on_listening=on_listening).run()

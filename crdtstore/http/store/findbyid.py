@@ -1,0 +1,39 @@
+"""POST or GET /api/v3/store/findbyid: one document, or null.
+
+Rules: a point read is as quick as handing it to a thread, so it stays on the event loop. `txnId` is a
+transaction that the document reflects; it may reflect later ones too.
+
+Not here: which ids there can be (`crdtstore.crdt.identifier`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from crdtstore.http.call import Call
+from crdtstore.http.respond import Answer
+from crdtstore.http.store.find import join
+
+
+class FindByIdBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of a request; keys that are not named here are tolerated."""
+
+    collection: str
+    id: Any
+    serialized_as: Literal["latestValues"] = "latestValues"
+
+
+PARSE: Final = msgspec.json.Decoder(FindByIdBody).decode
+
+
+async def findbyid(call: Call) -> Answer:
+    """Answer with the document, and a transaction that it reflects."""
+    asked = await call.decode(PARSE)
+    await call.until_readable(asked.collection)
+    # Before the read, so that it never names a transaction that the read may have missed.
+    txn = call.session.applied
+    document = call.session.get(asked.collection, asked.id)
+    shown = b"null" if document is None else join(document)
+    return Answer(200, b'{"txnId":%d,"document":%b}' % (txn, shown), txn)

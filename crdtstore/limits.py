@@ -1,0 +1,216 @@
+"""Every bound of the system, once, with its reason.
+
+Rules: unit and bound stand last in the name; nothing else in the package writes such a number. A bound that
+an operator may change is the default of a setting in `settings.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- identity and time ---
+
+ACTOR_BYTES: Final = 16
+"""site (u64) and epoch (u64), big-endian: the client ID of the HTTP API."""
+
+CLOCK_AHEAD_SECONDS_MAX: Final = 300
+"""A record stamped further ahead of the local clock is not applied, and no store stamps one: a clock that
+jumped years ahead would otherwise drag every store with it. Five minutes is what NTP-less machines drift."""
+
+# --- documents ---
+
+ID_BYTES_MAX: Final = 1_024
+"""An `_id` in its key encoding, without its tag: long enough for a URL, short enough to be repeated in indexes."""
+
+COLLECTION_BYTES_MAX: Final = 255
+"""A collection's name in UTF-8."""
+
+DOCUMENT_BYTES_WARN: Final = 256 * 1_024
+"""A document of this size, bookkeeping included, is written with a warning: every change rewrites it."""
+
+DOCUMENT_BYTES_MAX: Final = 5 * 1_024 * 1_024
+"""A document beyond this size, bookkeeping included, is refused: one change must fit the group's budget."""
+
+DOCUMENT_KEYS_MAX: Final = 10_000
+"""Fields that one command may write into one document."""
+
+DEPTH_MAX: Final = 64
+"""Nesting of a value, and segments of a path: recursion over them stays far from the C stack's end."""
+
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**63 - 1
+"""Integers are int64: the same on every store and in every index."""
+
+# --- interned names ---
+
+COLLECTIONS_MAX: Final = 65_536
+"""Collections of one store: their names are held in memory."""
+
+PATHS_PER_COLLECTION_MAX: Final = 4_096
+"""Paths interned for one collection. Documents whose keys are made of data would grow it for ever: beyond
+the bound a path stands in the document's own heap."""
+
+PATH_BYTES_MAX: Final = 4_096
+"""A path in its encoding, interned or not."""
+
+SHAPE_BYTES_MAX: Final = 16 * 1_024
+SHAPES_BYTES_MAX: Final = 64 * 1_024 * 1_024
+"""How documents of one shape are written as JSON is remembered: one shape, and all together. Shapes beyond are
+written without help, at about a third of the speed; a shape of a dozen fields takes some 500 bytes."""
+
+REPLICAS_MAX: Final = 1_048_576
+"""(actor, origin) pairs of one store, 32 bytes each in memory: clients are to keep their ID."""
+
+# --- storage ---
+
+KEY_BYTES_MAX: Final = 511
+"""LMDB's own bound on a key in format 0.9."""
+
+KEY_PREFIX_BYTES: Final = 480
+"""A longer document key keeps this many bytes (so ids stay in order) and a 16-byte hash of the whole id."""
+
+MAP_BYTES_DEFAULT: Final = 2**40
+"""Address space, not disk: LMDB grows its file as needed and must never be resized with readers about."""
+
+READERS_MAX: Final = 1_024
+"""Reader slots: one for each thread or process that reads at the same time."""
+
+SNAPSHOTS_KEPT_MAX: Final = 64
+"""Ended read transactions kept for the next snapshot: each saves taking a reader slot, and keeps one."""
+
+GROUP_TRANSACTIONS_MAX: Final = 4_096
+"""Transactions committed together: bounds the longest time that one commit takes."""
+
+GROUP_BYTES_MAX: Final = 8 * 1_024 * 1_024
+"""Record bytes committed together, for the same reason."""
+
+QUEUE_TRANSACTIONS_MAX: Final = 65_536
+"""Transactions waiting for the writer; further ones are refused as `Overloaded` rather than kept in memory."""
+
+# --- versions ---
+
+WAIT_SECONDS_DEFAULT: Final = 5.0
+"""How long a read waits for a transaction before `VersionNotAvailable`."""
+
+WAIT_SECONDS_MAX: Final = 3_600.0
+"""What an operator may set that to: who waits for longer is gone, and its connection is held for nothing."""
+
+WAITERS_MAX: Final = 10_000
+"""Reads that wait at the same time."""
+
+# --- requests ---
+
+BODY_BYTES_MAX: Final = 16 * 1_024 * 1_024
+"""A request's body."""
+
+BODY_SECONDS_MAX: Final = 30.0
+"""A request's body must have arrived by then: a slow sender must not hold memory for ever."""
+
+HEADER_BYTES_MAX: Final = 32 * 1_024
+"""All header names and values of a request."""
+
+HEADERS_MAX: Final = 100
+"""Header fields of a request."""
+
+TARGET_BYTES_MAX: Final = 8 * 1_024
+"""Path and query string of a request."""
+
+JSON_DEPTH_MAX: Final = DEPTH_MAX + 8
+"""Nesting of a JSON body: a document's own depth and the envelope around it."""
+
+JSON_BYTES_MAX: Final = 2**32 - 1
+"""A JSON text scanned in one piece: the compiled scanner counts bytes, keys and elements in 32 bits."""
+
+JSON_PLACE_CHARACTERS_MAX: Final = 256
+"""A JSON path in an error: the caller chose the keys in it, and a message must not grow with them."""
+
+COMMANDS_MAX: Final = 10_000
+"""Commands of one write request."""
+
+FIND_LIMIT_DEFAULT: Final = 1_000
+FIND_LIMIT_MAX: Final = 10_000
+"""Documents of one find: the default and the most a caller may ask for."""
+
+QUERY_BYTES_MAX: Final = 64 * 1_024
+"""A query's text."""
+
+QUERY_DEPTH_MAX: Final = 64
+"""Nesting of a query."""
+
+QUERY_NODES_MAX: Final = 1_000
+"""Nodes of a query's tree."""
+
+QUERY_EXCERPT_CHARS_MAX: Final = 60
+"""How much of a query the message of its syntax error shows: one line of a terminal, wherever the place is."""
+
+REGEX_MEMORY_BYTES_MAX: Final = 1_024 * 1_024
+"""Memory of one compiled regular expression, program and automaton: refuses patterns that count far, which
+would compile for tens of milliseconds and match at microseconds a byte. RE2's own default is eight times that."""
+
+CHANGES_ENTRIES_MAX: Final = 1_000
+"""Log entries read from one snapshot before it is renewed: a slow reader must not pin pages for ever."""
+
+# --- HTTP connections ---
+
+CONNECTIONS_MAX: Final = 4_096
+"""Open connections: each costs some 20 kB and a descriptor. Further ones are answered 429 and closed."""
+
+HEAD_SECONDS_MAX: Final = 8.0
+"""Request line and headers must have arrived by then, counted from the first byte or from the connection."""
+
+KEEP_ALIVE_SECONDS: Final = 60
+"""An idle connection is kept this long for the next request: longer than clients pause between two."""
+
+PIPELINE_MAX: Final = 256
+"""Requests of one connection that were received and not yet answered; a sender of more is cut off."""
+
+LINGER_SECONDS: Final = 2.0
+"""After a refusal the rest of the body is read and dropped for so long before the connection is closed:
+closing at once would reset it and destroy the answer that is still on its way."""
+
+STALL_SECONDS_MAX: Final = 30.0
+"""A reader that takes nothing of its answer for so long is cut off: the answer is memory."""
+
+STOP_SECONDS_MAX: Final = 10
+"""A stopping server lets requests in progress end for so long: more than a wait and a commit take."""
+
+READ_THREADS: Final = 4
+"""Threads that run finds, so that the event loop goes on; more only take turns at the interpreter's lock."""
+
+INLINE_BODY_BYTES_MAX: Final = 64 * 1_024
+"""A larger body is parsed in a thread: on the event loop it would hold up every other connection."""
+
+# --- API keys ---
+
+API_KEY_BYTES_MAX: Final = 128
+"""A credential. Longer ones are refused before anything is computed from them."""
+
+KEY_CACHE_ENTRIES_MAX: Final = 10_000
+"""Verified keys, and apart from them refused ones, that are remembered: some 200 bytes each."""
+
+KEY_CACHE_SECONDS: Final = 300.0
+"""How long a verified key is taken without another scrypt (revoking acts at once all the same)."""
+
+KEY_REFUSED_SECONDS: Final = 10.0
+"""How long a refused key is refused without another scrypt: what a client in a retry loop does."""
+
+SCRYPT_AT_ONCE_MAX: Final = 2
+"""Keys hashed at the same time: each takes 32 MiB and a core for some 60 ms."""
+
+SCRYPT_WAITING_MAX: Final = 64
+"""Keys that wait to be hashed: about two seconds of work; further ones are refused as `Overloaded`."""
+
+# --- command line ---
+
+IMPORT_BATCH_DOCUMENTS_DEFAULT: Final = 100
+"""Documents of one transaction of an import; COMMANDS_MAX is the most. More barely gains speed, and a document
+that is refused takes all of its batch with it."""
+
+IMPORT_BATCH_BYTES_MAX: Final = BODY_BYTES_MAX // 2
+"""Input of such a transaction, if it has more than one document: with its envelope it must fit a request."""
+
+IMPORT_BATCHES_MAX: Final = 32
+"""Batches on their way to the store: enough to share each flush of the disk, few enough to be held in memory."""
+
+IMPORT_ARRAY_BYTES_MAX: Final = 256 * 1_024 * 1_024
+"""A JSON array to import is read whole; JSON Lines are not, and have no such bound."""

@@ -1,0 +1,193 @@
+"""Every setting of the command line, once: its name, type, default and text.
+
+Rules: a setting comes from its flag, else from the environment (`CRDTSTORE_` and its name in capitals), else
+from the configuration file, else it has its default. Flags, environment and file know the same names; an
+unknown name in the file is refused, an empty variable counts as unset. A value is checked where it comes
+from, so that an error names the place. The help texts and `docs/settings.md` are made from this table.
+
+Not here: what a setting does, and bounds that nobody may change (`limits.py`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from crdtstore.errors import CallerError
+from crdtstore.limits import WAIT_SECONDS_DEFAULT, WAIT_SECONDS_MAX
+
+CONFIG_DEFAULT: Final = "crdtstore.toml"
+"""The configuration file that is read, where there is one, if none is named."""
+
+PREFIX: Final = "CRDTSTORE_"
+LIST: Final = "texts, separated by commas"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings; each field's annotation holds its text."""
+
+    store: Annotated[str | None, Meta(description="Directory of the store.")] = None
+    url: Annotated[str | None, Meta(description="URL of a server, in place of a directory.")] = None
+    key: Annotated[
+        str | None,
+        Meta(description="API key for that server. Others may see it in a command line: prefer a file."),
+    ] = None
+    key_file: Annotated[str | None, Meta(description="File that holds that API key.")] = None
+    listen: Annotated[
+        str,
+        Meta(description="Address and port to listen on; port 0 takes a free one."),
+    ] = "127.0.0.1:8080"
+    allow_remote: Annotated[
+        bool,
+        Meta(description="Allow an address that other machines reach; needs a reverse proxy with TLS."),
+    ] = False
+    host_names: Annotated[
+        tuple[str, ...],
+        Meta(description="Names, besides the address, under which clients call the server or its proxy."),
+    ] = ()
+    root_key_file: Annotated[
+        str | None,
+        Meta(description="File with a key that may do everything; made, for you alone, if it is missing."),
+    ] = None
+    durability: Annotated[
+        Literal["sync", "none"],
+        Meta(description="sync: what was answered is on disk. none: a power cut may destroy the store."),
+    ] = "sync"
+    wait_seconds: Annotated[
+        float,
+        Meta(ge=0, le=WAIT_SECONDS_MAX, description="How long a read waits for a transaction, in seconds."),
+    ] = WAIT_SECONDS_DEFAULT
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="What is logged, to standard error: debug, info, warning or error."),
+    ] = "warning"
+
+
+class Described(NamedTuple):
+    """A setting for people: what it takes, its default and its text."""
+
+    kind: str
+    default: Any
+    text: str
+
+
+Layers: TypeAlias = "ChainMap[str, Any]"
+"""What was set: flags, environment, file, the strongest first."""
+
+
+def describe() -> dict[str, Described]:
+    """The table of settings, in order, by name."""
+    hints = get_type_hints(Settings, include_extras=True)
+    defaults = msgspec.to_builtins(Settings())
+    return {
+        name: Described(
+            kind_of(hint.__origin__, hint.__metadata__[0]), defaults[name], hint.__metadata__[0].description
+        )
+        for name, hint in hints.items()
+    }
+
+
+def kind_of(hint: Any, meta: Meta) -> str:
+    """Say which values a type takes."""
+    if get_origin(hint) is Literal:
+        return " or ".join(get_args(hint))
+    if get_origin(hint) is tuple:
+        return LIST
+    if hint is float:
+        return f"a number from {meta.ge:g} to {meta.le:g}"
+    return "true or false" if hint is bool else "a text"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def read_layers(flags: Mapping[str, Any], environment: Mapping[str, str], config: str | None) -> Layers:
+    """Collect what was set, and check it.
+
+    Args:
+        flags: By the names of settings; None and False say that a flag was not given.
+        environment: The environment.
+        config: The configuration file; None for CONFIG_DEFAULT if it exists.
+
+    Raises:
+        CallerError: A value or name that is refused; the message says where it was set.
+        OSError: The file cannot be read.
+    """
+    given = {name: value for name, value in flags.items() if value not in (None, False)}
+    variables = {name: environment[variable(name)] for name in describe() if environment.get(variable(name))}
+    return ChainMap(
+        check(split_lists(given), flag),
+        check(split_lists(variables), variable),
+        read_file(config),
+    )
+
+
+def read_file(config: str | None) -> dict[str, Any]:
+    """Read the configuration file; without a name, it may be missing."""
+    path = Path(config or CONFIG_DEFAULT)
+    if config is None and not path.exists():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CallerError(f"The configuration file {path} is not TOML in UTF-8: {error}.") from None
+    return check(values, lambda name: f"{name} in {path}", strict=True)
+
+
+def split_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Split the settings that are lists at their commas: flags and variables are one text."""
+    table = describe()
+    return {name: value.split(",") if table[name].kind == LIST else value for name, value in values.items()}
+
+
+def check(values: dict[str, Any], place: Callable[[str], str], *, strict: bool = False) -> dict[str, Any]:
+    """Check the values of one layer; `place` says how a name is written there.
+
+    Raises:
+        CallerError: A value or name that is refused.
+    """
+    table = describe()
+    for name, value in values.items():
+        if name not in table:
+            raise CallerError(f"There is no setting {place(name)}.", setting=name)
+        refusal = CallerError(f"The setting {place(name)} takes {table[name].kind}; got {value!r}.", setting=name)
+        if value == "":
+            raise refusal
+        try:
+            msgspec.convert({name: value}, Settings, strict=strict)
+        except msgspec.ValidationError:
+            raise refusal from None
+    return values
+
+
+def settle(layers: Layers) -> Settings:
+    """The settings that hold."""
+    return msgspec.convert(dict(layers), Settings, strict=False)
+
+
+def strongest(layers: Layers, names: Sequence[str]) -> str | None:
+    """Choose among settings that exclude each other the one that the strongest layer names, or None.
+
+    Raises:
+        CallerError: One layer names two.
+    """
+    for layer in layers.maps:
+        named = [name for name in names if name in layer]
+        if len(named) > 1:
+            raise CallerError(f"Only one of {' and '.join(map(flag, named))} can be given.")
+        if named:
+            return named[0]
+    return None

@@ -1,0 +1,466 @@
+"""The storage over the plain Python API of LMDB: what runs where the compiled core or its symbols are absent.
+
+Rules: the compiled twin is `ext/lmdb.pxi`; both read and write the same files, and one environment is opened
+through one of them only. Every call holds its snapshot's own lock, so that closing the environment waits for
+calls under way in other threads; LMDB's errors leave as this package's. Two things the twin does and this
+cannot: to go on where LMDB would end the process, on a damaged file, and to open a store that the parent of a
+forked process has open. Opening a directory is not here: see `environment.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+from weakref import WeakSet, ref
+
+import lmdb
+
+from crdtstore import limits
+from crdtstore.errors import (
+    Corrupted,
+    ForkedProcess,
+    NotAStore,
+    Overloaded,
+    StoreClosed,
+    StoreError,
+    StoreFenced,
+    StoreFull,
+    StoreReadOnly,
+)
+from crdtstore.storage.tables import Table, check_key, check_start, seal, table_name, unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crdtstore.errors import CrdtStoreError
+    from crdtstore.storage.lock import StoreLock
+
+ROWS: Final = 128
+ROWS_FIRST: Final = 8
+"""Rows that a scan fetches at a time, and at first: who wants one row does not pay for many."""
+
+
+class Environment:
+    """One open store: hands out read views and the one write transaction."""
+
+    def __init__(
+        self,
+        path: str,
+        lock: StoreLock,
+        tables: tuple[str, ...],
+        *,
+        map_bytes: int,
+        readers_max: int,
+        read_only: bool,
+        durable: bool,
+    ) -> None:
+        """Open the store in a directory; its tables must exist.
+
+        Args:
+            path: The directory.
+            lock: What is released when the environment is closed.
+            tables: The names of the tables; their places are their numbers.
+            map_bytes: As in `open_storage`, and the others too.
+            readers_max: Reader slots.
+            read_only: Whether batches are refused.
+            durable: Whether a commit returns only once it is on disk.
+
+        Raises:
+            NotAStore: a table does not exist, or LMDB does not know the file.
+        """
+        self.path = path
+        self.read_only = read_only
+        self.durable = durable
+        self.pid = os.getpid()
+        self.closed = False
+        self.fenced = False
+        self.live: WeakSet[Snapshot] = WeakSet()
+        self.live_lock = threading.Lock()
+        self.writing: ref[Batch] | None = None
+        try:
+            self.lmdb = lmdb.open(
+                path,
+                map_size=map_bytes,
+                max_dbs=len(tables),
+                max_readers=readers_max,
+                max_spare_txns=limits.SNAPSHOTS_KEPT_MAX,
+                readonly=read_only,
+                sync=durable,
+                mode=0o600,
+                create=False,
+                lib_version=0,
+            )
+        except (lmdb.InvalidError, lmdb.VersionMismatchError) as error:
+            raise NotAStore(f"The directory {path} holds no store of this format: {error}.") from error
+        except lmdb.Error as error:
+            raise store_error("meta", b"", error) from error
+        try:
+            self.handles = open_tables(self.lmdb, tables)
+        except lmdb.NotFoundError as error:
+            self.lmdb.close()
+            raise NotAStore(f"The directory {path} holds no store: one of its tables is missing.") from error
+        # A dropped environment frees its attributes in this order: the lock must go after LMDB.
+        self.lock = lock
+        environments.add(self)
+        self.lmdb.reader_check()
+
+    def check(self) -> None:
+        """Refuse an environment that was closed or inherited by fork()."""
+        if self.pid != os.getpid():
+            raise ForkedProcess("This store was opened before fork(): open it again in the child.")
+        if self.closed:
+            raise StoreClosed("This store was closed.")
+
+    def snapshot(self) -> Snapshot:
+        """Open a read view of what is committed now; `Overloaded` when all reader slots are taken."""
+        with self.live_lock:
+            self.check()
+            try:
+                transaction = self.begin()
+            except lmdb.Error as error:
+                raise store_error("meta", b"", error) from error
+            snapshot = Snapshot(self, transaction)
+            self.live.add(snapshot)
+        return snapshot
+
+    def begin(self) -> lmdb.Transaction[bytes]:
+        """Begin a read transaction, in the slot of a dead process if there is no other."""
+        try:
+            return self.lmdb.begin(buffers=False)
+        except lmdb.ReadersFullError:
+            self.lmdb.reader_check()
+            return self.lmdb.begin(buffers=False)
+
+    def batch(self) -> Batch:
+        """Open the one write transaction; the thread that opened it must end it."""
+        with self.live_lock:
+            self.check()
+            if self.read_only:
+                raise StoreReadOnly("This store was opened read-only.")
+            if self.fenced:
+                raise StoreFenced("A write failed with an unknown outcome: reopen the store.")
+            if self.open_batch() is not None:
+                raise StoreError("A batch is open already: there is one at a time.")
+            try:
+                transaction = self.lmdb.begin(write=True, buffers=False)
+            except lmdb.Error as error:
+                raise store_error("meta", b"", error) from error
+            batch = Batch(self, transaction)
+            self.writing = ref(batch)
+        return batch
+
+    def open_batch(self) -> Batch | None:
+        """Return the batch that has not ended, if there is one."""
+        batch = self.writing() if self.writing is not None else None
+        return batch if batch is not None and not batch.over else None
+
+    def reader_check(self) -> None:
+        """Free the reader slots of dead processes: what they held open keeps pages from being used again."""
+        self.check()
+        self.lmdb.reader_check()
+
+    def bytes_on_disk(self) -> int:
+        """Return the size of the data file in bytes."""
+        self.check()
+        return Path(self.path, "data.mdb").stat().st_size
+
+    def close(self) -> None:
+        """End every snapshot and the batch, close the store and release its lock; again does nothing.
+
+        Raises:
+            StoreError: another thread has a batch open; nothing was closed.
+        """
+        if self.pid != os.getpid():
+            self.closed = True
+            return
+        with self.live_lock:
+            if self.closed:
+                return
+            batch = self.open_batch()
+            if batch is not None:
+                batch.check_thread()
+            self.closed = True
+            snapshots = list(self.live)
+        if batch is not None:
+            batch.end()
+        for snapshot in snapshots:
+            snapshot.end()
+        try:
+            if not self.durable and not self.read_only:
+                self.lmdb.sync(force=True)
+        finally:
+            self.lmdb.close()
+            self.lock.release()
+
+    def __enter__(self) -> Self:
+        """Return the environment itself."""
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Close the environment."""
+        self.close()
+
+
+environments: WeakSet[Environment] = WeakSet()
+
+
+def abandon_environments() -> None:
+    """Keep a forked child from ever freeing what it inherited: that would clear its parent's reader slots."""
+    for environment in environments:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(environment.lmdb))
+
+
+os.register_at_fork(after_in_child=abandon_environments)
+
+
+class Snapshot:
+    """A read view that never changes: any thread may use it, one at a time."""
+
+    def __init__(self, environment: Environment, transaction: lmdb.Transaction[bytes]) -> None:
+        """Wrap a transaction of an environment."""
+        self.environment = environment
+        self.transaction: lmdb.Transaction[bytes] | None = transaction
+        self.lock = threading.Lock()
+        self.writes = 0
+
+    def usable(self) -> lmdb.Transaction[bytes]:
+        """Return the transaction, unless it has ended or was inherited by fork()."""
+        if self.transaction is None:
+            raise StoreClosed("This snapshot or batch has ended, or its store was closed.")
+        if self.environment.pid != os.getpid():
+            raise ForkedProcess("This snapshot or batch was opened before fork(): open the store again.")
+        return self.transaction
+
+    def get(self, table: int, key: bytes) -> bytes | None:
+        """Return the value of a key, or None."""
+        table_name(table)
+        check_key(key)
+        with Use(self, table, key) as transaction:
+            stored = transaction.get(key, db=self.environment.handles[table])
+        return None if stored is None else unseal(table, key, stored)
+
+    def scan(self, table: int, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over the rows from `start` to before `end`, in key order."""
+        table_name(table)
+        check_start(start)
+        self.usable()
+        return self.rows(table, start, end, self.writes)
+
+    def rows(self, table: int, start: bytes, end: bytes | None, writes: int) -> Iterator[tuple[bytes, bytes]]:
+        """Fetch a few rows at a time: no cursor outlives a fetch, so none dangles when the view is closed."""
+        more = True
+        passed = b""
+        wanted = ROWS_FIRST
+        while more:
+            fetched, more = self.fetch(table, start, passed, wanted)
+            wanted = ROWS
+            for key, stored in fetched:
+                self.check_scan(writes)
+                if key < start or key == passed:
+                    # Among damaged pages a scan could go round for ever.
+                    raise Corrupted(table_name(table), key, "it is out of order")
+                if end is not None and key >= end:
+                    return
+                yield key, unseal(table, key, stored)
+                start = passed = key
+        self.check_scan(writes)
+
+    def check_scan(self, writes: int) -> None:
+        """Refuse to go on with a scan of a view that has ended, or of a batch that was written to."""
+        self.usable()
+        if writes != self.writes:
+            raise StoreError("The batch was written to while one of its scans was under way.")
+
+    def fetch(self, table: int, start: bytes, passed: bytes, wanted: int) -> tuple[list[tuple[bytes, bytes]], bool]:
+        """Read some rows from `start` on, without the one that was passed; say whether there may be more."""
+        fetched: list[tuple[bytes, bytes]] = []
+        with Use(self, table, start) as transaction:
+            cursor = transaction.cursor(self.environment.handles[table])
+            found = cursor.set_range(start) if start else cursor.first()
+            if found and cursor.key() == passed:
+                found = cursor.next()
+            while found and len(fetched) < wanted:
+                fetched.append(cursor.item())
+                found = cursor.next()
+            cursor.close()
+        return fetched, found
+
+    def first(self, table: int) -> tuple[bytes, bytes] | None:
+        """Return the row with the lowest key, or None."""
+        return self.edge(table, last=False)
+
+    def last(self, table: int) -> tuple[bytes, bytes] | None:
+        """Return the row with the highest key, or None."""
+        return self.edge(table, last=True)
+
+    def edge(self, table: int, *, last: bool) -> tuple[bytes, bytes] | None:
+        """Return the row at one end of a table, or None."""
+        table_name(table)
+        with Use(self, table) as transaction:
+            cursor = transaction.cursor(self.environment.handles[table])
+            found = cursor.last() if last else cursor.first()
+            key, stored = cursor.item()
+            cursor.close()
+        return (key, unseal(table, key, stored)) if found else None
+
+    def count(self, table: int) -> int:
+        """Return the number of rows of a table."""
+        table_name(table)
+        with Use(self, table) as transaction:
+            return transaction.stat(self.environment.handles[table])["entries"]
+
+    def end(self) -> None:
+        """Abort the transaction, once no other thread is inside; again does nothing."""
+        with self.lock:
+            transaction, self.transaction = self.transaction, None
+        if transaction is not None and self.environment.pid == os.getpid():
+            transaction.abort()
+
+    def close(self) -> None:
+        """End the view; again does nothing."""
+        self.end()
+
+    def __enter__(self) -> Self:
+        """Return the view itself."""
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Close the view."""
+        self.close()
+
+
+class Use:
+    """A view's transaction, lent to this thread alone; LMDB's errors inside leave with the row's name."""
+
+    __slots__ = ("key", "snapshot", "table")
+
+    def __init__(self, snapshot: Snapshot, table: int = Table.META, key: bytes = b"") -> None:
+        """Name the row that is worked on."""
+        self.snapshot = snapshot
+        self.table = table
+        self.key = key
+
+    def __enter__(self) -> lmdb.Transaction[bytes]:
+        """Take the transaction, if nobody has it and it has not ended."""
+        if not self.snapshot.lock.acquire(blocking=False):
+            raise StoreError("Another thread uses this snapshot or batch now: take one for each thread.")
+        try:
+            return self.snapshot.usable()
+        except BaseException:
+            self.snapshot.lock.release()
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Give it back."""
+        self.snapshot.lock.release()
+        if isinstance(error, lmdb.Error):
+            raise store_error(table_name(self.table), self.key, error) from error
+
+
+class Batch(Snapshot):
+    """The one write transaction: sees its own writes. The thread that opened it must end it."""
+
+    def __init__(self, environment: Environment, transaction: lmdb.Transaction[bytes]) -> None:
+        """Wrap a write transaction of an environment."""
+        super().__init__(environment, transaction)
+        self.thread = threading.get_ident()
+        self.over = False
+
+    def __del__(self) -> None:
+        """Abort a batch that was dropped; in another thread that could never free the writer's mutex."""
+        if self.transaction is not None and self.environment.pid == os.getpid():
+            self.environment.fenced = self.environment.fenced or self.thread != threading.get_ident()
+            self.end()
+
+    def put(self, table: int, key: bytes, value: bytes) -> None:
+        """Store a value under a key, in place of the one that was there."""
+        table_name(table)
+        check_key(key)
+        with Use(self, table, key) as transaction:
+            self.writes += 1
+            transaction.put(key, seal(table, key, value), db=self.environment.handles[table])
+
+    def delete(self, table: int, key: bytes) -> bool:
+        """Remove a key; say whether it was there."""
+        table_name(table)
+        check_key(key)
+        with Use(self, table, key) as transaction:
+            self.writes += 1
+            return transaction.delete(key, db=self.environment.handles[table])
+
+    def commit(self) -> None:
+        """Make every write visible, all at once, and durable; the batch is over either way.
+
+        Raises:
+            StoreFull: no room; nothing of it is stored, and smaller batches may go on.
+            StoreFenced: the outcome is unknown, and the store takes no write any more.
+        """
+        self.check_thread()
+        with Use(self) as transaction:
+            self.transaction = None
+            try:
+                transaction.commit()
+            except lmdb.Error as error:
+                raise self.commit_error(error) from error
+            finally:
+                self.over = True
+
+    def commit_error(self, error: lmdb.Error) -> CrdtStoreError:
+        """Say what a failed commit means: LMDB goes on unless the last step, the meta page, has failed."""
+        problem = store_error("meta", b"", error)
+        try:
+            self.environment.lmdb.begin(write=True).abort()
+        except lmdb.Error:
+            known = False
+        else:
+            known = error.code != errno.EIO
+        if known:
+            return problem
+        self.environment.fenced = True
+        return StoreFenced(f"A commit failed and its outcome is unknown: {error}. Reopen the store.")
+
+    def abort(self) -> None:
+        """Forget every write of this batch; does nothing once it is over."""
+        self.close()
+
+    def end(self) -> None:
+        """Abort the transaction; again does nothing."""
+        super().end()
+        self.over = True
+
+    def close(self) -> None:
+        """Abort, unless the batch is over."""
+        if self.transaction is not None:
+            self.check_thread()
+            self.end()
+
+    def check_thread(self) -> None:
+        """Refuse another thread: it could not unlock the writer's mutex, and every later batch would hang."""
+        if self.thread != threading.get_ident() and self.environment.pid == os.getpid():
+            raise StoreError("A batch is ended by the thread that opened it.")
+
+
+def open_tables(environment: lmdb.Environment, tables: tuple[str, ...]) -> list[Any]:
+    """Open the sub-databases by name. In a read transaction of one's own their handles would end with it."""
+    return [environment.open_db(name.encode("ascii"), create=False) for name in tables]
+
+
+def store_error(table: str, key: bytes, error: lmdb.Error) -> CrdtStoreError:
+    """Return the error of this package that LMDB's stands for, in an operation on a row."""
+    if isinstance(error, lmdb.MapFullError):
+        return StoreFull("The store's map is full: it was opened with too few map bytes for more data.")
+    if error.code in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(f"The disk of the store is full: {error}.")
+    if isinstance(error, lmdb.ReadersFullError):
+        return Overloaded("All reader slots of the store are taken: close a snapshot first.")
+    if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
+        return Corrupted(table, key, f"LMDB cannot follow its pages ({error})")
+    if isinstance(error, lmdb.PanicError):
+        return StoreFenced("An earlier commit failed half way, so its outcome is unknown: reopen the store.")
+    if isinstance(error, lmdb.BadTxnError):
+        return StoreError("An earlier write of this batch failed: nothing of it is stored.")
+    return StoreError(f"The store's engine failed: {error} (code {error.code}).", lmdb_code=error.code)

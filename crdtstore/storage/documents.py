@@ -1,0 +1,118 @@
+"""Documents in their table: keys that sort as ids do, and the long ids that a key cannot hold.
+
+Rules: key = collection number (u32 BE) ‖ encoded id, while that takes at most KEY_PREFIX_BYTES; a longer one keeps
+that many bytes, so ids stay in order, and ends in a 16-byte hash of the whole id. The value of a long key begins
+with the id itself (u16 LE length ‖ id), which is compared on every read: a hash may collide, an id must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from crdtstore import core
+from crdtstore.crdt.identifier import encode_id
+from crdtstore.errors import Corrupted
+from crdtstore.limits import KEY_PREFIX_BYTES
+from crdtstore.storage.tables import Table
+
+if TYPE_CHECKING:
+    from crdtstore.crdt.names import Replicas
+    from crdtstore.crdt.value import Value
+    from crdtstore.storage.catalog import Collection
+    from crdtstore.storage.interface import Batch, Snapshot, Storage
+
+HASH_BYTES = 16
+
+
+class Row(NamedTuple):
+    """One stored document: its encoded id and its document bytes."""
+
+    id: bytes
+    document: bytes
+
+
+def document_key(collection: Collection, encoded_id: bytes) -> bytes:
+    """The key of a document."""
+    key = collection.prefix + encoded_id
+    if len(key) <= KEY_PREFIX_BYTES:
+        return key
+    return key[:KEY_PREFIX_BYTES] + blake2b(encoded_id, digest_size=HASH_BYTES).digest()
+
+
+def get_document(snapshot: Snapshot, collection: Collection, encoded_id: bytes) -> bytes:
+    """A document's bytes; empty when it does not exist.
+
+    Raises:
+        Corrupted: The seal does not match, or another id lies under this key.
+    """
+    key = document_key(collection, encoded_id)
+    value = snapshot.get(Table.DOCUMENTS, key)
+    if value is None:
+        return b""
+    row = split_row(collection, key, value)
+    if row.id != encoded_id:
+        raise Corrupted("documents", key, "another id of the same hash lies there")
+    return row.document
+
+
+def put_document(batch: Batch, collection: Collection, encoded_id: bytes, document: bytes) -> None:
+    """Store a document's bytes; empty bytes remove it."""
+    key = document_key(collection, encoded_id)
+    if not document:
+        batch.delete(Table.DOCUMENTS, key)
+    elif len(key) <= KEY_PREFIX_BYTES:
+        batch.put(Table.DOCUMENTS, key, document)
+    else:
+        batch.put(Table.DOCUMENTS, key, len(encoded_id).to_bytes(2, "little") + encoded_id + document)
+
+
+def split_row(collection: Collection, key: bytes, value: bytes) -> Row:
+    """The id and document of a stored row."""
+    if len(key) <= KEY_PREFIX_BYTES:
+        return Row(key[len(collection.prefix) :], value)
+    end = 2 + int.from_bytes(value[:2], "little")
+    return Row(value[2:end], value[end:])
+
+
+def scan_documents(snapshot: Snapshot, collection: Collection) -> Iterator[Row]:
+    """All documents of a collection, in the order of their ids (of the ids' prefixes where they are long)."""
+    end = (collection.number + 1).to_bytes(4, "big")
+    for key, value in snapshot.scan(Table.DOCUMENTS, collection.prefix, end):
+        yield split_row(collection, key, value)
+
+
+def read_json(storage: Storage, collection: Collection, id_: Value, replicas: Replicas) -> bytes | None:
+    """A document as JSON by its id; None when it does not exist.
+
+    Raises:
+        InvalidId: What no id may be.
+    """
+    if core.lmdb_environment is not None and isinstance(storage, core.lmdb_environment):
+        printed = core.read_json(storage, Table.DOCUMENTS, collection.prefix, id_, collection.paths, replicas)
+        if printed is not False:
+            known: bytes | None = printed
+            return known
+    with storage.snapshot() as snapshot:
+        return print_document(snapshot, collection, id_, replicas)
+
+
+def read_json_many(
+    snapshot: Snapshot, collection: Collection, ids: Sequence[Value], replicas: Replicas
+) -> list[bytes | None]:
+    """Each document of a list of ids as JSON, None where it does not exist, all of one snapshot."""
+    if core.Snapshot is None or not isinstance(snapshot, core.Snapshot):
+        return [print_document(snapshot, collection, id_, replicas) for id_ in ids]
+    prefix, paths = collection.prefix, collection.paths
+    known = core.read_json_many(snapshot, Table.DOCUMENTS, prefix, ids, paths, replicas)
+    return [
+        print_document(snapshot, collection, id_, replicas) if printed is False else printed
+        for id_, printed in zip(ids, known, strict=True)
+    ]
+
+
+def print_document(snapshot: Snapshot, collection: Collection, id_: Value, replicas: Replicas) -> bytes | None:
+    """A document as JSON, through its bytes."""
+    document = get_document(snapshot, collection, encode_id(id_))
+    return core.document_json(document, collection.paths, replicas) if document else None

@@ -1,0 +1,144 @@
+"""A draft is one transaction in progress: the documents it touches, as they will be.
+
+Rules: a draft reads through to the commit group's batch and writes nothing there; it is accepted whole (`put`) or
+dropped. Each document keeps its bytes from before and one fold of what the transaction does to it; its bytes
+after are the fold merged into the bytes before, by the same function that applies a record from elsewhere. So the
+transaction's own commands see what earlier ones did, and the record says exactly what was done.
+
+Not here: what a command does; see `command/`. What makes it a transaction; see `version/`.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from crdtstore import core
+from crdtstore.crdt.fold import Fold
+from crdtstore.errors import LimitExceeded
+from crdtstore.limits import DOCUMENT_BYTES_MAX
+from crdtstore.storage.documents import get_document, put_document, scan_documents
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator
+
+    from crdtstore.crdt.stamp import Stamp
+    from crdtstore.storage.catalog import Catalog, Collection
+    from crdtstore.storage.interface import Batch
+
+
+class DraftDocument:
+    """One document of a draft."""
+
+    __slots__ = ("after", "before", "collection", "digest", "draft", "fold", "id", "key", "operations")
+
+    def __init__(self, draft: Draft, collection: Collection, encoded_id: bytes, before: bytes) -> None:
+        self.draft = draft
+        self.collection = collection
+        self.id = encoded_id
+        self.before = before
+        self.key: bytes = core.digest_key(collection.name, encoded_id)
+        self.fold = Fold()
+        self.operations = b""
+        self.digest = bytearray(16)
+        self.after: bytes | None = before
+
+    def changed(self) -> None:
+        """Note that the fold changed: the bytes after are to be made anew."""
+        self.after = None
+
+    def keep_fold(self) -> Fold:
+        """A copy of the fold, to be put back when a command fails half way."""
+        return deepcopy(self.fold)
+
+    def restore_fold(self, fold: Fold) -> None:
+        """Put a fold back."""
+        self.fold = fold
+        self.changed()
+
+    def document(self) -> bytes:
+        """The document's bytes with all that the transaction did so far.
+
+        Raises:
+            LimitExceeded: It would take more than DOCUMENT_BYTES_MAX bytes.
+        """
+        if self.after is None:
+            self.after = self.merge()
+        return self.after
+
+    def merge(self) -> bytes:
+        """Merge the fold into the bytes before."""
+        self.operations = core.encode_operations(self.fold.operations())
+        self.digest = bytearray(16)
+        draft = self.draft
+        merged: bytes = core.merge_document(
+            self.before,
+            self.operations,
+            draft.stamp.timestamp,
+            draft.replica,
+            draft.coverage,
+            self.collection.paths,
+            draft.catalog.replicas,
+            self.key,
+            self.digest,
+        )
+        if len(merged) > DOCUMENT_BYTES_MAX:
+            message = (
+                f"A document of collection {self.collection.name} would take {len(merged)} bytes, bookkeeping "
+                f"included; at most {DOCUMENT_BYTES_MAX} are allowed."
+            )
+            raise LimitExceeded(message, limit="DOCUMENT_BYTES_MAX", value=len(merged), maximum=DOCUMENT_BYTES_MAX)
+        return merged
+
+
+class Draft:
+    """The documents of one transaction."""
+
+    def __init__(self, batch: Batch, catalog: Catalog, stamp: Stamp, coverage: array[int]) -> None:
+        self.batch = batch
+        self.catalog = catalog
+        self.stamp = stamp
+        self.coverage = coverage
+        self.replica: int = catalog.replicas.intern(stamp.replica)
+        self.documents: dict[tuple[int, bytes], DraftDocument] = {}
+
+    def document(self, collection: Collection, encoded_id: bytes, before: bytes | None = None) -> DraftDocument:
+        """A document, whether it exists or not, taken into the draft; `before` are its stored bytes if known."""
+        known = self.documents.get((collection.number, encoded_id))
+        if known is None:
+            if before is None:
+                before = get_document(self.batch, collection, encoded_id)
+            known = self.documents[collection.number, encoded_id] = DraftDocument(self, collection, encoded_id, before)
+        return known
+
+    def existing(self, collection: Collection) -> Iterator[tuple[bytes, bytes]]:
+        """(encoded id, bytes) of every document of a collection as the transaction sees it.
+
+        Documents that the transaction touched come first, the others in the order of their ids.
+        """
+        touched = [document for (number, _), document in self.documents.items() if number == collection.number]
+        for document in touched:
+            if document.document():
+                yield document.id, document.document()
+        seen = {document.id for document in touched}
+        for row in scan_documents(self.batch, collection):
+            if row.id not in seen:
+                yield row
+
+    def changes(self) -> list[tuple[str, bytes, bytes]]:
+        """(collection, encoded id, encoded operations) of every document that changes, for the record."""
+        changed = [document for document in self.documents.values() if document.document() != document.before]
+        return [(document.collection.name, document.id, document.operations) for document in changed]
+
+    def put(self) -> None:
+        """Accept the draft: its documents go to the batch, in the order of their keys."""
+        for _, document in sorted(self.documents.items()):
+            after = document.document()
+            if after != document.before:
+                put_document(self.batch, document.collection, document.id, after)
+                document.collection.count(bool(after) - bool(document.before), bytes(document.digest))
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """(collection, bytes) of every changed document."""
+        return [(document.collection.name, len(document.document())) for document in self.documents.values()]

@@ -1,0 +1,444 @@
+"""A store: documents whose every field is a CRDT, and one line of transactions; embedded or served.
+
+    with Store.open("data") as store:
+        written = store.write([Upsert("cities", {"name": "Basel"}, id=1)])
+        store.get("cities", 1).fields
+
+Rules: a write is on disk when it returns. Reads see committed state only, all of one call at one version. Every
+method may be called from several threads; a store opened before fork() is not used in the child. Documents are
+searched and printed from their bytes, never decoded whole.
+
+Not here: who may do what (`auth/session.py` wraps a store for HTTP), the wire (`http/`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+from crdtstore import core
+from crdtstore.command.execute import execute
+from crdtstore.command.result import Written
+from crdtstore.crdt.actor import make_actor
+from crdtstore.crdt.document import Sibling, conflicts
+from crdtstore.crdt.document import digest as cells_digest
+from crdtstore.crdt.document_bytes import unpack_document
+from crdtstore.crdt.identifier import encode_id
+from crdtstore.crdt.path import encode_path, format_path
+from crdtstore.crdt.value import Value
+from crdtstore.errors import ReplicationError, RetryLater, StoreReadOnly
+from crdtstore.limits import CHANGES_ENTRIES_MAX, FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
+from crdtstore.query.find import Document, check_page, find, show
+from crdtstore.query.legacy import parse
+from crdtstore.storage.catalog import names_of
+from crdtstore.storage.documents import Row, get_document, read_json, read_json_many, scan_documents
+from crdtstore.storage.environment import open_storage
+from crdtstore.storage.head import ORIGIN_KEY
+from crdtstore.storage.log import LogEntry, last_txn, read_entries
+from crdtstore.storage.memory import MemoryStorage
+from crdtstore.storage.tables import Table
+from crdtstore.version.clock import Clock, steady_clock
+from crdtstore.version.delivery import deliver_all
+from crdtstore.version.sequencer import Sequencer
+from crdtstore.version.transaction import Sequenced, sequence
+from crdtstore.version.writer import Inline, Submitter, Writer
+
+if TYPE_CHECKING:
+    from crdtstore.command.command import Command
+    from crdtstore.crdt.cell import Cell
+    from crdtstore.storage.catalog import Catalog
+    from crdtstore.storage.head import Head
+    from crdtstore.storage.interface import Batch, Snapshot, Storage
+
+Durability = Literal["sync", "none"]
+
+FIRST_EPOCH = 1
+
+
+class Found(NamedTuple):
+    """What a find gave, and the version at which it was read."""
+
+    txn: int
+    documents: tuple[Document, ...]
+
+
+class Applied(NamedTuple):
+    """How many records were applied and how many were known, and the newest txn id after them."""
+
+    applied: int
+    skipped: int
+    txn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a store holds; sizes in bytes."""
+
+    origin: str
+    applied: int
+    documents: int
+    collections: dict[str, int]
+    paths: int
+    replicas: int
+    origins: int
+    digest: str
+    waiting_reads: int
+    bytes_on_disk: int
+    core: str
+    read_only: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Store:
+    """One store, open."""
+
+    def __init__(self, storage: Storage, submitter: Callable[[Sequencer], Submitter], clock: Clock) -> None:
+        self.storage = storage
+        self.sequencer = Sequencer(storage)
+        self.waiters = self.sequencer.waiters
+        self.submitter = submitter(self.sequencer)
+        self.clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        durability: Durability = "sync",
+        clock: Clock | None = None,
+    ) -> Self:
+        """Open the store in a directory.
+
+        Args:
+            path: The directory; created, atomically, unless `create` is false.
+            create: Whether a missing store is made.
+            read_only: Beside a writer in another process; every write is refused.
+            durability: `sync`: a write that returned is on disk. `none`: it may be lost with the machine's power,
+                and the store with it; for benchmarks and tests.
+            clock: Milliseconds since 1970; the machine's by default.
+
+        Raises:
+            NotAStore: No store is there, or something else.
+            StoreLocked: Another process writes to it.
+            Corrupted: Its file is cut short or damaged.
+            FormatTooNew: A newer version wrote it.
+        """
+        storage = open_storage(path, create=create, read_only=read_only, durable=durability == "sync")
+        try:
+            if not read_only:
+                give_origin(storage, None)
+            return cls(storage, Inline if read_only else Writer, clock or steady_clock())
+        except BaseException:
+            storage.close()
+            raise
+
+    @classmethod
+    def in_memory(cls, *, clock: Clock | None = None, origin: bytes | None = None) -> Self:
+        """Open a store that lives in this process only; each write commits in the caller's thread."""
+        storage = MemoryStorage()
+        give_origin(storage, origin)
+        return cls(storage, Inline, clock or steady_clock())
+
+    # --- writing ---
+
+    def write(self, commands: Sequence[Command], *, actor: bytes | None = None, after: int | None = None) -> Written:
+        """Run commands as one transaction; returns when it is on disk.
+
+        Args:
+            commands: Run in order, all or none.
+            actor: The author, 16 bytes; the store itself by default.
+            after: A txn id that must be applied already.
+
+        Raises:
+            VersionNotAvailable: `after` is not applied; nothing was written.
+            CallerError: A command is refused; nothing was written.
+            StoreFenced: The commit failed and its outcome is unknown.
+        """
+        return self.submit(commands, actor=actor, after=after).result()
+
+    def submit(
+        self, commands: Sequence[Command], *, actor: bytes | None = None, after: int | None = None
+    ) -> Future[Written]:
+        """As `write`, without waiting: the future is done once the transaction is on disk."""
+        self.check_writable()
+        author = self.origin if actor is None else actor
+
+        def run(batch: Batch, catalog: Catalog, head: Head) -> Written:
+            evaluate = partial(execute, commands)
+            now = self.clock()
+            done = sequence(batch, catalog, head, author, evaluate, clock_milliseconds=now, after=after)
+            return answer(done)
+
+        return self.submitter.submit(run)
+
+    def apply(self, records: Iterable[bytes]) -> Applied:
+        """Apply transactions from other stores, in the order in which one of them logged them.
+
+        Each record is applied whole; the ones before a refused one stay applied. What was applied already is
+        skipped, so a delivery can be repeated.
+
+        Raises:
+            ReplicationError: A record does not fit: see `version/delivery.py`.
+        """
+        self.check_writable()
+        data = tuple(records)
+
+        def run(batch: Batch, catalog: Catalog, head: Head) -> tuple[Applied, ReplicationError | RetryLater | None]:
+            outcomes: list[bool] = []
+            error: ReplicationError | RetryLater | None = None
+            try:
+                outcomes.extend(deliver_all(batch, catalog, head, data, self.clock()))
+            except (ReplicationError, RetryLater) as refused:
+                error = refused
+            applied = sum(outcomes)
+            return Applied(applied, len(outcomes) - applied, head.txn), error
+
+        result, error = self.submitter.submit(run, sum(map(len, data))).result()
+        if error is not None:
+            raise error
+        outcome: Applied = result
+        return outcome
+
+    def check_writable(self) -> None:
+        """Refuse a write on a store that was opened read-only."""
+        if self.storage.read_only:
+            raise StoreReadOnly("This store was opened read-only.")
+
+    # --- reading ---
+
+    @contextmanager
+    def view(self) -> Iterator[tuple[Snapshot, Catalog]]:
+        """A snapshot and the names that its documents use.
+
+        The writer's own names are ahead of every snapshot. A read-only store reads them again when another process
+        has written.
+        """
+        with self.storage.snapshot() as snapshot:
+            if self.storage.read_only and last_txn(snapshot) != self.sequencer.head.txn:
+                self.sequencer.load()
+            yield snapshot, self.sequencer.catalog
+
+    def get(self, collection: str, id: Value) -> Document | None:
+        """A document by its id; None when it does not exist."""
+        encoded_id = encode_id(id)
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            document = get_document(snapshot, known, encoded_id) if known else b""
+            return show(catalog, known, Row(encoded_id, document)) if known and document else None
+
+    def get_json(self, collection: str, id: Value) -> bytes | None:
+        """A document's fields as a JSON object, by its id: the shortest way from the disk to the wire."""
+        if self.storage.read_only:
+            return self.get_many_json(collection, [id])[0]
+        known = self.sequencer.catalog.by_name.get(collection)
+        return None if known is None else read_json(self.storage, known, id, self.sequencer.catalog.replicas)
+
+    def get_many_json(self, collection: str, ids: Sequence[Value]) -> list[bytes | None]:
+        """As `get_json` for each of many ids, all read at one version."""
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            return read_json_many(snapshot, known, ids, catalog.replicas) if known else [None] * len(ids)
+
+    def find(
+        self,
+        collection: str,
+        query: str = "true",
+        *,
+        args: Mapping[str, Value] | None = None,
+        limit: int = FIND_LIMIT_DEFAULT,
+        offset: int = 0,
+    ) -> Found:
+        """The documents of a collection that a query matches, in the order of their ids.
+
+        Args:
+            collection: Its name; one that does not exist is empty.
+            query: In the legacy language; see `docs/query-legacy.md`.
+            args: What `$args` names in it.
+            limit: At most this many, up to FIND_LIMIT_MAX.
+            offset: After this many.
+
+        Raises:
+            QuerySyntaxError: The query cannot be parsed.
+            LimitExceeded: `limit` is beyond FIND_LIMIT_MAX.
+        """
+        tree = parse(query, args)
+        check_page(limit, offset)
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            found = tuple(find(snapshot, catalog, known, tree, limit, offset)) if known else ()
+            return Found(last_txn(snapshot), found)
+
+    def scan(self, collection: str) -> Iterator[Document]:
+        """All documents of a collection in the order of their ids, however many, at one version.
+
+        The snapshot is held until the iterator ends: it keeps every page that is replaced meanwhile.
+        """
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            if known is not None:
+                for row in scan_documents(snapshot, known):
+                    yield show(catalog, known, row)
+
+    def cells(self, collection: str, id: Value) -> list[Cell]:
+        """Everything that lives in a document, losers of conflicts too; empty when it does not exist."""
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            if known is None:
+                return []
+            document = get_document(snapshot, known, encode_id(id))
+            return unpack_document(document, known.paths, catalog.replicas)
+
+    def conflicts(self, collection: str, id: Value) -> dict[str, tuple[Sibling, ...]]:
+        """Where more than one value lives in a document: path -> all values, the visible one first."""
+        found = conflicts(self.cells(collection, id))
+        return {format_path(encode_path(path)): rivals for path, rivals in found.items()}
+
+    def document_digest(self, collection: str, id: Value) -> bytes:
+        """The digest of one document; zeros when it does not exist."""
+        key = core.digest_key(collection, encode_id(id))
+        return cells_digest(self.cells(collection, id), key).to_bytes(16, "little")
+
+    def collections(self) -> tuple[str, ...]:
+        """The names of the collections that hold a document, sorted."""
+        with self.view() as (_, catalog):
+            return names_of(catalog.collections)
+
+    # --- versions ---
+
+    @property
+    def applied(self) -> int:
+        """The newest txn id that is on disk and visible; 0 for an empty store."""
+        if not self.storage.read_only:
+            return self.waiters.applied
+        with self.storage.snapshot() as snapshot:
+            return last_txn(snapshot)
+
+    @property
+    def origin(self) -> bytes:
+        """The 16 bytes that name this store's log."""
+        return self.sequencer.head.origin
+
+    def wait(self, txn: int, seconds: float = WAIT_SECONDS_DEFAULT) -> int:
+        """Block until a txn id is applied; returns the newest one.
+
+        Raises:
+            VersionNotAvailable: It was not applied within `seconds`.
+        """
+        return self.waiters.wait(txn, seconds)
+
+    def notify(self, txn: int, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back once, on the writer's thread, when a txn id is applied; returns what cancels it.
+
+        The callback must be short and must not write.
+        """
+        return self.waiters.notify(txn, callback)
+
+    def changes(self, since: int = 0, limit: int | None = None) -> Iterator[LogEntry]:
+        """The log after a txn id, in order, up to what is applied when the iterator gets there.
+
+        The records are what `apply` takes. A snapshot is renewed every CHANGES_ENTRIES_MAX entries.
+        """
+        while limit is None or limit > 0:
+            size = CHANGES_ENTRIES_MAX if limit is None else min(limit, CHANGES_ENTRIES_MAX)
+            with self.storage.snapshot() as snapshot:
+                entries = list(read_entries(snapshot, since, size))
+            yield from entries
+            if len(entries) < size:
+                return
+            since = entries[-1].txn
+            limit = None if limit is None else limit - size
+
+    def digest(self) -> bytes:
+        """16 bytes that are equal on stores with equal documents; the sum of all documents' digests."""
+        with self.storage.snapshot() as snapshot:
+            sums = (int.from_bytes(row[-16:], "little") for _, row in snapshot.scan(Table.COLLECTIONS))
+            return (sum(sums) % 2**128).to_bytes(16, "little")
+
+    # --- settings of the layers above ---
+
+    def read_setting(self, key: bytes) -> bytes | None:
+        """A durable row of the layers above (API keys); not replicated."""
+        with self.storage.snapshot() as snapshot:
+            return snapshot.get(Table.KEYS, key)
+
+    def scan_settings(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """The rows whose keys begin with a prefix."""
+        with self.storage.snapshot() as snapshot:
+            rows = snapshot.scan(Table.KEYS, prefix)
+            return [(key, value) for key, value in rows if key.startswith(prefix)]
+
+    def write_setting(self, key: bytes, value: bytes | None) -> None:
+        """Write such a row, durably; None removes it."""
+        self.check_writable()
+
+        def run(batch: Batch, _catalog: Catalog, _head: Head) -> None:
+            if value is None:
+                batch.delete(Table.KEYS, key)
+            else:
+                batch.put(Table.KEYS, key, value)
+
+        self.submitter.submit(run).result()
+
+    # --- the store itself ---
+
+    def stats(self) -> Stats:
+        """What the store holds."""
+        with self.view() as (_, catalog):
+            head = self.sequencer.head
+        known = [collection for collection in catalog.collections if collection.documents]
+        return Stats(
+            origin=head.origin.hex(),
+            applied=self.applied,
+            documents=sum(collection.documents for collection in known),
+            collections={collection.name: collection.documents for collection in known},
+            paths=sum(len(collection.paths.texts) for collection in known),
+            replicas=len(catalog.replicas.texts),
+            origins=len(head.vector),
+            digest=self.digest().hex(),
+            waiting_reads=len(self.waiters.waiting),
+            bytes_on_disk=self.storage.bytes_on_disk(),
+            core=core.CORE,
+            read_only=self.storage.read_only,
+        )
+
+    def close(self) -> None:
+        """Finish what was submitted and let go of the directory; closing twice does nothing."""
+        self.submitter.close()
+        self.storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def give_origin(storage: Storage, origin: bytes | None) -> None:
+    """Give a new store its origin: a random site, epoch 1."""
+    with storage.snapshot() as snapshot:
+        if snapshot.get(Table.META, ORIGIN_KEY) is not None:
+            return
+    batch = storage.batch()
+    try:
+        batch.put(Table.META, ORIGIN_KEY, origin or make_actor(secrets.randbits(64), FIRST_EPOCH))
+        batch.commit()
+    except BaseException:
+        batch.abort()
+        raise
+
+
+def answer(done: Sequenced) -> Written:
+    """What a write answers."""
+    results: Any = done.answer
+    return Written(done.txn, results, done.warnings)

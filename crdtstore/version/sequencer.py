@@ -1,0 +1,123 @@
+"""The sequencer commits a group: one batch, one commit, one line of txn ids.
+
+Rules: jobs run one after the other on the group's batch; one that raises a typed error fails alone, and the others
+go on. Names, counts and head are saved once a group. Nothing is visible, answered or told to a waiter before the
+commit returned. A group whose batch fails before the commit (disk full) is aborted whole and the in-memory state
+read back; a commit that fails has an unknown outcome, so the sequencer is fenced: it takes no write until the
+store is opened again.
+
+Not here: threads and the queue (`writer`), what a transaction is (`transaction`, `delivery`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
+from crdtstore.storage.catalog import Catalog
+from crdtstore.storage.head import Head
+from crdtstore.version.waiters import Waiters
+
+if TYPE_CHECKING:
+    from crdtstore.storage.interface import Batch, Storage
+
+logger = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+    """Something to run in a commit group, and who waits for its result; `bytes` bounds the group."""
+
+    run: Callable[[Batch, Catalog, Head], Any]
+    future: Future[Any]
+    bytes: int
+
+
+class Sequencer:
+    """Where a store's log stands, and the only one who moves it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.fenced = False
+        self.load()
+        self.waiters = Waiters(self.head.txn)
+
+    def load(self) -> None:
+        """Read catalog and head from the storage."""
+        with self.storage.snapshot() as snapshot:
+            self.catalog = Catalog.load(snapshot)
+            self.head = Head.load(snapshot, self.catalog.replicas.origins)
+
+    def commit_group(self, jobs: Sequence[Job]) -> None:
+        """Run and commit jobs; every future is done when it returns."""
+        running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+        if self.fenced:
+            fail(running, fenced())
+            return
+        try:
+            batch = self.storage.batch()
+        except CrdtStoreError as error:
+            fail(running, error)
+            return
+        try:
+            outcomes = [self.run(job, batch) for job in running]
+            self.catalog.save(batch)
+            self.head.save(batch)
+        except BaseException as error:
+            self.abort(batch, running, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        self.finish(batch, running, outcomes)
+
+    def run(self, job: Job, batch: Batch) -> tuple[Any, CrdtStoreError | None]:
+        """Run one job; a typed error is its own, unless the storage failed, which ends the group."""
+        try:
+            return job.run(batch, self.catalog, self.head), None
+        except StoreError:
+            raise
+        except CrdtStoreError as error:
+            return None, error
+
+    def abort(self, batch: Batch, jobs: Sequence[Job], error: BaseException) -> None:
+        """Drop a group: nothing of it was written."""
+        logger.error("A commit group of %d was dropped: %s", len(jobs), error)
+        batch.abort()
+        self.load()
+        fail(jobs, error)
+
+    def finish(self, batch: Batch, jobs: Sequence[Job], outcomes: Sequence[tuple[Any, CrdtStoreError | None]]) -> None:
+        """Commit, then publish, then answer."""
+        try:
+            batch.commit()
+        except StoreFull as error:  # LMDB says that nothing of it was written
+            self.load()
+            fail(jobs, error)
+            return
+        except BaseException as error:
+            self.fenced = True
+            logger.exception("A commit failed and its outcome is unknown; the store takes no write until reopened.")
+            fail(jobs, fenced(error))
+            if not isinstance(error, Exception):
+                raise
+            return
+        self.waiters.publish(self.head.txn)
+        for job, (result, refusal) in zip(jobs, outcomes, strict=True):
+            if refusal is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(refusal)
+
+
+def fenced(cause: BaseException | None = None) -> StoreFenced:
+    """The error for writes after a commit whose outcome is unknown."""
+    reason = f" ({cause})" if cause else ""
+    return StoreFenced(f"A commit failed and its outcome is unknown{reason}; open the store again.")
+
+
+def fail(jobs: Sequence[Job], error: BaseException) -> None:
+    """Answer jobs with an error."""
+    for job in jobs:
+        job.future.set_exception(error)

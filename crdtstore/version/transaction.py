@@ -1,0 +1,107 @@
+"""A transaction is made here: from a draft to a record in the log, with its timestamp, position and txn id.
+
+Rules: the origin fixes the timestamp once, as max(clock, T + 1); it refuses to write when that would be
+CLOCK_AHEAD_SECONDS_MAX ahead of its own clock. A refused transaction leaves nothing behind: names are taken
+back, nothing was put. A transaction that changes nothing gets no record: it answers with the newest txn id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from crdtstore.crdt.record import encode_record
+from crdtstore.crdt.stamp import Stamp
+from crdtstore.crdt.timestamp import next_timestamp, to_milliseconds
+from crdtstore.crdt.vector import Reached
+from crdtstore.errors import ClockBehind, CrdtStoreError, VersionNotAvailable
+from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, DOCUMENT_BYTES_WARN
+from crdtstore.storage import log
+from crdtstore.storage.draft import Draft
+
+if TYPE_CHECKING:
+    from crdtstore.storage.catalog import Catalog
+    from crdtstore.storage.head import Head
+    from crdtstore.storage.interface import Batch
+
+Result = TypeVar("Result")
+
+
+class Sequenced(NamedTuple):
+    """What sequencing gave: the txn id, what the commands answered, what the caller should be told."""
+
+    txn: int
+    answer: object
+    warnings: tuple[str, ...]
+
+
+def sequence(
+    batch: Batch,
+    catalog: Catalog,
+    head: Head,
+    actor: bytes,
+    evaluate: Callable[[Draft], object],
+    *,
+    clock_milliseconds: int,
+    after: int | None,
+) -> Sequenced:
+    """Run one transaction and append it to the log.
+
+    Args:
+        batch: The group's.
+        catalog: The store's names.
+        head: Where the log stands; advanced by an accepted transaction.
+        actor: The author.
+        evaluate: Runs the commands on a draft.
+        clock_milliseconds: The clock's reading.
+        after: A txn id that must be applied already.
+
+    Raises:
+        VersionNotAvailable: `after` is not applied.
+        ClockBehind: The next timestamp would be too far ahead of the clock.
+        CrdtStoreError: Whatever the commands raise; nothing was written.
+    """
+    if after is not None and after > head.txn:
+        raise VersionNotAvailable(after, head.txn)
+    stamp = Stamp(check_timestamp(clock_milliseconds, head.greatest), actor, head.origin)
+    observed = head.observed_since()
+    catalog.begin()
+    try:
+        draft = Draft(batch, catalog, stamp, head.coverage(head.origin, observed))
+        answer = evaluate(draft)
+        changes = draft.changes()
+    except CrdtStoreError:
+        catalog.rollback()
+        raise
+    if not changes:
+        catalog.rollback()
+        return Sequenced(head.txn, answer, ())
+    position = head.reached(head.origin).position + 1
+    record = encode_record(stamp, position, observed, changes)
+    draft.put()
+    previous = head.reached(head.origin).digest
+    digest = log.append(batch, head.txn + 1, head.origin, position, previous, record)
+    head.advance(head.origin, Reached(position, stamp.timestamp, digest), observed)
+    return Sequenced(head.txn, answer, large_documents(draft))
+
+
+def check_timestamp(clock_milliseconds: int, greatest: int) -> int:
+    """The next timestamp, unless it would be too far ahead of the clock."""
+    timestamp = next_timestamp(clock_milliseconds, greatest)
+    ahead = to_milliseconds(timestamp) - clock_milliseconds
+    if ahead > CLOCK_AHEAD_SECONDS_MAX * 1_000:
+        message = (
+            f"This machine's clock is {ahead // 1_000} s behind what the store has seen; it refuses writes beyond "
+            f"{CLOCK_AHEAD_SECONDS_MAX} s. Set the clock."
+        )
+        raise ClockBehind(message, seconds=ahead // 1_000)
+    return timestamp
+
+
+def large_documents(draft: Draft) -> tuple[str, ...]:
+    """A warning for each document beyond DOCUMENT_BYTES_WARN."""
+    return tuple(
+        f"A document of collection {collection} takes {size} bytes; beyond {DOCUMENT_BYTES_WARN} each change is slow."
+        for collection, size in draft.sizes()
+        if size > DOCUMENT_BYTES_WARN
+    )

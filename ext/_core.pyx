@@ -1,0 +1,41 @@
+"""The compiled core: hot loops over document bytes, JSON and LMDB, one fragment a concept.
+
+The fragments stand below in the order in which they build on each other; each names its plain twin in its first
+line and may differ from it only in speed. What may live here: `ext/README.md`. Types: `crdtstore/_core.pyi`.
+"""
+
+# checksums and hashes
+include "crc32c.pxi"
+include "siphash.pxi"
+include "blake2b.pxi"
+
+# requests
+include "json_token.pxi"
+include "json_scan.pxi"
+
+# documents
+include "document_bytes.pxi"
+include "msgpack.pxi"
+include "rows.pxi"
+include "pack.pxi"
+include "merge.pxi"
+include "patch.pxi"
+include "record.pxi"
+include "flatten.pxi"
+
+# reading
+include "value.pxi"
+include "visible.pxi"
+include "json_text.pxi"
+include "json_shape.pxi"
+include "json_output.pxi"
+include "field.pxi"
+
+# storage
+include "lmdb_library.pxi"
+include "lmdb.pxi"
+include "lmdb_snapshot.pxi"
+include "lmdb_batch.pxi"
+include "apply.pxi"
+include "deliver.pxi"
+include "read.pxi"

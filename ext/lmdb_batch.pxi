@@ -1,0 +1,158 @@
+# Twin of crdtstore/storage/adapter.py: the one write transaction of a store over LMDB.
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from crdtstore import errors
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class Batch(Snapshot):
+    """The one write transaction: sees its own writes. The thread that opened it must end it."""
+
+    cdef unsigned long thread
+    cdef bint suspect                   # an assertion failed in it: it can be ended by nobody
+
+    def put(self, int table, bytes key not None, bytes value not None):
+        """Store a value under a key, in place of the one that was there.
+
+        Raises:
+            StoreFull: the map is full; the batch can only be aborted.
+            LimitExceeded: the key is empty or longer than `KEY_BYTES_MAX`.
+        """
+        snapshot_check_alone(self)
+        batch_put_c(self, table, <const unsigned char*>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
+                    <const unsigned char*>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+
+    def delete(self, int table, bytes key not None):
+        """Remove a key; say whether it was there."""
+        snapshot_check_alone(self)
+        return bool(batch_delete_c(self, table, <const unsigned char*>PyBytes_AS_STRING(key),
+                                   PyBytes_GET_SIZE(key)))
+
+    def commit(self):
+        """Make every write of this batch visible, all at once, and durable; the batch is over either way.
+
+        Raises:
+            StoreFull: no room; nothing of it is stored, and smaller batches may go on.
+            StoreFenced: the outcome is unknown, and the store takes no write any more.
+        """
+        cdef Environment environment = self.environment
+        cdef lmdb_txn *txn
+        cdef lmdb_txn *probe = NULL
+        cdef int code, after = 0
+        snapshot_check_alone(self)
+        snapshot_check(self)
+        batch_check_thread(self)
+        if self.suspect:
+            batch_leak(self)
+            raise errors.StoreFenced("LMDB found the file damaged: nothing of this batch is stored.")
+        environment_enter(environment)
+        txn = snapshot_detach(self)
+        try:
+            with nogil:
+                code = lmdb_commit(txn)
+                if code and code != LMDB_ASSERTED:
+                    # LMDB refuses everything once the last step of a commit, the meta page, has failed;
+                    # before that step nothing of a commit counts.
+                    after = lmdb_begin(environment.env, 0, &probe)
+                    if after == 0:
+                        after = lmdb_abort(probe)
+            environment.batching = False
+            environment.writer = NULL
+            if code:
+                raise batch_commit_error(environment, code, after)
+        finally:
+            environment_leave(environment)
+
+    def abort(self):
+        """Forget every write of this batch; does nothing once it is over."""
+        self.close()
+
+    def close(self):
+        """Abort, unless the batch is over."""
+        snapshot_check_alone(self)
+        if self.txn is not NULL:
+            batch_check_thread(self)
+            snapshot_end(self)
+
+
+cdef object batch_commit_error(Environment environment, int code, int after):
+    """What a failed commit means: `after` says whether LMDB goes on."""
+    if code == LMDB_ASSERTED or after == LMDB_ASSERTED:
+        environment.leaked = True
+    if after or code == LMDB_ASSERTED or code == EIO:
+        environment.fenced = True
+        text = lmdb_text(code).decode("utf-8", "replace")
+        return errors.StoreFenced(f"A commit failed and its outcome is unknown: {text}. Reopen the store.")
+    return lmdb_error("meta", b"", code)
+
+
+cdef int batch_check_thread(Batch self) except -1:
+    # The writer's mutex belongs to its thread: another one cannot unlock it, and later batches would hang.
+    if self.thread != PyThread_get_thread_ident() and self.environment.forks == lmdb_forks:
+        raise errors.StoreError("A batch is ended by the thread that opened it.")
+    return 0
+
+
+cdef void batch_suspect(Snapshot self, int code) noexcept nogil:
+    if code == LMDB_ASSERTED and batch_is(self):
+        (<Batch>self).suspect = True
+
+
+cdef bint batch_is(Snapshot self) noexcept with gil:
+    return isinstance(self, Batch)
+
+
+cdef void batch_drop(Batch self, lmdb_txn *txn) noexcept:
+    """Abort a detached transaction, or leak it where that is not safe."""
+    cdef Environment environment = self.environment
+    environment.writer = NULL
+    if self.suspect or self.thread != PyThread_get_thread_ident() or lmdb_abort(txn):
+        environment.fenced = environment.leaked = True
+    environment.batching = False
+
+
+cdef void batch_leak(Batch self) noexcept:
+    batch_drop(self, snapshot_detach(self))
+
+
+# Stores a value; it must not stand in a page of this batch, which may move as room is made for it.
+cdef int batch_put_c(Batch self, int table, const unsigned char *key, size_t key_length,
+                     const unsigned char *value, size_t length) except -1 nogil:
+    cdef lmdb_value place, room
+    cdef uint32_t seal
+    cdef int code
+    snapshot_check(self)
+    lmdb_check_place(self.environment, table, key_length)
+    self.writes += 1
+    place.size, place.data = key_length, <void*>key
+    room.size, room.data = length + 4, NULL
+    code = lmdb_put(self.txn, self.environment.handles[table], &place, &room, LMDB_RESERVE)
+    if code:
+        batch_suspect(self, code)
+        lmdb_raise(self.environment, table, key, key_length, code)
+    memcpy(room.data, value, length)
+    seal = crc32c_update(self.environment.seals[table], key, key_length)
+    lmdb_write_seal(<unsigned char*>room.data + length, crc32c_update(seal, value, length))
+    return 0
+
+
+# Removes a key. 1: it was there, 0: it was absent.
+cdef int batch_delete_c(Batch self, int table, const unsigned char *key, size_t key_length) except -1 nogil:
+    cdef lmdb_value place
+    cdef int code
+    snapshot_check(self)
+    lmdb_check_place(self.environment, table, key_length)
+    self.writes += 1
+    place.size, place.data = key_length, <void*>key
+    code = lmdb_delete(self.txn, self.environment.handles[table], &place)
+    if code == LMDB_NOTFOUND:
+        return 0
+    if code:
+        batch_suspect(self, code)
+        lmdb_raise(self.environment, table, key, key_length, code)
+    return 1

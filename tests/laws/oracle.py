@@ -1,0 +1,289 @@
+"""The naive oracle: the state that a set of transactions must give, from happens-before alone.
+
+Rules: each transaction carries the set of transactions that it observed, spelled out; nothing here knows a
+version vector, a position or an order of delivery. Stamps name cells and choose what is visible, never what
+is alive. A cell is alive when its transaction is in the set and no transaction of the set that observed it
+removes it. Written from the words of the design, apart from every engine: it shares only the vocabulary
+with them.
+
+Not here: joins of snapshots, graves, scopes (a later step: `truth(history, left | right)` is already what a
+join of two states must give).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, TypeAlias
+
+from tests.laws.operations import (
+    COUNTER,
+    MAP,
+    REGISTER,
+    Increment,
+    Mark,
+    Number,
+    Operation,
+    Path,
+    Put,
+    Remove,
+    Restart,
+    Stamp,
+    Value,
+    is_below,
+    spell,
+)
+
+IMPLICIT = "implicit"
+EXPLICIT = "explicit"
+
+TYPE_RANK = {REGISTER: 0, MAP: 1, COUNTER: 2}
+"""Between two types of one path with equal stamps (one transaction): counter before map before register."""
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+DOUBLE_MAX = sys.float_info.max
+
+NOBODY = Stamp(0, b"", b"")
+
+Replica: TypeAlias = tuple[bytes, bytes]
+CellName: TypeAlias = tuple[Path, str, Stamp]
+
+
+class Instance(NamedTuple):
+    """What a counter's cell holds: how it came to be, its start, and per replica (stamp, total)."""
+
+    kind: str
+    start: Number
+    totals: Mapping[Replica, tuple[Stamp, Number]]
+
+
+State: TypeAlias = Mapping[CellName, Value]
+"""The live cells: registers with values, markers with None, counters with instances."""
+
+
+class Transaction(NamedTuple):
+    """One transaction as the history knows it.
+
+    Numbers run in causal order; `observed` holds numbers and is causally closed.
+    """
+
+    number: int
+    stamp: Stamp
+    observed: frozenset[int]
+    operations: tuple[Operation, ...]
+
+
+class Effects(NamedTuple):
+    """What a transaction comes to: removals of what it observed, its cells, deltas to older instances."""
+
+    removals: Sequence[Remove]
+    replaced: AbstractSet[tuple[Path, str]]
+    cells: Mapping[tuple[Path, str], Value]
+    deltas: Mapping[CellName, Number]
+
+
+class Oracle:
+    """The truth about one history; remembers what it has worked out, keyed by the set of transactions."""
+
+    def __init__(self, transactions: Iterable[Transaction] = ()) -> None:
+        self.transactions = list(transactions)
+        self.states: dict[frozenset[int], State] = {}
+        self.worked_out: dict[int, Effects] = {}
+
+    def add(self, transaction: Transaction) -> None:
+        """Append a transaction; its number is its place."""
+        self.transactions.append(transaction)
+
+    def truth(self, applied: frozenset[int]) -> State:
+        """The state of any store that has applied exactly these transactions."""
+        known = self.states.get(applied)
+        if known is None:
+            known = self.states[applied] = dict(self.live_cells(applied))
+        return known
+
+    def live_cells(self, applied: frozenset[int]) -> Iterator[tuple[CellName, Value]]:
+        """The cells of a set of transactions that no other of them, having observed them, removes."""
+        for number in applied:
+            stamp = self.transactions[number].stamp
+            observers = [self.effects(other) for other in applied if number in self.transactions[other].observed]
+            for (path, kind), content in self.effects(number).cells.items():
+                if not any(removes(effects, path, kind) for effects in observers):
+                    name = (path, kind, stamp)
+                    yield name, self.with_deltas(name, content, applied) if kind == COUNTER else content
+
+    def with_deltas(self, name: CellName, created: Instance, applied: frozenset[int]) -> Instance:
+        """An instance with the increments that name it, added up per replica in the order of its origin."""
+        totals = dict(created.totals)
+        for number in sorted(applied):
+            delta = self.effects(number).deltas.get(name)
+            if delta is not None:
+                stamp = self.transactions[number].stamp
+                replica = (stamp.actor, stamp.origin)
+                totals[replica] = (stamp, bounded(totals[replica][1] + delta) if replica in totals else delta)
+        return created._replace(totals=totals)
+
+    def effects(self, number: int) -> Effects:
+        """What a transaction comes to, given all that it observed."""
+        known = self.worked_out.get(number)
+        if known is None:
+            transaction = self.transactions[number]
+            before = self.truth(transaction.observed)
+            known = self.worked_out[number] = net_effects(before, transaction.stamp, transaction.operations)
+        return known
+
+
+def removes(effects: Effects, path: Path, kind: str) -> bool:
+    """Whether a transaction removes cells that it observed of a type at a path."""
+    if (path, kind) in effects.replaced:
+        return True
+    return any(kind in removal.types and is_below(path, removal.path) for removal in effects.removals)
+
+
+class Folding:
+    """A transaction carried out one operation after the other; what is left at the end are its effects."""
+
+    def __init__(self, before: State, stamp: Stamp) -> None:
+        self.before = before
+        self.stamp = stamp
+        self.removals: list[Remove] = []
+        self.replaced: set[tuple[Path, str]] = set()
+        self.cells: dict[tuple[Path, str], Value] = {}
+        self.deltas: dict[CellName, Number] = {}
+
+    def effects(self) -> Effects:
+        """What has come of the operations so far."""
+        return Effects(self.removals, self.replaced, self.cells, self.deltas)
+
+    def carry_out(self, operation: Operation) -> None:
+        """Take one more operation."""
+        match operation:
+            case Remove(path, types):
+                self.removals.append(operation)
+                self.forget(lambda below, kind: kind in types and is_below(below, path))
+            case Put(path, value):
+                self.replace(path, REGISTER, value)
+            case Mark(path):
+                self.replace(path, MAP, None)
+            case Restart(path, start):
+                self.replace(path, COUNTER, Instance(EXPLICIT, start, {}))
+            case Increment(path, amount):
+                self.increment(path, amount)
+
+    def forget(self, is_gone: Callable[[Path, str], bool]) -> None:
+        """Drop what this transaction itself has done at some places: it never observes its own stamp."""
+        self.cells = {key: content for key, content in self.cells.items() if not is_gone(*key)}
+        self.deltas = {name: delta for name, delta in self.deltas.items() if not is_gone(*name[:2])}
+
+    def replace(self, path: Path, kind: str, content: Value) -> None:
+        """Put the transaction's one cell of a type at a path; the observed ones there go."""
+        self.forget(lambda other, its_kind: (other, its_kind) == (path, kind))
+        self.replaced.add((path, kind))
+        self.cells[path, kind] = content
+
+    def increment(self, path: Path, amount: Number) -> None:
+        """Add to the instance that a reader of this very moment would see, or create an implicit one."""
+        older = {name: it for name, it in self.before.items() if name[:2] == (path, COUNTER)}
+        if removes(self.effects(), path, COUNTER):
+            older = {}
+        if (path, COUNTER) in self.cells:
+            self.cells[path, COUNTER] = add_to_own(self.cells[path, COUNTER], self.stamp, amount)
+        elif older:
+            explicit = [name for name, it in older.items() if it.kind == EXPLICIT]
+            name = max(explicit or older, key=lambda each: each[2])
+            self.deltas[name] = self.deltas[name] + amount if name in self.deltas else amount
+        else:
+            first = {(self.stamp.actor, self.stamp.origin): (self.stamp, amount)}
+            self.cells[path, COUNTER] = Instance(IMPLICIT, 0, first)
+
+
+def net_effects(before: State, stamp: Stamp, operations: Sequence[Operation]) -> Effects:
+    """Carry out a transaction's operations on what it observed."""
+    folding = Folding(before, stamp)
+    for operation in operations:
+        folding.carry_out(operation)
+    return folding.effects()
+
+
+def add_to_own(created: Instance, stamp: Stamp, amount: Number) -> Instance:
+    """An increment on its own transaction's instance: part of the start, or of the first total."""
+    if created.kind == EXPLICIT:
+        return created._replace(start=created.start + amount)
+    replica = (stamp.actor, stamp.origin)
+    return created._replace(totals={replica: (stamp, created.totals[replica][1] + amount)})
+
+
+def has_type_conflict(operations: Sequence[Operation]) -> bool:
+    """Whether what is left of a transaction has two types at one path, or a value above another's path.
+
+    Both would carry one stamp, so what came last would not decide what is visible. Which instance an
+    increment goes to does not matter: it touches the counter at its path.
+    """
+    touched = set(net_effects({}, NOBODY, operations).cells)
+    values = {path for path, kind in touched if kind != MAP}
+    return len({path for path, _ in touched}) < len(touched) or any(
+        is_below(path, above) for above in values for path, _ in touched if path != above
+    )
+
+
+def recency(name: CellName, content: Value) -> Stamp:
+    """The greatest stamp that a cell holds: its own, or that of a counter's latest total."""
+    stamps = [name[2]]
+    if name[1] == COUNTER:
+        stamps += [stamp for stamp, _ in content.totals.values()]
+    return max(stamps)
+
+
+def visible_type(state: State, path: Path) -> str | None:
+    """The type that a reader sees at a path: the one with the greatest stamp among its live cells."""
+    candidates: list[tuple[Stamp, int, str]] = []
+    for name, content in state.items():
+        if name[0] == path:
+            candidates.append((recency(name, content), TYPE_RANK[name[1]], name[1]))
+        elif is_below(name[0], path):
+            candidates.append((recency(name, content), TYPE_RANK[MAP], MAP))
+    return max(candidates)[2] if candidates else None
+
+
+def visible_value(state: State, path: Path) -> Value:
+    """The value that a reader sees at a path that holds live cells."""
+    kind = visible_type(state, path)
+    here = {name[2]: content for name, content in state.items() if name[:2] == (path, kind)}
+    if kind == REGISTER:
+        return here[max(here)]
+    if kind == COUNTER:
+        return counter_value(here)
+    keys = {name[0][len(path)] for name in state if is_below(name[0], path) and len(name[0]) > len(path)}
+    return {key: visible_value(state, (*path, key)) for key in sorted(keys)}
+
+
+def counter_value(instances: Mapping[Stamp, Instance]) -> Number:
+    """Start of the highest explicit instance; its totals and all implicit ones by (actor, origin)."""
+    explicit = [stamp for stamp, it in instances.items() if it.kind == EXPLICIT]
+    counted = [stamp for stamp, it in instances.items() if it.kind == IMPLICIT] + sorted(explicit)[-1:]
+    value: Number = instances[max(explicit)].start if explicit else 0
+    totals = [(replica, made, total) for made in counted for replica, (_, total) in instances[made].totals.items()]
+    for _, _, total in sorted(totals):
+        value += total
+    return bounded(value)
+
+
+def bounded(number: Number) -> Number:
+    """A sum as the value model holds it: beyond int64 the nearest double, beyond the doubles the last."""
+    if isinstance(number, int):
+        return number if INT_MIN <= number <= INT_MAX else float(number)
+    return max(-DOUBLE_MAX, min(DOUBLE_MAX, number))
+
+
+def visible(state: State) -> dict[str, Value]:
+    """Every document that exists, by name: one exists while it has a live cell."""
+    documents = sorted({name[0][0] for name in state})
+    return {document: visible_value(state, (document,)) for document in documents}
+
+
+def canonical(state: State) -> bytes:
+    """The canonical form in the harness's notation."""
+    return spell(
+        (*name, (content.kind, content.start, content.totals) if name[1] == COUNTER else content)
+        for name, content in state.items()
+    )

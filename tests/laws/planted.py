@@ -1,0 +1,263 @@
+"""The planted bugs: engines broken in one rule each, which the laws must catch.
+
+Rules: a bug overrides the one method of the model where it would be made, and nothing else. `PLANTED` says
+how many operations on top of a base the smallest history has that shows it, and the law it breaks first.
+
+Planted later, with the step that brings what they break:
+
+| bug | waits for |
+|---|---|
+| a snapshot is adopted, not joined; a join looks at one side only | join |
+| a join adds totals, or takes the greater total instead of the later one | join |
+| a total's stamp keeps an instance alive in a join (in deliveries: `TotalKeepsAlive`) | join |
+| the log after a join serves peers below the floor | join, trimmed logs |
+| records are relayed whose dependencies a scoped exchange left out; one vector for all scopes | scopes |
+| a vector claims what was evicted, skipped or dropped in repair | scopes, eviction |
+| a grave clears another grave; `deletes="permanent"` is read from the receiver's settings | graves |
+| a restored store keeps its epoch; records leave before they are durable | restore, the simulator |
+| an INITIAL write wins over another write | INITIAL |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from tests.laws.histories import Operations
+from tests.laws.model import CellName, Instance, Model, Reached, Record, Store
+from tests.laws.operations import (
+    COUNTER,
+    REGISTER,
+    Increment,
+    Number,
+    Path,
+    Put,
+    Remove,
+    Restart,
+    Stamp,
+    Value,
+)
+
+
+class DropsLosers(Model):
+    """The lower of two concurrent values is dropped by comparison."""
+
+    def put(self, store: Store, record: Record, path: Path, kind: str, content: Value) -> None:
+        super().put(store, record, path, kind, content)
+        if kind == REGISTER:
+            siblings = [name for name in store.cells if name[:2] == (path, kind)]
+            for loser in sorted(siblings, key=lambda name: name[2])[:-1]:
+                del store.cells[loser]
+
+
+class TotalKeepsAlive(Model):
+    """A total counts as life: a removal spares an instance with an increment that it did not observe."""
+
+    def is_removed(self, record: Record, stamp: Stamp, content: Value) -> bool:
+        totals = content.totals.values() if isinstance(content, Instance) else ()
+        return all(self.is_covered(record.author_vector, each) for each in (stamp, *(at for at, _ in totals)))
+
+
+class OwnOriginClock(Model):
+    """The clock is ahead of its own origin's log only."""
+
+    def after(self, store: Store) -> int:
+        return 1 + store.vector.get(store.origin, Reached(0, 0)).timestamp
+
+
+class TimestampsRepeat(Model):
+    """The clock is not ahead, only not behind: timestamps do not increase strictly."""
+
+    def after(self, store: Store) -> int:
+        return super().after(store) - 1
+
+
+class TieWithoutOrigin(Model):
+    """(timestamp, actor) is taken for a total order."""
+
+    def order(self, stamp: Stamp) -> tuple[int, bytes, bytes]:
+        return (stamp.timestamp, stamp.actor, b"")
+
+
+class ReplicaIsActor(Model):
+    """A client that roams between stores shares one total."""
+
+    def add(self, store: Store, record: Record, name: CellName, delta: Number) -> None:
+        actor = record.stamp.actor
+        instance = store.cells.get(name)
+        same = (
+            next((stamp for who, (stamp, _) in instance.totals.items() if who[0] == actor), None) if instance else None
+        )
+        if instance is None or same is None:
+            super().add(store, record, name, delta)
+        else:
+            replica = (actor, same.origin)
+            instance.totals[replica] = (
+                record.stamp._replace(origin=same.origin),
+                instance.totals[replica][1] + delta,
+            )
+
+
+class RemovesEverything(Model):
+    """A removal takes whatever is there, observed or not."""
+
+    def is_removed(self, record: Record, stamp: Stamp, content: Value) -> bool:
+        return True
+
+
+class ReceiverChooses(Model):
+    """The receiver chooses the instance of an increment, and creates one on nothing."""
+
+    def add(self, store: Store, record: Record, name: CellName, delta: Number) -> None:
+        chosen = self.choose(store, name[0])
+        if chosen is None:
+            self.put(store, record, name[0], COUNTER, ("implicit", delta))
+        else:
+            super().add(store, record, chosen, delta)
+
+
+class IncrementRemovesLosers(Model):
+    """An increment counts as a write that removes the other instances which it observed."""
+
+    def add(self, store: Store, record: Record, name: CellName, delta: Number) -> None:
+        super().add(store, record, name, delta)
+        for other in [other for other in store.cells if other[:2] == name[:2] and other != name]:
+            if self.is_covered(record.author_vector, other[2]):
+                del store.cells[other]
+
+
+class SumsAsInterned(Model):
+    """Totals are added in the order in which this store met their replicas."""
+
+    def addends(self, counted: Mapping[Stamp, Instance]) -> Iterable[Number]:
+        return [total for instance in counted.values() for _, total in instance.totals.values()]
+
+
+class NoCausalityCheck(Model):
+    """Records are applied in each origin's own order, whatever their authors had seen from others."""
+
+    def is_causal(self, store: Store, record: Record) -> bool:
+        return True
+
+
+class GreatestTotalWins(Model):
+    """A replica's total never goes down."""
+
+    def total(self, before: Number, delta: Number) -> Number:
+        return max(before, before + delta)
+
+
+class RedeliveryAdds(Model):
+    """An increment that arrives again is added again."""
+
+    def redeliver(self, store: Store, record: Record) -> bool:
+        for name, delta in record.increments:
+            self.add(store, record, name, delta)
+        return False
+
+
+class RedeliveryRevives(Model):
+    """A write that arrives again is put again, though something later had removed it."""
+
+    def redeliver(self, store: Store, record: Record) -> bool:
+        for path, kind, content in record.cells:
+            self.put(store, record, path, kind, content)
+        return False
+
+
+class ObservesItself(Model):
+    """A removal takes what its own transaction wrote after it."""
+
+    def merge(self, store: Store, record: Record) -> None:
+        super().merge(store, record)
+        late = [name for name in store.cells if name[2] == record.stamp]
+        for name in [name for name in late if any(self.fits(it, name[0], name[1]) for it in record.removals)]:
+            del store.cells[name]
+
+
+class PrefixByLetters(Model):
+    """A path is below another when its text starts with the other's."""
+
+    def fits(self, removal: Remove, path: Path, kind: str) -> bool:
+        return kind in removal.types and ".".join(path).startswith(".".join(removal.path))
+
+
+class PutClearsBelow(Model):
+    """A register removes the observed registers below its path as well."""
+
+    def put(self, store: Store, record: Record, path: Path, kind: str, content: Value) -> None:
+        if kind == REGISTER:
+            for name in [name for name in store.cells if name[1] == kind and name[0][: len(path)] == path]:
+                if self.is_removed(record, name[2], store.cells[name]):
+                    del store.cells[name]
+        super().put(store, record, path, kind, content)
+
+
+class EveryExplicitCounts(Model):
+    """Totals of all explicit instances are added, not those of the highest."""
+
+    def value(self, instances: Mapping[Stamp, Instance]) -> Number:
+        starts = sum(it.start for it in instances.values() if it.is_explicit)
+        return starts + sum(self.addends(instances))
+
+
+class TotalsAreNotRecent(Model):
+    """Increments do not make a counter, or the map that holds it, the type last written."""
+
+    def latest(self, kind: str, stamp: Stamp, content: Value) -> Stamp:
+        return stamp
+
+
+class DigestWithoutTotals(Model):
+    """The digest covers what a counter was created with only."""
+
+    def digest(self, store: Store) -> bytes:
+        bare = {name: replace(it, totals={}) if isinstance(it, Instance) else it for name, it in store.cells.items()}
+        return super().digest(replace(store, cells=bare))
+
+
+class Planted(NamedTuple):
+    """A bug, the size of the smallest history that shows it, a law that it breaks, and where to look."""
+
+    bug: type[Model]
+    size: int
+    law: str
+    menu: tuple[Operations, ...] = ()
+
+
+ON_COUNTERS: tuple[Operations, ...] = (
+    (Increment(("d", "c"), 0.2),),
+    (Restart(("d", "c"), 10),),
+    (Increment(("d", "x"), 4),),
+    (Put(("d", "x"), 1),),
+)
+
+ON_REGISTERS: tuple[Operations, ...] = (
+    (Put(("d", "x"), 1),),
+    (Put(("d", "x"), "other"),),
+    (Remove(("d",)),),
+)
+
+PLANTED = (
+    Planted(DropsLosers, 2, "state"),
+    Planted(TotalKeepsAlive, 2, "state"),
+    Planted(OwnOriginClock, 2, "own write"),
+    Planted(TimestampsRepeat, 2, "own write"),
+    Planted(TieWithoutOrigin, 2, "visible"),
+    Planted(ReplicaIsActor, 1, "state"),
+    Planted(RemovesEverything, 2, "state"),
+    Planted(ReceiverChooses, 2, "state"),
+    Planted(IncrementRemovesLosers, 3, "state", ON_COUNTERS),
+    Planted(SumsAsInterned, 2, "visible"),
+    Planted(NoCausalityCheck, 1, "causality"),
+    Planted(GreatestTotalWins, 2, "state"),
+    Planted(RedeliveryAdds, 1, "state"),
+    Planted(RedeliveryRevives, 1, "state"),
+    Planted(ObservesItself, 1, "state"),
+    Planted(PrefixByLetters, 2, "state"),
+    Planted(PutClearsBelow, 1, "state"),
+    Planted(EveryExplicitCounts, 2, "visible"),
+    Planted(TotalsAreNotRecent, 3, "visible", ON_COUNTERS),
+    Planted(DigestWithoutTotals, 1, "digest"),
+)

@@ -1,0 +1,72 @@
+"""One source distribution, one compiled wheel and one pure wheel, built once for all tests of this folder.
+
+Rules: the checkout is copied first, so that a build neither writes into it nor finds what an earlier one
+left. Both wheels are built from the unpacked source distribution: what is missing there shows. Nothing is
+fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "*.so", "__pycache__", "build", "dist", "venv")
+BUILD_SECONDS_MAX = 300
+
+
+def build(source: Path, kind: str, out: Path, mode: str = "release") -> Path:
+    """Build a wheel or a source distribution with the tools of this environment and return its path."""
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        f"--{kind}",
+        "--no-isolation",
+        "--outdir",
+        str(out),
+        str(source),
+    ]
+    environment = {**os.environ, "CRDTSTORE_BUILD": mode}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS_MAX
+    )
+    assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-4_000:]
+    (product,) = out.iterdir()
+    return product
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the source distribution, built from a copy of the checkout."""
+    copy = tmp_path_factory.mktemp("checkout") / "crdtstore"
+    shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
+    return build(copy, "sdist", tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="session")
+def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that the source distribution holds."""
+    target = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(target, filter="data")
+    (folder,) = target.iterdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel with the compiled core."""
+    return build(unpacked, "wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def pure_wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel without it."""
+    return build(unpacked, "wheel", tmp_path_factory.mktemp("pure"), "pure")
