@@ -20,11 +20,12 @@ MAP_BYTES = 1 << 30
 
 
 class Merger(NamedTuple):
-    """What a peer keeps of each document, the update for each, and how one is merged into the other."""
+    """What a peer keeps of each document, the update for each, how one is merged into the other, how both are read."""
 
     states: Sequence[bytes]
     updates: Sequence[bytes]
     merge: Callable[[bytes, bytes], bytes]
+    read: Callable[[bytes], Any]
 
 
 def pycrdt_merger(documents: Sequence[Mapping[str, Any]], updates: Sequence[FieldUpdate]) -> Merger:
@@ -38,7 +39,13 @@ def pycrdt_merger(documents: Sequence[Mapping[str, Any]], updates: Sequence[Fiel
         before = document.get_state()
         pycrdt_set(document, path, value)
         made.append(document.get_update(before))
-    return Merger(states, made, pycrdt.merge_updates)
+
+    def read(state: bytes) -> Any:
+        document = pycrdt.Doc()
+        document.apply_update(state)
+        return document.get(ROOT, type=pycrdt.Map).to_py()
+
+    return Merger(states, made, pycrdt.merge_updates, read)
 
 
 def loro_merger(documents: Sequence[Mapping[str, Any]], updates: Sequence[FieldUpdate]) -> Merger:
@@ -66,7 +73,12 @@ def loro_merger(documents: Sequence[Mapping[str, Any]], updates: Sequence[FieldU
         merged: bytes = document.export(snapshot)
         return merged
 
-    return Merger(states, made, merge)
+    def read(state: bytes) -> Any:
+        document = loro.LoroDoc()
+        document.import_(state)
+        return document.get_map(ROOT).get_deep_value()
+
+    return Merger(states, made, merge, read)
 
 
 MERGERS: Mapping[str, Callable[[Sequence[Mapping[str, Any]], Sequence[FieldUpdate]], Merger]] = {

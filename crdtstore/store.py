@@ -32,7 +32,7 @@ from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import encode_path, format_path
 from crdtstore.crdt.value import Value
-from crdtstore.errors import ReplicationError, RetryLater, StoreReadOnly
+from crdtstore.errors import ReplicationError, RetryLater, StoreReadOnly, VersionNotAvailable
 from crdtstore.limits import CHANGES_ENTRIES_MAX, FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
 from crdtstore.query.find import Document, check_page, find, show
 from crdtstore.query.legacy import parse
@@ -332,10 +332,17 @@ class Store:
     def wait(self, txn: int, seconds: float = WAIT_SECONDS_DEFAULT) -> int:
         """Block until a txn id is applied; returns the newest one.
 
+        A read-only store is not told what another process writes: it answers at once.
+
         Raises:
             VersionNotAvailable: It was not applied within `seconds`.
         """
-        return self.waiters.wait(txn, seconds)
+        if not self.storage.read_only:
+            return self.waiters.wait(txn, seconds)
+        applied = self.applied
+        if txn > applied:
+            raise VersionNotAvailable(txn, applied)
+        return applied
 
     def notify(self, txn: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back once, on the writer's thread, when a txn id is applied; returns what cancels it.

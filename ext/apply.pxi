@@ -31,6 +31,7 @@ cdef class Applier:
     cdef dict replica_numbers
     cdef list replica_texts
     cdef int table
+    cdef lmdb_cursor *cursor           # over the documents of the compiled batch
     cdef ApplyPlace place
 
     cdef const unsigned char *name_start(self) noexcept:
@@ -50,8 +51,16 @@ cdef Applier applier_for(object batch, object catalog, int table):
     applier.replica_numbers = replicas.numbers
     applier.replica_texts = replicas.texts
     applier.table = table
+    applier.cursor = batch_cursor_c(applier.compiled, table) if applier.compiled is not None else NULL
     memset(&applier.place, 0, sizeof(ApplyPlace))
     return applier
+
+
+cdef void applier_end(Applier applier) noexcept:
+    """Let go of the batch; it may end now."""
+    if applier.cursor != NULL:
+        lmdb_close_cursor(applier.cursor)
+        applier.cursor = NULL
 
 
 cdef int apply_enter(Applier applier, const unsigned char *name, size_t length) except -1:
@@ -118,13 +127,19 @@ cdef int apply_compiled(Applier applier, Merge *merge, const unsigned char *key,
     """Get, merge and put in the pages of the compiled batch."""
     cdef const unsigned char *document = NULL
     cdef size_t length = 0
-    cdef bint existed = snapshot_get_c(applier.compiled, applier.table, key, key_length, &document, &length)
+    cdef bint existed = batch_seek_c(
+        applier.compiled, applier.cursor, applier.table, key, key_length, &document, &length
+    )
     merge_core(
         merge, document, length if existed else 0, cursor,
         applier.numbers, applier.texts, applier.maximum, applier.replica_numbers, applier.replica_texts,
     )
     applier.place.documents += (scratch.out_length > 0) - existed
-    if scratch.out_length:
+    if scratch.out_length and existed:
+        batch_replace_c(
+            applier.compiled, applier.cursor, applier.table, key, key_length, scratch.out, scratch.out_length
+        )
+    elif scratch.out_length:
         batch_put_c(applier.compiled, applier.table, key, key_length, scratch.out, scratch.out_length)
     elif existed:
         batch_delete_c(applier.compiled, applier.table, key, key_length)
@@ -185,12 +200,15 @@ def apply_changes(batch, catalog, bytes data not None, uint32_t replica, array c
     if record_open(cursor.at, PyBytes_GET_SIZE(data), &record):
         return False
     applier = applier_for(batch, catalog, table)
-    if not apply_prepare(applier, &record, cursor.end):
-        return False
-    origin_numbers = catalog.replicas.origin_numbers
-    merge_begin(&merge, record.timestamp, replica, coverage, origin_numbers)
-    cursor.at = record.changes
-    for at in range(record.changes_count):
-        apply_change(applier, &merge, &cursor)
-    apply_count(applier)
+    try:
+        if not apply_prepare(applier, &record, cursor.end):
+            return False
+        origin_numbers = catalog.replicas.origin_numbers
+        merge_begin(&merge, record.timestamp, replica, coverage, origin_numbers)
+        cursor.at = record.changes
+        for at in range(record.changes_count):
+            apply_change(applier, &merge, &cursor)
+        apply_count(applier)
+    finally:
+        applier_end(applier)
     return True

@@ -190,5 +190,6 @@ def deliver_run(Batch batch not None, catalog, head, records, Py_ssize_t start, 
         while at < end and run_record(run, records[at]):
             at += 1
     finally:
+        applier_end(run.applier)
         run_end(run)
     return at - start

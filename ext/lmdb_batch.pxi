@@ -156,3 +156,56 @@ cdef int batch_delete_c(Batch self, int table, const unsigned char *key, size_t 
         batch_suspect(self, code)
         lmdb_raise(self.environment, table, key, key_length, code)
     return 1
+
+
+# --- rows that are read and put back ---
+
+# A cursor over one table of a batch; it is closed (batch_cursor_close_c) before the batch ends.
+cdef lmdb_cursor *batch_cursor_c(Batch self, int table) except NULL:
+    cdef lmdb_cursor *cursor = NULL
+    cdef int code
+    snapshot_check(self)
+    lmdb_check_place(self.environment, table, 1)
+    code = lmdb_open_cursor(self.txn, self.environment.handles[table], &cursor)
+    if code:
+        batch_suspect(self, code)
+        lmdb_raise(self.environment, table, b"", 0, code)
+    return cursor
+
+
+# As snapshot_get_c, and the cursor stays where the row is.
+cdef int batch_seek_c(Batch self, lmdb_cursor *cursor, int table, const unsigned char *key, size_t key_length,
+                      const unsigned char **value, size_t *length) except -2 nogil:
+    cdef lmdb_value wanted, found
+    cdef int code
+    snapshot_check(self)
+    lmdb_check_place(self.environment, table, key_length)
+    wanted.size, wanted.data = key_length, <void*>key
+    code = lmdb_seek(cursor, self.environment.seals[table], &wanted, &found)
+    if code == LMDB_NOTFOUND:
+        return 0
+    if code:
+        batch_suspect(self, code)
+        lmdb_raise(self.environment, table, key, key_length, code)
+    value[0], length[0] = <const unsigned char*>found.data, found.size
+    return 1
+
+
+# As batch_put_c, for the row at which batch_seek_c left the cursor.
+cdef int batch_replace_c(Batch self, lmdb_cursor *cursor, int table, const unsigned char *key, size_t key_length,
+                         const unsigned char *value, size_t length) except -1 nogil:
+    cdef lmdb_value place, room
+    cdef uint32_t seal
+    cdef int code
+    snapshot_check(self)
+    self.writes += 1
+    place.size, place.data = key_length, <void*>key
+    room.size, room.data = length + 4, NULL
+    code = lmdb_replace(cursor, &place, &room)
+    if code:
+        batch_suspect(self, code)
+        lmdb_raise(self.environment, table, key, key_length, code)
+    memcpy(room.data, value, length)
+    seal = crc32c_update(self.environment.seals[table], key, key_length)
+    lmdb_write_seal(<unsigned char*>room.data + length, crc32c_update(seal, value, length))
+    return 0

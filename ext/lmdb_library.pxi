@@ -38,8 +38,9 @@ cdef extern from *:
     } lmdb_statistics;
 
     enum {
-        LMDB_NOSYNC = 0x10000, LMDB_RDONLY = 0x20000, LMDB_NOTLS = 0x200000, LMDB_RESERVE = 0x10000,
-        LMDB_FIRST = 0, LMDB_LAST = 6, LMDB_NEXT = 8, LMDB_SET_RANGE = 17,
+        LMDB_NOSYNC = 0x10000, LMDB_RDONLY = 0x20000, LMDB_NOTLS = 0x200000,
+        LMDB_RESERVE = 0x10000, LMDB_CURRENT = 0x40,
+        LMDB_FIRST = 0, LMDB_LAST = 6, LMDB_NEXT = 8, LMDB_SET = 15, LMDB_SET_RANGE = 17,
         LMDB_NOTFOUND = -30798, LMDB_PAGE_NOTFOUND = -30797, LMDB_CORRUPTED = -30796, LMDB_PANIC = -30795,
         LMDB_VERSION_MISMATCH = -30794, LMDB_INVALID = -30793, LMDB_MAP_FULL = -30792,
         LMDB_READERS_FULL = -30790, LMDB_TXN_FULL = -30788, LMDB_BAD_TXN = -30782,
@@ -77,6 +78,7 @@ cdef extern from *:
         int (*cursor_open)(lmdb_txn *txn, lmdb_table table, lmdb_cursor **cursor);
         void (*cursor_close)(lmdb_cursor *cursor);
         int (*cursor_get)(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value, int operation);
+        int (*cursor_put)(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value, unsigned int flags);
     } lmdb;
 
     static int lmdb_symbol(void *library, const char *prefix, const char *name, void *slot) {
@@ -98,7 +100,7 @@ cdef extern from *:
             && LMDB_SYMBOL(txn_commit) && LMDB_SYMBOL(txn_abort) && LMDB_SYMBOL(txn_reset)
             && LMDB_SYMBOL(txn_renew) && LMDB_SYMBOL(dbi_open) && LMDB_SYMBOL(stat) && LMDB_SYMBOL(get)
             && LMDB_SYMBOL(put) && LMDB_SYMBOL(del) && LMDB_SYMBOL(cursor_open) && LMDB_SYMBOL(cursor_close)
-            && LMDB_SYMBOL(cursor_get);
+            && LMDB_SYMBOL(cursor_get) && LMDB_SYMBOL(cursor_put);
     }
 
     /* Forks seen from the child's side: what was opened at another count is not ours to touch. */
@@ -325,7 +327,23 @@ cdef extern from *:
         LMDB_GUARDED(lmdb_fetch_rows(txn, table, seal, range));
     }
 
+    /* A cursor of a batch finds a row and replaces it without looking for it again. */
+    static int lmdb_open_cursor(lmdb_txn *txn, lmdb_table table, lmdb_cursor **cursor) {
+        LMDB_GUARDED(lmdb.cursor_open(txn, table, cursor));
+    }
+    static int lmdb_seek_unsealed(lmdb_cursor *cursor, uint32_t seal, lmdb_value *key, lmdb_value *value) {
+        int code = lmdb.cursor_get(cursor, key, value, LMDB_SET);
+        return code ? code : lmdb_unseal(seal, key, value);
+    }
+    static int lmdb_seek(lmdb_cursor *cursor, uint32_t seal, lmdb_value *key, lmdb_value *value) {
+        LMDB_GUARDED(lmdb_seek_unsealed(cursor, seal, key, value));
+    }
+    static int lmdb_replace(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value) {
+        LMDB_GUARDED(lmdb.cursor_put(cursor, key, value, LMDB_CURRENT | LMDB_RESERVE));
+    }
+
     /* These have no assertion on their way. */
+    static void lmdb_close_cursor(lmdb_cursor *cursor) { lmdb.cursor_close(cursor); }
     static int lmdb_create(lmdb_env **env) { return lmdb.env_create(env); }
     static int lmdb_sync(lmdb_env *env) { return lmdb.env_sync(env, 1); }
     static void lmdb_close(lmdb_env *env) { lmdb.env_close(env); }
@@ -338,6 +356,7 @@ cdef extern from *:
     """
     ctypedef struct lmdb_env
     ctypedef struct lmdb_txn
+    ctypedef struct lmdb_cursor
     ctypedef unsigned int lmdb_table
     ctypedef struct lmdb_value:
         size_t size
@@ -405,6 +424,10 @@ cdef extern from *:
     int lmdb_edge(lmdb_txn *txn, lmdb_table table, uint32_t seal, int operation, lmdb_value *key,
                   lmdb_value *value) nogil
     int lmdb_fetch(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_range *range) nogil
+    int lmdb_open_cursor(lmdb_txn *txn, lmdb_table table, lmdb_cursor **cursor) nogil
+    void lmdb_close_cursor(lmdb_cursor *cursor) nogil
+    int lmdb_seek(lmdb_cursor *cursor, uint32_t seal, lmdb_value *key, lmdb_value *value) nogil
+    int lmdb_replace(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value) nogil
     const char *lmdb_text(int code) nogil
     void lmdb_write_seal(unsigned char *at, uint32_t seal) nogil
     # The thread's number, as Python gives it.

@@ -1,5 +1,6 @@
-# Rows are a document's entries while they are merged, with what the canonical form hashes of each. Twin of the
-# reading half of crdtstore/crdt/document_bytes.py and of canonical_parts in crdtstore/crdt/document.py.
+# Twin of the reading half of crdtstore/crdt/document_bytes.py and of canonical_parts in crdtstore/crdt/document.py.
+#
+# Rows are a document's entries while they are merged, with what the canonical form hashes of each.
 #
 # Rules: rows point into the document and the operations, which outlive the merge; the GIL is held, so the scratch
 # below serves one merge at a time.

@@ -7,12 +7,21 @@ cdef extern from *:
     """
     #include <stddef.h>
     #include <stdint.h>
+    #include <string.h>
 
-    /* Compilers make one load of it on little-endian machines. */
     static inline uint64_t sip_load(const uint8_t *bytes) {
+        uint64_t word;
+        memcpy(&word, bytes, 8);
+    #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        word = __builtin_bswap64(word);
+    #endif
+        return word;
+    }
+    /* The last bytes, fewer than eight. */
+    static inline uint64_t sip_load_rest(const uint8_t *bytes, size_t length) {
         uint64_t word = 0;
-        for (int at = 0; at < 8; at++)
-            word |= (uint64_t)bytes[at] << (8 * at);
+        while (length--)
+            word = word << 8 | bytes[length];
         return word;
     }
 
@@ -39,8 +48,7 @@ cdef extern from *:
             for (round = 0; round < rounds; round++) { SIP_ROUND }
             a ^= word;
         }
-        for (size_t at = 0; at < length; at++)
-            last |= (uint64_t)data[at] << (8 * at);
+        last |= sip_load_rest(data, length);
         d ^= last;
         for (round = 0; round < rounds; round++) { SIP_ROUND }
         a ^= last;

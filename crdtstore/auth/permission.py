@@ -16,6 +16,9 @@ from crdtstore.errors import Forbidden
 
 Verb: TypeAlias = Literal["read", "write"]
 
+SYSTEM_PREFIX: Final = "__"
+"""Collections that the store keeps for itself; their documents are read like others."""
+
 VERBS: Final[frozenset[str]] = frozenset(get_args(Verb))
 
 
@@ -43,8 +46,11 @@ class Permission:
         """Refuse `verb` on `collection` unless this permission has it.
 
         Raises:
-            Forbidden: The permission lacks the verb.
+            Forbidden: The permission lacks the verb, or the collection belongs to the system.
         """
+        if verb == "write" and collection.startswith(SYSTEM_PREFIX):
+            message = f"Collection {collection!r} belongs to the system: names that begin with {SYSTEM_PREFIX} do."
+            raise Forbidden(message, verb=verb, collection=collection)
         if verb not in self.verbs:
             message = f"This key may not {verb} the collection {collection!r}."
             raise Forbidden(message, verb=verb, collection=collection)

@@ -2,7 +2,7 @@
 
 Rules: a cell is never changed by another cell; it is removed, by an operation that observed it, or it stays.
 A counter's cell is the instance; its totals hang on it and are not cells: an instance lives and dies with its
-creation stamp, whatever was added to it (planted bug `life_by_latest_total`).
+creation stamp, whatever was added to it (planted bug `TotalKeepsAlive`).
 
 Not here: how each type removes, adds and shows; see `register`, `map`, `counter`.
 """

@@ -5,10 +5,10 @@ State: the live instances. An instance is (creation stamp, implicit or explicit,
 Law: an instance lives and dies with its creation stamp; totals keep nothing alive. The origin chooses the
     instance of an increment (highest explicit, else highest implicit, else it creates an implicit one); a
     receiver without that instance ignores the increment. Increments remove nothing. Per replica the total with
-    the later stamp counts, so applying and joining agree (`tests/laws`, planted bugs `life_by_latest_total`,
-    `inc_at_receiver`, `remove_losers`, `total_by_max`).
+    the later stamp counts, so applying and joining agree (`tests/laws`, planted bugs `TotalKeepsAlive`,
+    `ReceiverChooses`, `IncrementRemovesLosers`, `GreatestTotalWins`).
 Visible: the totals of all implicit instances, plus start and totals of the highest explicit one, summed in
-    (actor, origin) order, since sums of doubles depend on the order (planted bug `interned_sum`). Integers are
+    (actor, origin) order, since sums of doubles depend on the order (planted bug `SumsAsInterned`). Integers are
     added exactly; a sum beyond int64 becomes the nearest double.
 
 An instance created concurrently with a restart is not observed by it and adds to the restarted value.

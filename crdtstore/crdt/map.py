@@ -2,7 +2,7 @@
 
 State: the markers of a map that was written empty; a map with children needs none.
 Law: add-wins. A removal removes exactly what it observed, so a concurrent write below survives and the map
-    with it (`tests/laws`, planted bug `remove_all`).
+    with it (`tests/laws`, planted bug `RemovesEverything`).
 Visible: an object of the visible children; with none, an empty object if a marker is live.
 
 Source: Bieniusa et al., "An optimized conflict-free replicated set", 2012: observed removal without tombstones.

@@ -1,7 +1,7 @@
 """Merging applies the operations of one transaction to the cells of one document.
 
 Law: the state is a pure function of the set of transactions applied; every causal delivery order of the same
-set gives the same cells (`tests/laws/test_histories.py`, exhaustive over small scope). It rests on three things:
+set gives the same cells (`tests/laws/test_small_histories.py`, exhaustive over small scope). It rests on three things:
 a cell's life depends on observed removal only, never on a comparison; operations of one transaction commute
 with every operation that is concurrent to it; and delivery is causal, which `version` checks before it calls.
 

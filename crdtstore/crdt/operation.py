@@ -4,7 +4,7 @@ Rules: an operation lists no stamps of what it removes; it removes what its tran
 covered by the record's author vector). `Remove` removes a path and all below it; `Write`, `Mark` and `Restart`
 remove what they observed at their own path and type, and add one cell; `Start` and `Increment` remove nothing.
 An `Increment` names its instance: the origin chose it, and a receiver without it ignores the increment, since
-causal delivery means that it was removed (planted bug `inc_at_receiver`).
+causal delivery means that it was removed (planted bug `ReceiverChooses`).
 
 Encoding: a msgpack array that begins with the operation's code; canonical, as every value in a record.
 """

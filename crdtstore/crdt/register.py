@@ -3,7 +3,7 @@
 State: the live writes at a path, usually one.
 Law: a write removes the siblings that it observed and stays until it is observed by another write or by a
     removal. Losers are never dropped by comparison: dropping the lower of two concurrent values together with
-    observed removal is not associative (`tests/laws`, planted bug `drop_loser`).
+    observed removal is not associative (`tests/laws`, planted bug `DropsLosers`).
 Visible: the sibling with the greatest (timestamp, actor, origin).
 
 Source: Shapiro et al., "A comprehensive study of CRDTs", 2011, multi-value register.

@@ -1,7 +1,7 @@
 """A stamp names one transaction of one author: (timestamp, actor, origin).
 
 Rules: the order of stamps is the order of these three, everywhere. The origin is part of it because a client
-that roams between stores that have not met may be given the same timestamp twice (planted bug `tie_no_origin`).
+that roams between stores that have not met may be given the same timestamp twice (planted bug `TieWithoutOrigin`).
 The field's word is *dot*. A replica is (actor, origin); stores intern it to a number.
 """
 

@@ -2,7 +2,7 @@
 
 Rules: the origin fixes it once, when it sequences the transaction, as `max(clock, T + 1)` with T the greatest
 timestamp in its version vector over all origins. So it increases strictly along a log and exceeds everything
-that the store had observed; receivers keep it verbatim (law: `tests/laws`, planted bug `hlc_own_only`).
+that the store had observed; receivers keep it verbatim (law: `tests/laws`, planted bug `OwnOriginClock`).
 
 Source: Kulkarni et al., "Logical Physical Clocks", 2014. Reading the machine's clock is not here.
 """

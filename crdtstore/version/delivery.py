@@ -9,7 +9,7 @@ Rules, in this order:
   - a record stamped CLOCK_AHEAD_SECONDS_MAX ahead of this clock stops the delivery before it (`RecordAhead`);
   - a record is applied whole. A local limit never skips one: it stops the delivery.
 
-Source: planted bugs `per_origin_pull` and `no_causality_check` in `tests/laws`.
+Planted bug in `tests/laws`: `NoCausalityCheck`.
 """
 
 from __future__ import annotations

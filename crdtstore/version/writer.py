@@ -9,12 +9,13 @@ shares their flush. Nothing waits for a timer. Closing lets the queue run empty.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from concurrent.futures import Future
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
-from crdtstore.errors import Overloaded, StoreClosed
+from crdtstore.errors import ForkedProcess, Overloaded, StoreClosed
 from crdtstore.limits import GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX, QUEUE_TRANSACTIONS_MAX
 from crdtstore.version.sequencer import Job, Sequencer
 
@@ -67,6 +68,7 @@ class Writer:
         self.queue: deque[Job] = deque()
         self.ready = Condition()
         self.closed = False
+        self.pid = os.getpid()
         self.thread = Thread(target=self.write_groups, name="crdtstore-writer", daemon=True)
         self.thread.start()
 
@@ -75,8 +77,11 @@ class Writer:
 
         Raises:
             StoreClosed: The store was closed.
+            ForkedProcess: The writer's thread is in the parent process.
             Overloaded: QUEUE_TRANSACTIONS_MAX jobs wait already.
         """
+        if os.getpid() != self.pid:
+            raise ForkedProcess("This store was opened before fork(): open it again in this process.")
         future: Future[Any] = Future()
         with self.ready:
             if self.closed:
@@ -106,7 +111,9 @@ class Writer:
             return group
 
     def close(self) -> None:
-        """Let the queue run empty and end the thread."""
+        """Let the queue run empty and end the thread; in a forked child there is none."""
+        if os.getpid() != self.pid:
+            return
         with self.ready:
             self.closed = True
             self.ready.notify()

@@ -13,7 +13,8 @@ from crdtstore import Store
 from crdtstore.cli import output
 from crdtstore.client.blocking import Client
 from crdtstore.errors import Corrupted
-from crdtstore.query.find import Document, Found
+from crdtstore.query.find import Document
+from crdtstore.store import Found
 from tests.cli.running import documents, error_of, lines, run, upsert
 
 ROUND_TRIPS: dict[str, list[dict[str, Any]]] = {
@@ -182,7 +183,7 @@ def test_a_key_that_is_refused_is_no_fault_of_a_line(server: tuple[str, ...]) ->
 
 def test_an_export_has_no_limit(place: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     run("import", "c", "-", *place, given=lines(*({"_id": number} for number in range(10))))
-    monkeypatch.setattr("crdtstore.store.FIND_LIMIT_MAX", 3)
+    monkeypatch.setattr("crdtstore.query.find.FIND_LIMIT_MAX", 3)
     monkeypatch.setattr("crdtstore.cli.target.PAGE", 3)
     result = run("export", "c", *place)
     assert [document["_id"] for document in documents(result)] == list(range(10))

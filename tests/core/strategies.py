@@ -117,11 +117,14 @@ def make_counter(path: bytes, stamp: Stamp, begin: float | None, parts: tuple[To
 
 @st.composite
 def packed(draw: st.DrawFn) -> Stored:
-    """A document of any cells, at few paths or at many."""
+    """A document of any cells, at few paths or at many; in every other one each path has at most one."""
     known = draw(st.lists(places, min_size=1, max_size=4))
-    at = draw(st.sampled_from((st.sampled_from(known), places)))
-    made = draw(st.lists(cells(at), max_size=12, unique_by=lambda cell: cell[:3]))
-    return store(made, paths_max=draw(st.sampled_from(PATHS_MAX)))
+    at = draw(st.sampled_from((st.sampled_from(known), few_paths.map(encode_path), places)))
+    size = draw(st.integers(1, 10))
+    made = draw(st.lists(cells(at), min_size=size, max_size=size))
+    name = draw(st.sampled_from((1, 3)))
+    different = {cell[:name]: cell for cell in made}
+    return store(list(different.values()), paths_max=draw(st.sampled_from(PATHS_MAX)))
 
 
 def store(made: list[Cell], *, paths_max: int = 100) -> Stored:
@@ -142,4 +145,4 @@ def document(fields: dict[tuple[str, ...], Any]) -> Stored:
 
 
 documents = played() | packed()
-"""Documents of every form, empty ones among them."""
+"""Documents of every form, now and then one that does not exist."""

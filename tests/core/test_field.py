@@ -142,6 +142,9 @@ def test_what_is_newer_hides_what_is_above_or_below(twin: Read) -> None:
     # A newer field beside the one that is asked for keeps their map visible.
     beside = at(3, "a", "c", value=3)
     assert read(twin, store([older, newer, beside]), ("a", "b")) == 2
+    # It also hides what the older value holds under the key.
+    assert read(twin, store([at(1, "a", value={"b": 1}), at(2, "a", "c", value=3)]), ("a", "b")) is MISSING
+    assert read(twin, store([at(2, "a", value={"b": 1}), at(1, "a", "c", value=3)]), ("a", "b")) == 1
     hidden = [at(1, "a", "b", value=2), at(2, "a", value=5)]
     assert read(twin, store(hidden), ("a", "b")) is MISSING
 

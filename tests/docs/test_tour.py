@@ -110,7 +110,11 @@ def address(tmp_path: Path, environment: dict[str, str]) -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.communicate(timeout=SECONDS_MAX)
+        try:
+            server.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            raise
     assert server.returncode == 0
 
 

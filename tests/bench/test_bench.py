@@ -1,0 +1,165 @@
+"""The benches run and say what they measured; no value is judged here.
+
+Rules: sizes are tiny, and what a peer is given is compared with what ours is given, so that a comparison stays
+one of the same work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from bench import __main__ as command
+from bench import messages, one_field, point_read
+from bench.kernel import Kernel
+from bench.measure import Row, race, versus
+from bench.mergers import MERGERS
+from bench.replicas import Replica, layouts
+from bench.targets import TARGETS, Target
+from bench.workloads import (
+    COLLECTION,
+    clock,
+    edit_records,
+    edits,
+    field_updates,
+    make_base,
+    person,
+    profile,
+    take_turns,
+)
+from crdtstore import Store
+from tests.bench.needs import need
+
+BENCHES: Mapping[str, tuple[Callable[[], list[Row]], Sequence[str]]] = {
+    "S1": (lambda: one_field.rows(2, documents=22), ("pycrdt", "loro")),
+    "S2": (lambda: messages.rows(2, documents=5, operations=20), ("pycrdt",)),
+    "S5": (lambda: point_read.rows(2, documents=30, reads=50), ()),
+}
+"""Target -> a tiny run, and the peers that it needs."""
+
+
+@pytest.mark.parametrize("target", BENCHES)
+def test_every_target_gives_its_rows(target: str) -> None:
+    run, peers = BENCHES[target]
+    need(*peers)
+    rows = run()
+    counts = {"S1.instructions"}
+    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(target)} - counts
+    for row in rows:
+        assert row.runs == 2
+        assert row.ours > 0
+        assert row.peer_value is not None
+        assert row.peer_value > 0
+        assert row.ratio is not None
+        assert row.holds == TARGETS[row.id].holds(row.ours, row.ratio)
+        assert row.peer
+        assert "target: " in row.what
+        assert "{" not in row.what
+        assert json.loads(json.dumps(row._asdict())) == row._asdict()
+
+
+@pytest.mark.parametrize("target", ["S1", "S2"])
+def test_rows_of_peers_that_are_missing_are_left_out(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    need()
+    monkeypatch.setattr("bench.peers.find_spec", lambda name: None)
+    assert BENCHES[target][0]() == []
+
+
+def test_a_bound_is_kept_or_missed() -> None:
+    fast = Target("", "", ratio_min=4)
+    few = Target("", "", value_max=600)
+    assert [fast.holds(1, ratio) for ratio in (4.0, 3.99, None)] == [True, False, False]
+    assert [few.holds(value, None) for value in (600, 601)] == [True, False]
+
+
+def test_a_ratio_is_of_one_round() -> None:
+    """The machine was slow in the second round, for both alike."""
+    row = versus("S2.lmdb", "peer", {"a": [1, 10, 1], "b": [3, 30, 3]}, "a", "b", actors=1, operations=1, batch=1)
+    assert row.ratio == 3
+    assert row.holds
+
+
+def test_sides_take_turns() -> None:
+    order: list[str] = []
+
+    def side(name: str) -> Callable[[int], float]:
+        def run(number: int) -> float:
+            order.append(f"{name}{number}")
+            return 1.0
+
+        return run
+
+    assert race({"a": side("a"), "b": side("b")}, 3) == {"a": [1, 1, 1], "b": [1, 1, 1]}
+    assert order == ["a0", "b0", "b1", "a1", "a2", "b2"]
+
+
+def test_the_command_prints_one_object_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = Row("S1.x", "what", 1.0, "peer", 2.0, 2.0, "CPU us/op", 5, False)
+    monkeypatch.setattr(command, "BENCHES", {"S1": (lambda rounds: [row._replace(runs=rounds)] * 2,)})
+    command.main(["S1", "--json", "--rounds", "6"])
+    out = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in out] == [row._replace(runs=6)._asdict()] * 2
+    command.main([])
+    assert "MISSED S1.x" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["S99"], ["S1", "--rounds", "4"]])
+def test_the_command_refuses(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(arguments)
+    assert "usage" in capsys.readouterr().err
+
+
+# --- both sides do the same ---
+
+
+def value_at(fields: object, path: tuple[str, ...]) -> object:
+    """The value of a field."""
+    for segment in path:
+        assert isinstance(fields, dict)
+        fields = fields[segment]
+    return fields
+
+
+def test_mergers_merge_the_update() -> None:
+    need("pycrdt", "loro")
+    stored = [person(number) for number in range(22)]
+    updates = field_updates(22, 0)
+    for make in MERGERS.values():
+        merger = make(stored, updates)
+        for state, change, update in zip(merger.states, merger.updates, updates, strict=True):
+            merged = merger.read(merger.merge(state, change))
+            assert value_at(merged, update.path) == update.value
+
+
+def test_kernel_and_store_reach_the_same_state() -> None:
+    need()
+    stored = [profile(number) for number in range(5)]
+    base = make_base(stored, counters=["count"])
+    records = take_turns([edit_records(base, actor, edits(actor, 20, 5)) for actor in range(4)])
+    kernel = Kernel()
+    kernel.receive([*base.records, *records])
+    with Store.in_memory(clock=clock) as store:
+        store.apply([*base.records, *records])
+        assert kernel.digest() == store.digest()
+        document = store.get(COLLECTION, 3)
+        assert document is not None
+        increments = sum(
+            edit.document == 3 and edit.value is None for actor in range(4) for edit in edits(actor, 20, 5)
+        )
+        assert document.fields["count"] == increments > 0
+
+
+def test_replicas_count_the_same_increments() -> None:
+    need("pycrdt")
+    stored = [profile(number) for number in range(5)]
+    made = [edits(actor, 20, 5) for actor in range(4)]
+    increments = sum(edit.document == 3 and edit.value is None for some in made for edit in some)
+    for layout in layouts(stored).values():
+        replica = Replica(layout)
+        replica.receive(take_turns([Replica(layout).send(layout, actor, some) for actor, some in enumerate(made)]))
+        assert replica.count(3) == increments
