@@ -102,6 +102,7 @@ cdef size_t place_stamps(const Merge *merge, const DocumentView *view, uint32_t 
     cdef uint32_t m = view.m if view != NULL else 0
     cdef uint32_t at, number = 0
     cdef uint32_t *places
+    cdef bint fresh                    # the transaction's stamp is used and has no place yet
     grow(<void **>&scratch.places, &scratch.places_size, (m + 1) * sizeof(uint32_t))
     places = scratch.places
     memset(places, 0, (m + 1) * sizeof(uint32_t))
@@ -110,17 +111,18 @@ cdef size_t place_stamps(const Merge *merge, const DocumentView *view, uint32_t 
             scratch.rows[at].stamp = m
         places[scratch.rows[at].stamp] = 1
         replica_max[0] = max(replica_max[0], scratch.rows[at].replica)
+    fresh = places[m]
     for at in range(m):
-        if places[m] == 1 and stamp_is_later(merge, view, at):
-            places[m] = number + 2
+        if fresh and stamp_is_later(merge, view, at):
+            places[m] = number
             number += 1
+            fresh = False
         if places[at]:
             places[at] = number
             number += 1
-    if places[m] == 1:
-        places[m] = number + 2
+    if fresh:
+        places[m] = number
         number += 1
-    places[m] -= 2
     return number
 
 

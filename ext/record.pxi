@@ -75,10 +75,7 @@ cdef bint is_path_c(const unsigned char *path, size_t length) noexcept nogil:
     if length > RECORD_PATH_MAX or length and path[length - 1] != 0:
         return False
     for at in range(length):
-        if path[at] == 0:
-            keys += 1
-        elif path[at] == 1 and path[at + 1] != 1 and path[at + 1] != 2:
-            return False
+        keys += path[at] == 0
     return keys <= RECORD_DEPTH_MAX and is_escaped(path, length) and is_utf8(path, length)
 
 

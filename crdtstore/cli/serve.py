@@ -60,7 +60,7 @@ def command(layers: Layers) -> None:
     import logging
 
     from crdtstore.auth.api_key import KeyRing
-    from crdtstore.http.server import serve
+    from crdtstore.http.listen import serve
     from crdtstore.store import Store
 
     settings = settle(layers)

@@ -20,7 +20,7 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -29,10 +29,12 @@ from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from crdtstore import limits
+from crdtstore.auth.api_key import KeyRing
 from crdtstore.errors import CrdtStoreError, LimitExceeded, MalformedRequest, Overloaded
 from crdtstore.http.faults import answer_to
 from crdtstore.http.respond import FIXED_HEADERS
-from crdtstore.http.server import Application
+from crdtstore.http.server import Application, application
+from crdtstore.store import Store
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -318,3 +320,33 @@ def as_bytes(error: CrdtStoreError) -> bytes:
     for name, value in (*FIXED_HEADERS, length, *answer.headers, (b"connection", b"close")):
         lines.append(b"%b: %b\r\n" % (name, value))
     return b"".join([*lines, b"\r\n", answer.body])
+
+
+def serve(
+    store: Store,
+    keyring: KeyRing,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    hosts: Collection[str] | None = None,
+    wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
+    on_listening: Callable[[str, int], None] | None = None,
+) -> None:
+    """Serve a store until SIGINT or SIGTERM, then let requests in progress end and return.
+
+    Needs the extra `server`. Prints nothing; what happens is logged under `crdtstore.http`.
+
+    Args:
+        store: The store; it stays the caller's to close, after this returns.
+        keyring: The keys that are let in.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free one.
+        hosts: See `application`.
+        wait_seconds: See `application`.
+        on_listening: Called once with the address and the port, when connections are taken.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds)
+    Listener(served, host, port, on_listening=on_listening).run()

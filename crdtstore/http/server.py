@@ -17,7 +17,7 @@ Not here: sockets and slow heads (`listen`), who may do what (`crdtstore.auth`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from crdtstore import limits
@@ -136,36 +136,3 @@ def application(
         body_seconds: How long a body may take to arrive.
     """
     return Application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, body_seconds=body_seconds)
-
-
-def serve(
-    store: Store,
-    keyring: KeyRing,
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    *,
-    hosts: Collection[str] | None = None,
-    wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
-    on_listening: Callable[[str, int], None] | None = None,
-) -> None:
-    """Serve a store until SIGINT or SIGTERM, then let requests in progress end and return.
-
-    Needs the extra `server`. Prints nothing; what happens is logged under `crdtstore.http`.
-
-    Args:
-        store: The store; it stays the caller's to close, after this returns.
-        keyring: The keys that are let in.
-        host: The address to listen on.
-        port: The port to listen on; 0 for any free one.
-        hosts: See `application`.
-        wait_seconds: See `application`.
-        on_listening: Called once with the address and the port, when connections are taken.
-
-    Raises:
-        OSError: The address cannot be listened on.
-    """
-    # Imported here: an application under another server, and every embedder, does without these packages.
-    from crdtstore.http.listen import Listener  # noqa: PLC0415
-
-    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds)
-    Listener(served, host, port, on_listening=on_listening).run()

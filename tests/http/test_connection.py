@@ -21,8 +21,8 @@ import pytest
 from crdtstore import Store, Upsert, limits
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
-from crdtstore.http.listen import Connection
-from crdtstore.http.server import Application, application, serve
+from crdtstore.http.listen import Connection, serve
+from crdtstore.http.server import Application, application
 from tests.http.calling import (
     answers,
     as_raw,
@@ -359,7 +359,7 @@ PROGRAM = """
 import sys
 from crdtstore import Store
 from crdtstore.auth.api_key import KeyRing
-from crdtstore.http.server import serve
+from crdtstore.http.listen import serve
 
 with Store.in_memory() as store:
     serve(store, KeyRing(store), port=0, on_listening=lambda host, port: print(host, port, flush=True))

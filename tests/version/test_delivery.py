@@ -223,7 +223,9 @@ MALFORMED = {
     "collection": record(2, BASE + 2, collection="a\0b"),
     "no change": encode_record(Stamp(BASE + 2, OTHER, OTHER), 2, {}, []),
     "id": encode_record(Stamp(BASE + 2, OTHER, OTHER), 2, {}, [("a", b"\x99", encode_operations([write(1)]))]),
-    "twice": encode_record(Stamp(BASE + 2, OTHER, OTHER), 2, {}, [("a", encode_id(1), encode_operations([write(1)]))] * 2),
+    "twice": encode_record(
+        Stamp(BASE + 2, OTHER, OTHER), 2, {}, [("a", encode_id(1), encode_operations([write(1)]))] * 2
+    ),
 }
 
 

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from crdtstore.command.command import Command, FieldCommand, Increment, Remove, ReplaceWithCounter, Set, Update, Upsert
 from crdtstore.errors import CallerError
 from crdtstore.storage.documents import scan_documents
-from crdtstore.store import Store, give_origin
 from crdtstore.storage.environment import open_storage
+from crdtstore.store import Store, give_origin
 from crdtstore.version import delivery
 from crdtstore.version.writer import Inline
 from tests.version.stores import facts, fresh, kept, log, now, origin_of, plain_loops
@@ -59,8 +59,10 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.tuples(collections, queries).map(lambda of: Remove(*of)),
 )
 stores = st.integers(0, STORES - 1)
-writes = st.builds(Step, stores, st.lists(commands, min_size=1, max_size=3).map(tuple), actor=st.integers(1, 4))
-pulls = st.builds(Step, stores, source=stores, count=st.integers(1, 5))
+writes = st.tuples(stores, st.lists(commands, min_size=1, max_size=3).map(tuple), st.integers(1, 4)).map(
+    lambda of: Step(*of)
+)
+pulls = st.tuples(stores, stores, st.integers(1, 5)).map(lambda of: Step(of[0], source=of[1], count=of[2]))
 histories = st.lists(writes | pulls, min_size=1, max_size=14)
 
 
