@@ -41,6 +41,9 @@ INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 """Integers are int64: the same on every store and in every index."""
 
+FIELD_PATHS_KEPT_MAX: Final = 1_024
+"""Paths of commands that are kept parsed: clients write the same few again and again."""
+
 # --- interned names ---
 
 COLLECTIONS_MAX: Final = 65_536
@@ -56,7 +59,7 @@ PATH_BYTES_MAX: Final = 4_096
 SHAPE_BYTES_MAX: Final = 16 * 1_024
 SHAPES_BYTES_MAX: Final = 64 * 1_024 * 1_024
 """How documents of one shape are written as JSON is remembered: one shape, and all together. Shapes beyond are
-written without help, at about a third of the speed; a shape of a dozen fields takes some 500 bytes."""
+written without help, at about a quarter of the speed; a shape of a dozen fields takes some 500 bytes."""
 
 REPLICAS_MAX: Final = 1_048_576
 """(actor, origin) pairs of one store, 32 bytes each in memory: clients are to keep their ID."""

@@ -26,17 +26,17 @@ from crdtstore import core
 from crdtstore.command.execute import execute
 from crdtstore.command.result import Written
 from crdtstore.crdt.actor import make_actor
-from crdtstore.crdt.document import Sibling, conflicts
+from crdtstore.crdt.document import DIGEST_BYTES, MODULUS, Sibling, conflicts
 from crdtstore.crdt.document import digest as cells_digest
 from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import encode_path, format_path
 from crdtstore.crdt.value import Value
-from crdtstore.errors import ReplicationError, RetryLater, StoreReadOnly, VersionNotAvailable
-from crdtstore.limits import CHANGES_ENTRIES_MAX, FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
+from crdtstore.errors import MalformedClientId, ReplicationError, RetryLater, StoreReadOnly, VersionNotAvailable
+from crdtstore.limits import ACTOR_BYTES, CHANGES_ENTRIES_MAX, FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
 from crdtstore.query.find import Document, check_page, find, show
 from crdtstore.query.legacy import parse
-from crdtstore.storage.catalog import names_of
+from crdtstore.storage.catalog import Counts, names_of, read_counts
 from crdtstore.storage.documents import Row, get_document, read_json, read_json_many, scan_documents
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.head import ORIGIN_KEY
@@ -172,7 +172,7 @@ class Store:
     ) -> Future[Written]:
         """As `write`, without waiting: the future is done once the transaction is on disk."""
         self.check_writable()
-        author = self.origin if actor is None else actor
+        author = self.origin if actor is None else check_actor(actor)
 
         def run(batch: Batch, catalog: Catalog, head: Head) -> Written:
             evaluate = partial(execute, commands)
@@ -192,7 +192,7 @@ class Store:
             ReplicationError: A record does not fit: see `version/delivery.py`.
         """
         self.check_writable()
-        data = tuple(records)
+        data = tuple(map(bytes, records))
 
         def run(batch: Batch, catalog: Catalog, head: Head) -> tuple[Applied, ReplicationError | RetryLater | None]:
             outcomes: list[bool] = []
@@ -311,8 +311,8 @@ class Store:
 
     def collections(self) -> tuple[str, ...]:
         """The names of the collections that hold a document, sorted."""
-        with self.view() as (_, catalog):
-            return names_of(catalog.collections)
+        with self.storage.snapshot() as snapshot:
+            return names_of(read_counts(snapshot))
 
     # --- versions ---
 
@@ -369,8 +369,7 @@ class Store:
     def digest(self) -> bytes:
         """16 bytes that are equal on stores with equal documents; the sum of all documents' digests."""
         with self.storage.snapshot() as snapshot:
-            sums = (int.from_bytes(row[-16:], "little") for _, row in snapshot.scan(Table.COLLECTIONS))
-            return (sum(sums) % 2**128).to_bytes(16, "little")
+            return sum_digests(read_counts(snapshot))
 
     # --- settings of the layers above ---
 
@@ -401,18 +400,19 @@ class Store:
 
     def stats(self) -> Stats:
         """What the store holds."""
-        with self.view() as (_, catalog):
+        with self.view() as (snapshot, catalog):
+            counts, applied = read_counts(snapshot), last_txn(snapshot)
             head = self.sequencer.head
-        known = [collection for collection in catalog.collections if collection.documents]
+        known = {row.name: row.documents for row in counts if row.documents}
         return Stats(
             origin=head.origin.hex(),
-            applied=self.applied,
-            documents=sum(collection.documents for collection in known),
-            collections={collection.name: collection.documents for collection in known},
-            paths=sum(len(collection.paths.texts) for collection in known),
+            applied=applied,
+            documents=sum(known.values()),
+            collections=known,
+            paths=sum(len(catalog.by_name[name].paths.texts) for name in known),
             replicas=len(catalog.replicas.texts),
             origins=len(head.vector),
-            digest=self.digest().hex(),
+            digest=sum_digests(counts).hex(),
             waiting_reads=len(self.waiters.waiting),
             bytes_on_disk=self.storage.bytes_on_disk(),
             core=core.CORE,
@@ -429,6 +429,18 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def sum_digests(counts: Iterable[Counts]) -> bytes:
+    """A store's digest: the sum of its collections'."""
+    return (sum(row.digest for row in counts) % MODULUS).to_bytes(DIGEST_BYTES, "little")
+
+
+def check_actor(actor: object) -> bytes:
+    """Refuse an author of another size: its records could be read by no store."""
+    if not isinstance(actor, bytes) or len(actor) != ACTOR_BYTES:
+        raise MalformedClientId(f"An actor is exactly {ACTOR_BYTES} bytes; {actor!r:.60} is not.")
+    return actor
 
 
 def give_origin(storage: Storage, origin: bytes | None) -> None:

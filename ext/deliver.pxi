@@ -25,6 +25,7 @@ cdef class Run:
 
     cdef object head
     cdef dict origins
+    cdef bytes own                     # the store's origin, whose records come from nowhere else
     cdef OriginRun last
     cdef Applier applier
     cdef uint64_t txn
@@ -137,7 +138,7 @@ cdef bint run_record(Run run, bytes data) except -1:
         return False
     state = run_origin(run, record.origin)
     cursor.end = start + PyBytes_GET_SIZE(data)
-    if not run_is_next(run, state, &record) or not run_replica(run, state, record.actor):
+    if state.origin == run.own or not run_is_next(run, state, &record) or not run_replica(run, state, record.actor):
         return False
     if not run_knows(run, &record, cursor.end):
         return False
@@ -177,8 +178,8 @@ def deliver_run(Batch batch not None, catalog, head, records, Py_ssize_t start, 
     """Apply records from `start` on while they are simply next; how many were applied; see version/delivery.py."""
     cdef Run run = Run.__new__(Run)
     cdef Py_ssize_t at = start, end = len(records)
-    cdef bytes own = head.origin
     run.head = head
+    run.own = head.origin
     run.origins = {}
     run.applier = applier_for(batch, catalog, documents_table)
     run.txn = head.txn

@@ -95,7 +95,7 @@ cdef int flatten_map_c(dict fields, FlattenPath *path, int depth, list out) exce
         if type(value) is dict and depth <= FLATTEN_DEPTH_MAX:
             flatten_map_c(value, path, depth + 1, out)
             continue
-        if type(value) is not str or flatten_surrogates(value):
+        if depth <= FLATTEN_DEPTH_MAX and (type(value) is not str or flatten_surrogates(value)):
             packed = flatten_scalar(value)
         place = PyBytes_FromStringAndSize(<const char *>path.bytes, path.length)
         if packed is not None:

@@ -224,7 +224,9 @@ cdef int merge_core(Merge *merge, const unsigned char *document, size_t document
     if document_length:
         if document_open(document, document_length, &view):
             raise damaged("its bytes are cut short")
-        if count == 1 and merge_patch(merge, &view, document, document_length, cursor, numbers, texts, replica_texts):
+        if count == 1 and merge_patch(
+            merge, &view, document, document_length, cursor, numbers, texts, replica_numbers, replica_texts
+        ):
             return 0
         load_rows(&view, merge, texts)
     for at in range(count):

@@ -1,159 +1,251 @@
-# Twin of register.write in crdtstore/crdt/register.py, for its commonest case: one register over the one it observed.
+# Twin of register.write and counter.increment in crdtstore/crdt/register.py and counter.py, for their commonest cases.
 #
-# The bytes are copied and patched, no row is made. It holds only when everything else keeps its place: one live
-# register of that path and nothing to widen. In every other case merge_patch says no, has changed nothing, and the
-# general merge does the same work (`tests/core/test_merge_twins.py` compares both with the plain core).
+# A transaction that writes one register, over at most one that it observed, or adds to one counter, takes at most one
+# entry out of a document and puts one in. Then the columns are copied with that splice, and no row is made. It holds
+# only when the new stamp comes last and no column changes its width; in every other case merge_patch says no, has
+# changed nothing, and the general merge does the same work (`tests/core/test_merge_twins.py` compares both).
+
+cdef struct Splice:
+    uint32_t removed                   # an entry, or n for none
+    uint32_t place                     # of the new entry: before this one of the old, behind the removed one
+    uint32_t stamp                     # of the removed entry, when no other uses it, or m
+    Row before
+    Row after
 
 
 cdef int merge_patch(Merge *merge, const DocumentView *view, const unsigned char *document, size_t document_length,
-                     Cursor *start, dict numbers, list texts, list replica_texts) except -1:
-    """Patch a single write into scratch.out; returns 1 when it was done, 0 when the general merge must."""
+                     Cursor *start, dict numbers, list texts, dict replica_numbers, list replica_texts) except -1:
+    """Splice a write or increment into scratch.out; 1 when that was done, 0 when the general merge must."""
     cdef Cursor cursor = start[0]
-    cdef uint32_t fields, path, number
+    cdef Splice splice
+    cdef uint32_t fields, path, first, last
     cdef uint64_t code
     cdef const unsigned char *text
     cdef size_t length
-    cdef Row before
-    cdef Row after
-    if read_array(&cursor, &fields) or fields != 3 or read_unsigned(&cursor, &code) or code != 1:
+    cdef bint found
+    if read_array(&cursor, &fields) or read_unsigned(&cursor, &code) or read_binary(&cursor, &text, &length):
         return 0
-    if read_binary(&cursor, &text, &length) or read_row_value(&cursor, &after):
+    if view.local_count or view.stamp_width or view.n == 0:
         return 0
     path = find_path(numbers, texts, text, length)
-    number = patch_place(view, path)
-    if number == UNRESOLVED or view.local_count:
+    if path == UNRESOLVED or width_for(path) > view.path_width:
         return 0
-    load_row(view, number, merge.replica_count, &before)
-    if before.code != CODE_REGISTER or not is_observed(merge, before.timestamp, before.replica):
+    patch_group(view, path, &first, &last)
+    splice.after.slot = splice.after.heap_length = splice.after.dead = 0
+    splice.after.path = path
+    splice.after.timestamp = splice.after.cell_timestamp = merge.timestamp
+    splice.after.replica = splice.after.cell_replica = merge.replica
+    if code == 1 and fields == 3:
+        found = patch_write(merge, view, &cursor, first, last, &splice)
+    elif code == 5 and fields == 6:
+        found = patch_increment(merge, view, &cursor, first, last, replica_numbers, replica_texts, &splice)
+    else:
         return 0
-    after.path = path
-    after.code = CODE_REGISTER
-    after.timestamp = merge.timestamp
-    after.replica = merge.replica
-    grow(<void **>&scratch.out, &scratch.out_size, document_length + after.heap_length + 16)
-    if not patch_register(view, document, document_length, number, &before, &after):
+    if not found or not patch_fits(view, &splice):
         return 0
-    digest_row(merge, &before, texts, replica_texts, False)
-    digest_row(merge, &after, texts, replica_texts, True)
+    grow(<void **>&scratch.out, &scratch.out_size, document_length + splice.after.heap_length + 64)
+    patch_copy(view, &splice)
+    if splice.removed < view.n:
+        digest_row(merge, &splice.before, texts, replica_texts, False)
+    digest_row(merge, &splice.after, texts, replica_texts, True)
     start[0] = cursor
     return 1
 
 
-cdef inline uint32_t patch_place(const DocumentView *view, uint32_t path) noexcept nogil:
-    """The one entry of a path, or UNRESOLVED when there is none or are several."""
+cdef void patch_group(const DocumentView *view, uint32_t path, uint32_t *first, uint32_t *last) noexcept nogil:
+    """The entries of a path: [first, last), empty at the place where they would stand."""
     cdef const unsigned char *found
     cdef uint32_t low = 0, high = view.n, middle
-    if path == UNRESOLVED:
-        return UNRESOLVED
     if view.path_width == 0:
-        if path > 255:
-            return UNRESOLVED
         found = <const unsigned char *>memchr(view.paths, <int>path, view.n)
-        if found == NULL:
-            return UNRESOLVED
-        low = <uint32_t>(found - view.paths)
-    else:
-        while low < high:
-            middle = (low + high) >> 1
-            if load_number(view.paths, middle, view.path_width) < path:
-                low = middle + 1
-            else:
-                high = middle
-        if low == view.n or load_number(view.paths, low, view.path_width) != path:
-            return UNRESOLVED
-    if low + 1 < view.n and load_number(view.paths, low + 1, view.path_width) == path:
-        return UNRESOLVED
-    return low
+        if found != NULL:
+            low = high = <uint32_t>(found - view.paths)
+    while low < high:
+        middle = (low + high) >> 1
+        if load_number(view.paths, middle, view.path_width) < path:
+            low = middle + 1
+        else:
+            high = middle
+    first[0] = low
+    while low < view.n and load_number(view.paths, low, view.path_width) == path:
+        low += 1
+    last[0] = low
 
 
-cdef inline bint patch_fits(const DocumentView *view, uint32_t stamp, bint shared, const Row *after) noexcept nogil:
+cdef bint patch_write(Merge *merge, const DocumentView *view, Cursor *cursor, uint32_t first, uint32_t last,
+                      Splice *splice) except -1:
+    """register.write: behind the siblings, in place of the one that was observed; no when there are more."""
+    cdef uint32_t at = first
+    cdef Row sibling
+    splice.removed = view.n
+    while at < last and view.types[at] & 15 == CODE_REGISTER:
+        load_row(view, at, merge.replica_count, &sibling)
+        if is_observed(merge, sibling.timestamp, sibling.replica):
+            if splice.removed < view.n:
+                return False
+            splice.removed = at
+            splice.before = sibling
+        at += 1
+    splice.place = at
+    splice.after.code = CODE_REGISTER
+    return read_row_value(cursor, &splice.after) == 0
+
+
+cdef bint patch_increment(Merge *merge, const DocumentView *view, Cursor *cursor, uint32_t first, uint32_t last,
+                          dict replica_numbers, list replica_texts, Splice *splice) except -1:
+    """counter.increment: behind the instance's totals, in place of the author's own; no without the instance."""
+    cdef uint64_t timestamp, slot = 0
+    cdef uint32_t replica, at
+    cdef const unsigned char *actor
+    cdef const unsigned char *origin
+    cdef unsigned char name[32]
+    cdef int kind = 0
+    cdef Row row
+    cdef bint inside = False
+    if read_unsigned(cursor, &timestamp) or read_name(cursor, &actor) or read_name(cursor, &origin) \
+            or read_number(cursor, &kind, &slot):
+        return False
+    memcpy(name, actor, 16)
+    memcpy(name + 16, origin, 16)
+    replica = find_path(replica_numbers, replica_texts, name, 32)
+    splice.removed = splice.place = view.n
+    splice.after.code = CODE_TOTAL
+    splice.after.kind = KIND_INT
+    for at in range(first, last):
+        load_row(view, at, merge.replica_count, &row)
+        if row.code != CODE_TOTAL:
+            if inside:
+                break
+            inside = row.code >= CODE_IMPLICIT and row.timestamp == timestamp and row.replica == replica
+        if not inside:
+            continue
+        splice.place = at + 1
+        if row.code == CODE_TOTAL and row.replica == merge.replica:
+            splice.removed = at
+            splice.before = row
+            splice.after.kind = row.kind
+            splice.after.slot = row.slot
+    if splice.place == view.n and not inside:
+        return False
+    splice.before.path = splice.after.path
+    splice.before.cell_timestamp = splice.after.cell_timestamp = timestamp
+    splice.before.cell_replica = splice.after.cell_replica = replica
+    add_amounts(&splice.after, kind, slot)
+    return True
+
+
+cdef bint patch_fits(const DocumentView *view, Splice *splice) noexcept nogil:
     """Whether the new stamp comes last and no column changes its width."""
-    cdef uint32_t at, replica, highest = after.replica
+    cdef uint32_t at, replica, highest = splice.after.replica
     cdef uint64_t newest = load_u64(view.timestamps + 8 * <size_t>(view.m - 1))
-    if after.timestamp <= newest or view.m + shared > PATCH_STAMPS_MAX or view.stamp_width:
+    splice.stamp = view.m
+    if splice.after.timestamp <= newest:
+        return False
+    if splice.removed < view.n:
+        at = splice.removed
+        if memchr(view.stamps, view.stamps[at], at) == NULL \
+                and memchr(view.stamps + at + 1, view.stamps[at], view.n - at - 1) == NULL:
+            splice.stamp = view.stamps[at]
+    if view.m + (splice.stamp == view.m) > PATCH_STAMPS_MAX:
         return False
     if view.replica_width == 0:
-        return after.replica < 256
+        return highest < 256
     for at in range(view.m):
         replica = load_number(view.replicas, at, view.replica_width)
-        if replica > highest and (shared or at != stamp):
+        if replica > highest and at != splice.stamp:
             highest = replica
     return width_for(highest) == view.replica_width
 
 
-cdef bint patch_register(const DocumentView *view, const unsigned char *document, size_t document_length,
-                         uint32_t number, const Row *before, const Row *after) noexcept nogil:
-    """Copy document bytes with one register's value and stamp replaced; 0 when something would have to widen."""
-    cdef uint32_t stamp = view.stamps[number]
-    cdef bint shared = (
-        memchr(view.stamps, stamp, number) != NULL
-        or memchr(view.stamps + number + 1, stamp, view.n - number - 1) != NULL
-    )
-    cdef size_t columns = view.replicas - document
-    cdef size_t width = <size_t>1 << view.replica_width
-    cdef uint32_t m = view.m + shared
-    cdef unsigned char *out = scratch.out
-    cdef unsigned char *stamps = out + (view.stamps - document)
-    cdef uint32_t at
-    if not patch_fits(view, stamp, shared, after):
-        return False
-    memcpy(out, document, columns)
-    memcpy(out + 8, &m, 4)
-    out[(view.types - document) + number] = CODE_REGISTER | after.kind << 4
-    if not shared:
-        for at in range(view.n):
-            stamps[at] -= stamps[at] > stamp
-    stamps[number] = <unsigned char>(m - 1)
-    out += columns
-    if shared:
-        memcpy(out, view.replicas, view.m * width)
-        store_number(out, m - 1, view.replica_width, after.replica)
-        out += m * width
-        memcpy(out, view.timestamps, 8 * <size_t>view.m)
+cdef inline unsigned char *patch_column(unsigned char *out, const unsigned char *column, uint32_t count, size_t width,
+                                        uint32_t removed, uint32_t place) noexcept nogil:
+    """Copy a column without the removed item, with room before `place`; returns the room."""
+    cdef size_t first = place
+    if place == removed + 1:
+        memcpy(out, column, count * width)
+        return out + removed * width
+    if removed < count:
+        memcpy(out, column, removed * width)
+        memcpy(out + removed * width, column + (removed + 1) * width, (place - removed - 1) * width)
+        first -= 1
     else:
-        memcpy(out, view.replicas, stamp * width)
-        memcpy(out + stamp * width, view.replicas + (stamp + 1) * width, (m - 1 - stamp) * width)
-        store_number(out, m - 1, view.replica_width, after.replica)
-        out += m * width
-        memcpy(out, view.timestamps, 8 * <size_t>stamp)
-        memcpy(out + 8 * <size_t>stamp, view.timestamps + 8 * <size_t>(stamp + 1), 8 * <size_t>(m - 1 - stamp))
-    memcpy(out + 8 * <size_t>(m - 1), &after.timestamp, 8)
+        memcpy(out, column, place * width)
+    memcpy(out + (first + 1) * width, column + place * width, (count - place) * width)
+    return out + first * width
+
+
+cdef void patch_copy(const DocumentView *view, const Splice *splice) noexcept nogil:
+    """The document's bytes with the splice made, in scratch.out."""
+    cdef uint32_t n = view.n + (splice.removed == view.n)
+    cdef uint32_t m = view.m + (splice.stamp == view.m)
+    cdef unsigned char *out = scratch.out
+    cdef unsigned char *room
+    cdef unsigned char *stamps
+    cdef unsigned char *slots
+    cdef uint32_t at
+    memcpy(out, view.paths - DOCUMENT_HEADER_BYTES, 4)
+    memcpy(out + 4, &n, 4)
+    memcpy(out + 8, &m, 4)
+    out += DOCUMENT_HEADER_BYTES
+    room = patch_column(out, view.paths, view.n, <size_t>1 << view.path_width, splice.removed, splice.place)
+    store_number(room, 0, view.path_width, splice.after.path)
+    out += <size_t>n << view.path_width
+    room = patch_column(out, view.types, view.n, 1, splice.removed, splice.place)
+    room[0] = splice.after.code | splice.after.kind << 4
+    out += n
+    stamps = out
+    room = patch_column(out, view.stamps, view.n, 1, splice.removed, splice.place)
+    if splice.stamp < view.m:
+        for at in range(n):
+            stamps[at] -= stamps[at] > splice.stamp
+    room[0] = <unsigned char>(m - 1)
+    out += n
+    slots = out
+    room = patch_column(out, view.slots, view.n, 8, splice.removed, splice.place)
+    memcpy(room, &splice.after.slot, 8)
+    out += 8 * <size_t>n
+    room = patch_column(out, view.replicas, view.m, <size_t>1 << view.replica_width, splice.stamp, view.m)
+    store_number(room, 0, view.replica_width, splice.after.replica)
+    out += <size_t>m << view.replica_width
+    room = patch_column(out, view.timestamps, view.m, 8, splice.stamp, view.m)
+    memcpy(room, &splice.after.timestamp, 8)
     out += 8 * <size_t>m
-    patch_value(view, scratch.out + (view.slots - document), out, number, before, after)
-    scratch.out_length = (out - scratch.out) + view.heap_length - before.heap_length + after.heap_length
-    return True
+    patch_heap(view, splice, slots, out)
+    scratch.out_length = (out - scratch.out) + view.heap_length + splice.after.heap_length
+    if splice.removed < view.n:
+        scratch.out_length -= splice.before.heap_length
 
 
-cdef inline void patch_value(const DocumentView *view, unsigned char *slots, unsigned char *heap, uint32_t number,
-                             const Row *before, const Row *after) noexcept nogil:
-    """Put the value into its slot or its place in the heap, and move what lies behind it."""
-    cdef size_t place = view.heap_length
-    cdef uint32_t at, first = number
-    cdef uint64_t slot = after.slot
-    cdef uint64_t moved
-    cdef int64_t shift = <int64_t>after.heap_length - <int64_t>before.heap_length
-    if before.kind < KIND_STRING and after.kind < KIND_STRING:
-        memcpy(slots + 8 * <size_t>number, &slot, 8)
+cdef void patch_heap(const DocumentView *view, const Splice *splice, unsigned char *slots,
+                     unsigned char *heap) noexcept nogil:
+    """Copy the heap with the removed value cut out and the new one put in, and move the slots that point behind."""
+    cdef size_t cut = view.heap_length, cut_length = 0, place = view.heap_length
+    cdef size_t length = splice.after.heap_length
+    cdef uint32_t at, row
+    cdef uint64_t slot
+    cdef bint removed = splice.removed < view.n
+    for at in range(splice.place, view.n):
+        if view.types[at] >> 4 >= KIND_STRING:
+            place = load_u32(view.slots + 8 * <size_t>at)
+            break
+    if removed and splice.before.heap_length:
+        cut = splice.before.heap - view.heap
+        cut_length = splice.before.heap_length
+    if cut_length or length:
+        for at in range(splice.removed + 1 if removed else splice.place, view.n):
+            if view.types[at] >> 4 >= KIND_STRING:
+                row = at + 1 - removed if at >= splice.place else at - removed
+                slot = load_u64(slots + 8 * <size_t>row) - cut_length + (length if at >= splice.place else 0)
+                memcpy(slots + 8 * <size_t>row, &slot, 8)
+    elif splice.after.kind < KIND_STRING:
         memcpy(heap, view.heap, view.heap_length)
         return
-    if before.kind >= KIND_STRING:
-        place = before.heap - view.heap
-    else:
-        for at in range(number + 1, view.n):
-            if view.types[at] >> 4 >= KIND_STRING:
-                place = load_u32(view.slots + 8 * <size_t>at)
-                break
-    if after.kind >= KIND_STRING:
-        slot = <uint64_t>place | <uint64_t>after.heap_length << 32
-    memcpy(slots + 8 * <size_t>number, &slot, 8)
-    for at in range(first + 1, view.n):
-        if view.types[at] >> 4 >= KIND_STRING:
-            moved = load_u64(slots + 8 * <size_t>at)
-            moved = moved & <uint64_t>0xFFFFFFFF00000000 | <uint32_t>(<uint32_t>moved + shift)
-            memcpy(slots + 8 * <size_t>at, &moved, 8)
-    memcpy(heap, view.heap, place)
-    memcpy(heap + place, after.heap, after.heap_length)
-    memcpy(
-        heap + place + after.heap_length, view.heap + place + before.heap_length,
-        view.heap_length - place - before.heap_length,
-    )
+    if splice.after.kind >= KIND_STRING:
+        slot = <uint64_t>(place - cut_length) | <uint64_t>length << 32
+        memcpy(slots + 8 * <size_t>(splice.place - removed), &slot, 8)
+    if cut_length == 0:
+        cut = place
+    memcpy(heap, view.heap, cut)
+    memcpy(heap + cut, view.heap + cut + cut_length, place - cut - cut_length)
+    memcpy(heap + place - cut_length, splice.after.heap, length)
+    memcpy(heap + place - cut_length + length, view.heap + place, view.heap_length - place)

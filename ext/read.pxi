@@ -51,12 +51,12 @@ cdef object read_print(Snapshot snapshot, int table, bytes prefix, object id_, p
         raise damaged("its bytes are cut short")
     json_document.length = 0
     json_emit(&view, paths, replicas, &json_document)
-    return PyBytes_FromStringAndSize(<const char *>json_document.data, <Py_ssize_t>json_document.length)
+    return json_take(&json_document)
 
 
 def read_json(Environment environment not None, int table, bytes prefix not None, id_, paths, replicas):
     """A document as JSON, in a snapshot of its own."""
-    cdef Snapshot snapshot = environment.snapshot()
+    cdef Snapshot snapshot = environment_snapshot_c(environment)
     try:
         return read_print(snapshot, table, prefix, id_, paths, replicas)
     finally:

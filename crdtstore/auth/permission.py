@@ -1,10 +1,10 @@
-"""A permission is what a credential may do: a frozen set of verbs, asked through one method.
+"""A permission is what a credential may do: a frozen set of verbs, asked through its checks.
 
-Rules: `check` is the one place where an access is allowed or refused; a permission is never changed, only
-replaced. What it does not name is refused, so a verb that a newer version stored and this one does not know
-gives nothing.
+Rules: `check` is the one place where an access to a collection is allowed or refused, `check_full` that for the
+store as a whole; a permission is never changed, only replaced. What it does not name is refused, so a verb that
+a newer version stored and this one does not know gives nothing.
 
-Not here: permissions by collection and by document. They come behind the same method.
+Not here: permissions by collection and by document. They come behind the same methods.
 """
 
 from __future__ import annotations
@@ -54,3 +54,14 @@ class Permission:
         if verb not in self.verbs:
             message = f"This key may not {verb} the collection {collection!r}."
             raise Forbidden(message, verb=verb, collection=collection)
+
+    def check_full(self) -> None:
+        """Refuse what concerns the store as a whole, unless this permission has every verb.
+
+        Raises:
+            Forbidden: The permission lacks a verb; `missing` names those that it lacks.
+        """
+        missing = sorted(VERBS - self.verbs)
+        if missing:
+            message = f"This takes a key that may do everything; this key may not {' or '.join(missing)}."
+            raise Forbidden(message, missing=missing)

@@ -17,7 +17,7 @@ from crdtstore.command.result import Written
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
 from crdtstore.query.find import Document
-from crdtstore.store import Found, Store
+from crdtstore.store import Found, Stats, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +80,12 @@ class Session:
         """
         self.permission.check("read", collection)
         return self.store.notify(txn, callback)
+
+    def stats(self) -> Stats:
+        """Say what the store holds, as `Store.stats`: the names of all collections among it.
+
+        Raises:
+            Forbidden: The permission is not the full one.
+        """
+        self.permission.check_full()
+        return self.store.stats()

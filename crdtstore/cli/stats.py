@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 import click
 
 from crdtstore.cli.options import Documented, json_option, with_settings
-from crdtstore.settings import Layers, settle
+from crdtstore.settings import Layers
 
 if TYPE_CHECKING:
     from crdtstore.store import Stats
 
 
 @click.command("stats", cls=Documented, example="crdtstore stats --store cities-data")
-@with_settings("store")
+@with_settings("store", "url", "key", "key_file")
 @json_option
 def command(layers: Layers, *, as_json: bool) -> None:
     """Say what a store holds.
 
-    It reads the store's directory, also while a server has it open.
+    From --store it reads the directory, also while a server has it open. A server is asked with a key that
+    may do everything.
     """
     from crdtstore.cli.output import print_json
-    from crdtstore.cli.target import default_directory, open_store
+    from crdtstore.cli.target import open_target
 
-    directory = settle(layers).store or default_directory()
-    with open_store(directory, writes=False) as store:
-        stats = store.stats()
+    with open_target(layers) as target:
+        place, stats = target.place, target.stats()
     if as_json:
         print_json(stats.as_dict())
         return
-    rows = [("store", directory), *rows_of(stats)]
+    rows = [("store", place), *rows_of(stats)]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         click.echo(f"{name:{width}}  {value}")

@@ -35,7 +35,7 @@ from crdtstore.errors import CallerError, StoreLocked
 from crdtstore.limits import ACTOR_BYTES, FIND_LIMIT_DEFAULT
 from crdtstore.query.find import Document
 from crdtstore.settings import Layers, settle, strongest
-from crdtstore.store import Found, Store
+from crdtstore.store import Found, Stats, Store
 
 PAGE: Final = FIND_LIMIT_DEFAULT
 """Documents of one request where a whole collection is read."""
@@ -43,6 +43,10 @@ PAGE: Final = FIND_LIMIT_DEFAULT
 
 class Target(Protocol):
     """A store, here or behind a server."""
+
+    @property
+    def place(self) -> str:
+        """The directory or the URL, as it was named."""
 
     def submit(self, commands: Sequence[Command]) -> Future[Written]:
         """Begin a transaction; the future is done once it is on disk."""
@@ -65,11 +69,15 @@ class Target(Protocol):
     def documents(self, collection: str) -> Iterator[Document]:
         """Read all documents of a collection, in the order of their ids."""
 
+    def stats(self) -> Stats:
+        """Say what the store holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Local:
     """A store that this process opened."""
 
+    place: str
     store: Store
     actor: bytes | None
 
@@ -100,12 +108,16 @@ class Local:
         """Read a collection at one version."""
         return self.store.scan(collection)
 
+    def stats(self) -> Stats:
+        """Say what the store holds, as `Store.stats`."""
+        return self.store.stats()
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A server. Writes go out in a thread, one after the other; the next is prepared meanwhile."""
 
-    url: str
+    place: str
     client: Client
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "crdtstore-client"))
 
@@ -115,7 +127,7 @@ class Remote:
 
     def write(self, commands: Sequence[Command]) -> Written:
         """Run a transaction."""
-        with reaching(self.url):
+        with reaching(self.place):
             return self.client.write([msgspec.to_builtins(command) for command in commands])
 
     def find(
@@ -129,12 +141,12 @@ class Remote:
         txn: int | None,
     ) -> Found:
         """Find documents; the server waits for `txn`."""
-        with reaching(self.url):
+        with reaching(self.place):
             return self.client.find(collection, query, args=args, limit=limit, offset=offset, after=txn)
 
     def get(self, collection: str, identifier: Value) -> Document | None:
         """Read one document."""
-        with reaching(self.url):
+        with reaching(self.place):
             return self.client.get(collection, identifier)
 
     def documents(self, collection: str) -> Iterator[Document]:
@@ -150,6 +162,11 @@ class Remote:
                 f"The store went from transaction {first.txn} to {found.txn} meanwhile: documents may be "
                 "missing or doubled. With --store all are read at one version."
             )
+
+    def stats(self) -> Stats:
+        """Say what the store holds; the server tells only keys that may do everything."""
+        with reaching(self.place):
+            return self.client.stats()
 
     def close(self) -> None:
         """End the thread and the connection; writes that were not sent are not sent any more."""
@@ -178,8 +195,9 @@ def open_target(layers: Layers, *, writes: bool = False, actor: str | None = Non
         finally:
             remote.close()
     else:
-        with open_store(settle(layers).store or default_directory(), writes=writes) as store:
-            yield Local(store, author)
+        directory = settle(layers).store or default_directory()
+        with open_store(directory, writes=writes) as store:
+            yield Local(directory, store, author)
 
 
 def choose(layers: Layers, names: Sequence[str]) -> str | None:

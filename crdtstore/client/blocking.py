@@ -27,12 +27,15 @@ from crdtstore.command.result import Removed, Result, Updated, Upserted, Written
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.value import Value
 from crdtstore.query.find import Document
-from crdtstore.store import Found
+from crdtstore.store import Found, Stats
 
 Body = TypeVar("Body")
 
 SECONDS_DEFAULT: Final = 30.0
 """Well above the time that a server lets a read wait."""
+
+STORE: Final = "/api/v3/store/"
+"""What the routes of the store API begin with."""
 
 CLOSED: Final = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 """What a connection says that the server closed while it was idle."""
@@ -110,7 +113,7 @@ class Client:
             raise ValueError(f"A server's URL is like http://127.0.0.1:8080; got {url!r}.")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self.connection = kind(parts.hostname, parts.port, timeout=seconds)
-        self.path = parts.path.rstrip("/") + "/api/v3/store/"
+        self.path = parts.path.rstrip("/")
         self.headers = {
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
@@ -140,7 +143,7 @@ class Client:
             CrdtStoreError: What the server refused, as `Store.write`.
             OSError: The network failed; the write may or may not have happened.
         """
-        body = self.call("write", {"commands": commands}, WriteBody, after, again=False)
+        body = self.call(STORE + "write", {"commands": commands}, WriteBody, after, again=False)
         txn = max((result.transaction_id for result in body.results), default=0)
         return Written(txn, tuple(map(result_of, body.results)), body.warnings)
 
@@ -170,7 +173,7 @@ class Client:
             OSError: The network failed.
         """
         asked = {"collection": collection, "query": query, "args": args, "limit": limit, "offset": offset}
-        body = self.call("find", asked, FindBody, after, again=True)
+        body = self.call(STORE + "find", asked, FindBody, after, again=True)
         return Found(body.txn_id, tuple(map(document_of, body.documents)))
 
     def get(self, collection: str, id: Value, *, after: int | None = None) -> Document | None:
@@ -186,13 +189,33 @@ class Client:
             VersionNotAvailable: The server waited for `after` in vain.
             OSError: The network failed.
         """
-        body = self.call("findbyid", {"collection": collection, "id": id}, FindByIdBody, after, again=True)
+        body = self.call(STORE + "findbyid", {"collection": collection, "id": id}, FindByIdBody, after, again=True)
         return None if body.document is None else document_of(body.document)
 
-    def call(self, route: str, asked: dict[str, Any], kind: type[Body], after: int | None, *, again: bool) -> Body:
-        """Send a call and read its answer; `again` says that it may be sent twice."""
+    def stats(self) -> Stats:
+        """Say what the server's store holds.
+
+        Raises:
+            Forbidden: The key may not do everything.
+            CrdtStoreError: What else the server refused.
+            OSError: The network failed.
+        """
+        return self.call("/admin/stats", None, Stats, None, again=True)
+
+    def call(
+        self, route: str, asked: dict[str, Any] | None, kind: type[Body], after: int | None, *, again: bool
+    ) -> Body:
+        """Send a call and read its answer.
+
+        Args:
+            route: The path of the route.
+            asked: The body of a POST; None for a GET without one.
+            kind: What the answer is read as.
+            after: What `X-DITTO-TXN-ID` says, if anything.
+            again: Whether it may be sent twice.
+        """
         headers = self.headers if after is None else {**self.headers, "X-DITTO-TXN-ID": str(after)}
-        body = msgspec.json.encode(asked)
+        body = None if asked is None else msgspec.json.encode(asked)
         used = self.still_open()
         try:
             try:
@@ -214,9 +237,9 @@ class Client:
             raise error_of(response.status, answer)
         return decode(answer, kind)
 
-    def send(self, route: str, body: bytes, headers: dict[str, str]) -> HTTPResponse:
+    def send(self, route: str, body: bytes | None, headers: dict[str, str]) -> HTTPResponse:
         """Send one request and read the head of its answer."""
-        self.connection.request("POST", self.path + route, body, headers)
+        self.connection.request("GET" if body is None else "POST", self.path + route, body, headers)
         return self.connection.getresponse()
 
     def still_open(self) -> bool:

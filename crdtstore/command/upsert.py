@@ -7,6 +7,7 @@ else, arrays too, is one register. `value_types` says otherwise for a path: `cou
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ from crdtstore.crdt.flatten import COUNTER, REGISTER, flatten_map
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import ROOT, encode_path
 from crdtstore.errors import InvalidDocument, InvalidId, LimitExceeded
-from crdtstore.limits import DOCUMENT_KEYS_MAX
+from crdtstore.limits import DOCUMENT_KEYS_MAX, FIELD_PATHS_KEPT_MAX
 from crdtstore.query.legacy import parse_path
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ ID_FIELD = "_id"
 
 def upsert(command: Upsert, draft: Draft) -> Upserted:
     """Run an upsert on a draft."""
+    if not isinstance(command.value, dict):
+        raise InvalidDocument(f"A document is an object; {command.value!r:.60} is not.")
     id_ = choose_id(command)
     document = draft.document(draft.catalog.intern(command.collection), encode_id(id_))
     fields = {key: value for key, value in command.value.items() if key != ID_FIELD}
@@ -77,6 +80,7 @@ def check_type(path: str, kind: str) -> str:
     return kind
 
 
+@lru_cache(maxsize=FIELD_PATHS_KEPT_MAX)
 def field_path(text: str) -> bytes:
     """A path in the query language's notation, as encoded path.
 

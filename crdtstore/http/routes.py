@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from crdtstore.errors import MethodNotAllowed, NotFound
+from crdtstore.http.admin.stats import stats
 from crdtstore.http.call import Call
 from crdtstore.http.request import Request
 from crdtstore.http.respond import Answer
@@ -21,17 +22,19 @@ from crdtstore.http.store.write import write
 
 
 class Route(NamedTuple):
-    """One path: its endpoint, and the methods that it has."""
+    """One path: its endpoint, the methods that it has, and whether a request there must have a body."""
 
     path: str
     methods: tuple[str, ...]
     endpoint: Callable[[Call], Awaitable[Answer]]
+    takes_body: bool = True
 
 
 ROUTES: Final = (
     Route("/api/v3/store/write", ("POST",), write),
     Route("/api/v3/store/find", ("GET", "POST"), find),
     Route("/api/v3/store/findbyid", ("GET", "POST"), findbyid),
+    Route("/admin/stats", ("GET",), stats, takes_body=False),
 )
 
 BY_PATH: Final = {route.path: route for route in ROUTES}

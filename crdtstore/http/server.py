@@ -104,7 +104,8 @@ class Application:
         body.complete = not request.has_body
         permission = await self.keyring.authenticate(token_of(request))
         route = route_of(request)
-        check_media_type(request.headers)
+        if route.takes_body or request.has_body:
+            check_media_type(request.headers)
         data = await body.read(self.body_seconds)
         session = Session(self.store, permission)
         return await route.endpoint(Call(request, data, session, body.receive, self.threads, self.wait_seconds))

@@ -10,7 +10,7 @@ Not here: documents; see `documents`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
 
@@ -73,9 +73,8 @@ class Catalog:
     def load(cls, snapshot: Snapshot) -> Catalog:
         """Read the tables of names."""
         catalog = cls()
-        for _, row in snapshot.scan(Table.COLLECTIONS):
-            name, documents, digest = msgpack.unpackb(row)
-            catalog.add(Collection(len(catalog.collections), name, documents, int.from_bytes(digest, "little")))
+        for counts in read_counts(snapshot):
+            catalog.add(Collection(len(catalog.collections), *counts))
         for key, text in snapshot.scan(Table.PATHS):
             catalog.collections[int.from_bytes(key[:4], "big")].paths.intern(text)
         for collection in catalog.collections:
@@ -144,8 +143,22 @@ class Catalog:
         collection.saved_paths = len(collection.paths.texts)
 
     def digest(self) -> int:
-        """The store's digest: the sum of its documents' digests."""
+        """The store's digest as the writer has it: the sum of its documents' digests."""
         return sum(collection.digest for collection in self.collections) % MODULUS
+
+
+class Counts(NamedTuple):
+    """What a collection's row says: its name, how many documents it holds, the sum of their digests."""
+
+    name: str
+    documents: int
+    digest: int
+
+
+def read_counts(snapshot: Snapshot) -> list[Counts]:
+    """The counts of all collections, as they were committed."""
+    rows = (msgpack.unpackb(row) for _, row in snapshot.scan(Table.COLLECTIONS))
+    return [Counts(name, documents, int.from_bytes(digest, "little")) for name, documents, digest in rows]
 
 
 def check_collection_name(name: str) -> str:
@@ -162,6 +175,6 @@ def check_collection_name(name: str) -> str:
     return name
 
 
-def names_of(collections: Iterable[Collection]) -> tuple[str, ...]:
+def names_of(counts: Iterable[Counts | Collection]) -> tuple[str, ...]:
     """The names of the collections that hold a document, sorted."""
-    return tuple(sorted(collection.name for collection in collections if collection.documents))
+    return tuple(sorted(row.name for row in counts if row.documents))

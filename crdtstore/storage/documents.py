@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crdtstore.storage.interface import Batch, Snapshot, Storage
 
 HASH_BYTES = 16
+DOCUMENTS = int(Table.DOCUMENTS)
 
 
 class Row(NamedTuple):
@@ -48,7 +49,7 @@ def get_document(snapshot: Snapshot, collection: Collection, encoded_id: bytes) 
         Corrupted: The seal does not match, or another id lies under this key.
     """
     key = document_key(collection, encoded_id)
-    value = snapshot.get(Table.DOCUMENTS, key)
+    value = snapshot.get(DOCUMENTS, key)
     if value is None:
         return b""
     row = split_row(collection, key, value)
@@ -61,11 +62,11 @@ def put_document(batch: Batch, collection: Collection, encoded_id: bytes, docume
     """Store a document's bytes; empty bytes remove it."""
     key = document_key(collection, encoded_id)
     if not document:
-        batch.delete(Table.DOCUMENTS, key)
+        batch.delete(DOCUMENTS, key)
     elif len(key) <= KEY_PREFIX_BYTES:
-        batch.put(Table.DOCUMENTS, key, document)
+        batch.put(DOCUMENTS, key, document)
     else:
-        batch.put(Table.DOCUMENTS, key, len(encoded_id).to_bytes(2, "little") + encoded_id + document)
+        batch.put(DOCUMENTS, key, len(encoded_id).to_bytes(2, "little") + encoded_id + document)
 
 
 def split_row(collection: Collection, key: bytes, value: bytes) -> Row:
@@ -79,7 +80,7 @@ def split_row(collection: Collection, key: bytes, value: bytes) -> Row:
 def scan_documents(snapshot: Snapshot, collection: Collection) -> Iterator[Row]:
     """All documents of a collection, in the order of their ids (of the ids' prefixes where they are long)."""
     end = (collection.number + 1).to_bytes(4, "big")
-    for key, value in snapshot.scan(Table.DOCUMENTS, collection.prefix, end):
+    for key, value in snapshot.scan(DOCUMENTS, collection.prefix, end):
         yield split_row(collection, key, value)
 
 
@@ -90,7 +91,7 @@ def read_json(storage: Storage, collection: Collection, id_: Value, replicas: Re
         InvalidId: What no id may be.
     """
     if core.lmdb_environment is not None and isinstance(storage, core.lmdb_environment):
-        printed = core.read_json(storage, Table.DOCUMENTS, collection.prefix, id_, collection.paths, replicas)
+        printed = core.read_json(storage, DOCUMENTS, collection.prefix, id_, collection.paths, replicas)
         if printed is not False:
             known: bytes | None = printed
             return known
@@ -105,7 +106,7 @@ def read_json_many(
     if core.Snapshot is None or not isinstance(snapshot, core.Snapshot):
         return [print_document(snapshot, collection, id_, replicas) for id_ in ids]
     prefix, paths = collection.prefix, collection.paths
-    known = core.read_json_many(snapshot, Table.DOCUMENTS, prefix, ids, paths, replicas)
+    known = core.read_json_many(snapshot, DOCUMENTS, prefix, ids, paths, replicas)
     return [
         print_document(snapshot, collection, id_, replicas) if printed is False else printed
         for id_, printed in zip(ids, known, strict=True)

@@ -140,5 +140,6 @@ class Draft:
                 document.collection.count(bool(after) - bool(document.before), bytes(document.digest))
 
     def sizes(self) -> list[tuple[str, int]]:
-        """(collection, bytes) of every changed document."""
-        return [(document.collection.name, len(document.document())) for document in self.documents.values()]
+        """(collection, bytes) of every changed document; those that were only looked at do not count."""
+        changed = [document for document in self.documents.values() if document.document() != document.before]
+        return [(document.collection.name, len(document.document())) for document in changed]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
@@ -41,14 +42,26 @@ class Sequencer:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.fenced = False
+        self.loading = Lock()
         self.load()
         self.waiters = Waiters(self.head.txn)
 
     def load(self) -> None:
-        """Read catalog and head from the storage."""
-        with self.storage.snapshot() as snapshot:
+        """Read catalog and head from the storage.
+
+        One thread at a time, catalog first: who sees a head sees names that are at least as new.
+        """
+        with self.loading, self.storage.snapshot() as snapshot:
             self.catalog = Catalog.load(snapshot)
             self.head = Head.load(snapshot, self.catalog.replicas.origins)
+
+    def reload(self) -> None:
+        """Read the state back after a group was dropped; where that fails too, no write is taken any more."""
+        try:
+            self.load()
+        except Exception:
+            self.fenced = True
+            logger.exception("The state cannot be read back; the store takes no write until reopened.")
 
     def commit_group(self, jobs: Sequence[Job]) -> None:
         """Run and commit jobs; every future is done when it returns."""
@@ -85,7 +98,7 @@ class Sequencer:
         """Drop a group: nothing of it was written."""
         logger.error("A commit group of %d was dropped: %s", len(jobs), error)
         batch.abort()
-        self.load()
+        self.reload()
         fail(jobs, error)
 
     def finish(self, batch: Batch, jobs: Sequence[Job], outcomes: Sequence[tuple[Any, CrdtStoreError | None]]) -> None:
@@ -93,7 +106,7 @@ class Sequencer:
         try:
             batch.commit()
         except StoreFull as error:  # LMDB says that nothing of it was written
-            self.load()
+            self.reload()
             fail(jobs, error)
             return
         except BaseException as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crdtstore.auth.permission import Permission
+from crdtstore.auth.permission import VERBS, Permission
 from crdtstore.errors import Forbidden
 
 
@@ -14,3 +14,11 @@ def test_system_collections_are_not_written() -> None:
         Permission.full().check("write", "__meta")
     Permission.full().check("read", "__meta")
     Permission.full().check("write", "_meta")
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_a_permission_that_lacks_one_verb_is_not_full(verb: str) -> None:
+    Permission.full().check_full()
+    with pytest.raises(Forbidden, match=f"may not {verb}") as refused:
+        Permission(VERBS - {verb}).check_full()
+    assert refused.value.data == {"missing": [verb]}

@@ -48,6 +48,17 @@ def test_only_what_is_permitted_reaches_the_store(use: str, verbs: frozenset[str
         assert refused.value.data == {"verb": verb, "collection": "c"}
 
 
+@pytest.mark.parametrize("verbs", EVERY, ids=lambda verbs: "+".join(sorted(verbs)) or "nothing")
+def test_only_who_may_do_everything_is_told_what_the_store_holds(verbs: frozenset[str]) -> None:
+    if verbs == VERBS:
+        with Store.in_memory() as store:
+            assert Session(store, Permission(verbs)).stats() == store.stats()
+    else:
+        with pytest.raises(Forbidden, match="may do everything") as refused:
+            Session(Untouchable(), Permission(verbs)).stats()  # type: ignore[arg-type]  # a double
+        assert refused.value.data == {"missing": sorted(VERBS - verbs)}
+
+
 def test_the_guard_of_this_test_works() -> None:
     with pytest.raises(AssertionError, match="find"):
         USES["find"][1](Session(Untouchable(), Permission.full()))  # type: ignore[arg-type]  # a double
@@ -56,7 +67,7 @@ def test_the_guard_of_this_test_works() -> None:
 def test_every_public_method_of_a_session_is_tried() -> None:
     methods = {name for name in vars(Session) if not name.startswith("_")}
     slots = {"store", "permission"}
-    assert methods - slots - {"applied"} == {"submit", "find", "get", "notify"}
+    assert methods - slots - {"applied"} == {"submit", "find", "get", "notify", "stats"}
 
 
 def test_a_session_writes_finds_and_gets() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from crdtstore import Command, Document, Found, Upsert, Written
+from crdtstore import Command, Document, Found, Stats, Upsert, Written
 from crdtstore.cli.batches import Batch, Sent, send
 from crdtstore.crdt.value import Value
 from crdtstore.errors import CrdtStoreError, InvalidId, MalformedRequest, Overloaded, StoreFenced
@@ -16,6 +16,8 @@ from crdtstore.limits import IMPORT_BATCHES_MAX
 
 class Held:
     """A target that answers in the order of the test: each future is done by hand."""
+
+    place = "nowhere"
 
     def __init__(self) -> None:
         self.futures: list[Future[Written]] = []
@@ -41,6 +43,9 @@ class Held:
 
     def documents(self, collection: str) -> Iterator[Document]:
         return iter(())
+
+    def stats(self) -> Stats:
+        raise AssertionError("a target of batches is only written to")
 
 
 def batch(number: int) -> Batch:

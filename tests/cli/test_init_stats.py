@@ -11,7 +11,9 @@ from crdtstore import Store
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.cli.output import size_of
+from crdtstore.http.server import application
 from tests.cli.running import error_of, lines, run, upsert
+from tests.http.calling import serving
 
 
 def test_a_new_store_has_one_key_that_may_do_everything() -> None:
@@ -45,15 +47,26 @@ def test_a_directory_of_other_files_is_refused() -> None:
     assert "none" in run("init", "--store", "none/data", code=1).stderr
 
 
-def test_stats_are_lines_or_an_object(store: tuple[str, ...]) -> None:
-    run("write", *store, given=lines(upsert(1, a=1, b=2), upsert(2, a=3)))
-    said = run("stats", *store).stdout.splitlines()
+def test_stats_are_lines_or_an_object(place: tuple[str, ...]) -> None:
+    run("write", *place, given=lines(upsert(1, a=1, b=2), upsert(2, a=3)))
+    said = run("stats", *place).stdout.splitlines()
+    assert f"store               {place[1]}" in said
     assert "newest transaction  1" in said
     assert "documents           2 in 1 collection" in said
     assert "  c                 2" in said
-    told = json.loads(run("stats", "--json", *store).stdout)
+    told = json.loads(run("stats", "--json", *place).stdout)
     assert (told["applied"], told["documents"], told["collections"]) == (1, 2, {"c": 2})
     assert f"origin              {told['origin']}" in said
+
+
+def test_a_server_tells_only_a_key_that_may_do_everything() -> None:
+    with Store.in_memory() as served:
+        keyring = KeyRing(served)
+        reader = keyring.create("reader", Permission(frozenset({"read"})))
+        with serving(application(served, keyring)) as (host, port):
+            asked = ("stats", "--url", f"http://{host}:{port}", "--json", "--key")
+            assert error_of(run(*asked, reader, code=3))["code"] == "forbidden"
+            assert error_of(run(*asked, "000000000000_cs1_" + "0" * 33, code=3))["code"] == "unauthenticated"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from crdtstore.errors import (
 from crdtstore.limits import DEPTH_MAX, DOCUMENT_BYTES_WARN
 from crdtstore.storage import draft
 from crdtstore.store import Store
-from tests.version.stores import fresh, kept, now
+from tests.version.stores import fresh, kept, log, now
 
 
 @pytest.fixture
@@ -185,13 +185,18 @@ def test_depth(store: Store) -> None:
     """As deep as the bound, not deeper, be it objects or arrays."""
     store.write([Upsert("c", nested(DEPTH_MAX), id=1)])
     assert fields(store) == nested(DEPTH_MAX)
-    refused(store, LimitExceeded, Upsert("c", nested(DEPTH_MAX + 1), id=2))
+    leaves: list[Any] = [1, "s", None, [], {}, {"z": 1}]
+    for leaf in leaves:
+        refused(store, LimitExceeded, Upsert("c", nested(DEPTH_MAX + 1, leaf), id=2))
     lists: Any = 1
     for _ in range(DEPTH_MAX - 1):
         lists = [lists]
     store.write([Upsert("c", {"l": lists}, id=3)])
     assert fields(store, 3) == {"l": lists}
     refused(store, LimitExceeded, Upsert("c", {"l": [[lists]]}, id=4))
+    with Store.in_memory(clock=now) as other:
+        other.apply(log(store))
+        assert other.digest() == store.digest()
 
 
 def test_the_number_of_fields(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,9 +234,11 @@ def test_large_documents_warn(store: Store) -> None:
 
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=5).filter(lambda key: key != "_id")
-leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+)
 values = st.recursive(
-    leaves | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    scalars | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=8,
 )
@@ -239,10 +246,12 @@ values = st.recursive(
 
 @given(st.dictionaries(keys, values, max_size=4))
 def test_any_object_comes_back(value: dict[str, Any]) -> None:
-    """What was written is what is read, through both ways of reading."""
-    with Store.in_memory(clock=now) as store:
+    """What was written is what is read, through both ways of reading, also where its record was delivered."""
+    with Store.in_memory(clock=now) as store, Store.in_memory(clock=now) as other:
         store.write([Upsert("c", value, id=1)])
         assert fields(store) == value
         printed = store.get_json("c", 1)
         assert printed is not None
         assert msgspec.json.decode(printed) == value
+        other.apply(log(store))
+        assert other.get_json("c", 1) == printed

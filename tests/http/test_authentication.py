@@ -48,10 +48,12 @@ def credentials(key: str, other: str) -> dict[str, str | None]:
 NAMES = list(credentials(f"a{FIXED_PART}b", f"c{FIXED_PART}d"))
 
 
-@pytest.mark.parametrize("path", [*(route.path for route in ROUTES), "/not/a/route"])
+@pytest.mark.parametrize(
+    ("method", "path"), [*((route.methods[-1], route.path) for route in ROUTES), ("POST", "/not/a/route")]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_only_a_known_key_is_let_in(
-    store: Store, keyring: KeyRing, app: Application, key: str, path: str, name: str
+    store: Store, keyring: KeyRing, app: Application, key: str, method: str, path: str, name: str
 ) -> None:
     other = keyring.create("other", Permission.full())
     headers = headers_for(key)
@@ -59,7 +61,7 @@ def test_only_a_known_key_is_let_in(
     credential = credentials(key, other)[name]
     if credential is not None:
         headers["authorization"] = credential
-    answered = call(app, "POST", path, BODY, headers)
+    answered = call(app, method, path, BODY, headers)
     if name.startswith("right"):
         assert answered.status == (404 if path.startswith("/not") else 200)
     else:
@@ -106,9 +108,9 @@ def test_the_plain_key_stands_nowhere(tmp_path: Path, caplog: pytest.LogCaptureF
         for served in (store, Explosive(store, key)):
             app = application(served, keyring)  # type: ignore[arg-type]  # a double of the store
             for name, credential in credentials(key, other).items():
-                for path in (*(route.path for route in ROUTES), f"/{key}"):
+                for method, path in (*((route.methods[-1], route.path) for route in ROUTES), ("POST", f"/{key}")):
                     headers = headers_for(key, authorization=credential or "")
-                    answered = call(app, "POST", f"{path}?{key}", BODY, headers)
+                    answered = call(app, method, f"{path}?{key}", BODY, headers)
                     said += answered.body + repr(answered.headers).encode()
                     assert name.startswith("right") or answered.status == 401
     stored = b"".join(file.read_bytes() for file in (tmp_path / "store").rglob("*") if file.is_file())

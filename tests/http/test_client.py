@@ -12,6 +12,7 @@ import pytest
 
 from crdtstore import Document, Found, Removed, Store, Updated, Upserted, Written, errors, make_actor
 from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.permission import Permission
 from crdtstore.client.blocking import Client
 from crdtstore.http.server import Application, application
 from tests.http.calling import serving
@@ -42,6 +43,23 @@ def test_it_writes_finds_and_gets_as_a_store_does(client: Client, store: Store) 
     assert document is not None
     assert document.fields == {"n": 1}
     assert client.get("c", "b") is None
+
+
+def test_it_says_what_the_store_holds(client: Client, store: Store) -> None:
+    client.write([UPSERT])
+    kept = client.connection.sock
+    stats = client.stats()
+    assert stats == store.stats()
+    assert (stats.applied, stats.collections) == (1, {"c": 1})
+    assert client.connection.sock is kept
+
+
+def test_a_key_that_may_only_read_is_not_told(client: Client, keyring: KeyRing) -> None:
+    reader = keyring.create("reader", Permission(frozenset({"read"})))
+    client.headers["Authorization"] = f"Bearer {reader}"
+    with pytest.raises(errors.Forbidden) as refused:
+        client.stats()
+    assert refused.value.data == {"missing": ["write"]}
 
 
 def test_its_writes_are_those_of_its_actor(client: Client, store: Store) -> None:
@@ -219,6 +237,19 @@ def test_the_key_and_the_path_are_sent_as_given() -> None:
         "X-DITTO-TXN-ID: 3",
     ):
         assert f"{line}\r\n" in head
+
+
+def test_the_stats_are_a_get_without_a_body_below_the_same_path() -> None:
+    with (
+        scripted([ANSWER % (2, b"{}")]) as (url, received),
+        Client(url + "/app/", "key", ACTOR) as client,
+        pytest.raises(ConnectionError, match="not one of this API"),
+    ):
+        client.stats()
+    head, _, body = received[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"GET /app/admin/stats HTTP/1.1\r\n")
+    assert b"content-length" not in head.lower()
+    assert body == b""
 
 
 @pytest.mark.parametrize("url", ["", "localhost:80", "ftp://a", "http://", "http://a?b", "http://a:x"])

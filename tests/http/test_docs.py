@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,9 +56,15 @@ def run_curl(app: Application, command: str, key: str) -> Answered:
     assert words[0] == "curl"
     options = list(zip(words[2::2], words[3::2], strict=True))
     headers = dict(value.split(": ", 1) for name, value in options if name == "--header")
-    [body] = [value for name, value in options if name == "--data"]
+    body = next((value.replace("\\$", "$").encode() for name, value in options if name == "--data"), None)
     path = words[1].removeprefix("http://localhost:8080")
-    return call(app, "POST", path, body.replace("\\$", "$").encode(), {**headers, "host": "localhost:8080"})
+    return call(app, "GET" if body is None else "POST", path, body, {**headers, "host": "localhost:8080"})
+
+
+def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+    """Leave of the values that differ from store to store their type and length."""
+    varying: dict[str, Callable[[Any], Any]] = {"origin": len, "digest": len, "bytes_on_disk": type, "core": type}
+    return {key: varying[key](value) if key in varying else value for key, value in answer.items()}
 
 
 def test_the_examples_answer_what_the_page_says(app: Application, key: str) -> None:
@@ -64,7 +72,8 @@ def test_the_examples_answer_what_the_page_says(app: Application, key: str) -> N
     assert len(examples) == len(ROUTES)
     for example in examples:
         answered = run_curl(app, example["command"], key)
-        assert (answered.status, answered.json) == (200, json.loads(example["answer"]))
+        assert answered.status == 200
+        assert comparable(answered.json) == comparable(json.loads(example["answer"]))
 
 
 def test_every_route_has_its_section() -> None:

@@ -25,6 +25,7 @@ class FaultyStorage:
         self.put_fault: Exception | None = None
         self.commit_fault: Exception | None = None
         self.commits_first = False
+        self.snapshot_fault: Exception | None = None
         self.before_commit: Callable[[], None] | None = None
         self.commits = 0
 
@@ -37,7 +38,10 @@ class FaultyStorage:
         self.commit_fault, self.commits_first = fault, written
 
     def snapshot(self) -> Snapshot:
-        """A read view."""
+        """A read view, or a failure."""
+        if self.snapshot_fault is not None:
+            fault, self.snapshot_fault = self.snapshot_fault, None
+            raise fault
         return self.inner.snapshot()
 
     def batch(self) -> FaultyBatch:

@@ -32,13 +32,13 @@ WAYS = ("lmdb", "memory", "plain")
 
 
 class Step(NamedTuple):
-    """At store `at`: run commands as `actor`, or pull up to `count` new records of the store `source`."""
+    """At store `at`: run commands as `actor`, or pull up to `most` new records of the store `source`."""
 
     at: int
     commands: tuple[Command, ...] = ()
     actor: int = 1
     source: int = 0
-    count: int = 0
+    most: int = 0
 
 
 ids: st.SearchStrategy[Any] = st.sampled_from([1, 2, "s", {"k": 1}, "long" * 200 + "a", "long" * 200 + "b"])
@@ -62,7 +62,7 @@ stores = st.integers(0, STORES - 1)
 writes = st.tuples(stores, st.lists(commands, min_size=1, max_size=3).map(tuple), st.integers(1, 4)).map(
     lambda of: Step(*of)
 )
-pulls = st.tuples(stores, stores, st.integers(1, 5)).map(lambda of: Step(of[0], source=of[1], count=of[2]))
+pulls = st.tuples(stores, stores, st.integers(1, 5)).map(lambda of: Step(of[0], source=of[1], most=of[2]))
 histories = st.lists(writes | pulls, min_size=1, max_size=14)
 
 
@@ -92,7 +92,7 @@ def play(way: str, history: Sequence[Step], path: Path) -> tuple[list[tuple[obje
             if step.commands:
                 run_commands(opened[step.at], step)
             elif step.at != step.source:
-                pull(opened[step.at], opened[step.source], step.count)
+                pull(opened[step.at], opened[step.source], step.most)
         for _ in range(2):
             for at in range(STORES):
                 pull(opened[at], opened[(at + 1) % STORES])

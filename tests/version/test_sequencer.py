@@ -192,6 +192,23 @@ def test_a_commit_of_unknown_outcome_fences(storage: FaultyStorage, fault: Excep
     assert [document.id for document in store.find("a").documents] == [1]
 
 
+@pytest.mark.parametrize("at", ["put", "commit"])
+def test_a_state_that_cannot_be_read_back_fences(storage: FaultyStorage, at: str) -> None:
+    """The group's jobs are answered, with what failed first; no write is taken any more, reads go on."""
+    store = store_on(storage)
+    store.write([Upsert("a", {"x": 1}, id=1)])
+    if at == "put":
+        storage.fail_put(1, StoreFull("The disk is full."))
+    else:
+        storage.fail_commit(StoreFull("The disk is full."))
+    storage.snapshot_fault = StoreError("I/O error")
+    with pytest.raises(StoreFull):
+        store.write([Upsert("a", {"x": 2}, id=1)])
+    with pytest.raises(StoreFenced):
+        store.write([Upsert("a", {"x": 3}, id=1)])
+    assert (store.applied, field_of(store, "a", 1, "x")) == (1, 1)
+
+
 def test_a_closed_storage_fails_every_job(storage: FaultyStorage) -> None:
     """Futures are answered even when no batch can be opened."""
     store = store_on(storage)

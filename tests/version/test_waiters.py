@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Thread
 
 import pytest
@@ -115,7 +116,7 @@ def test_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiters, "WAITERS_MAX", 3)
     known = Waiters(1)
     called: list[int] = []
-    cancels = [known.notify(number, lambda number=number: called.append(number)) for number in (2, 3, 4)]
+    cancels = [known.notify(number, partial(called.append, number)) for number in (2, 3, 4)]
     with pytest.raises(Overloaded) as refused:
         known.notify(5, lambda: called.append(5))
     assert refused.value.data == {"limit": "WAITERS_MAX", "maximum": 3}
@@ -145,7 +146,11 @@ def test_a_callback_may_wait_again() -> None:
     """Callbacks run outside the lock."""
     known = Waiters(0)
     called: list[int] = []
-    known.notify(1, lambda: known.notify(2, lambda: called.append(2)) and None)
+
+    def again() -> None:
+        known.notify(2, lambda: called.append(2))
+
+    known.notify(1, again)
     known.publish(1)
     assert called == []
     known.publish(2)
