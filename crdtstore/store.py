@@ -23,7 +23,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from crdtstore import core
-from crdtstore.command.execute import execute
+from crdtstore.command.execute import check_commands, execute
 from crdtstore.command.result import Written
 from crdtstore.crdt.actor import make_actor
 from crdtstore.crdt.document import DIGEST_BYTES, MODULUS, Sibling, conflicts
@@ -173,9 +173,9 @@ class Store:
         """As `write`, without waiting: the future is done once the transaction is on disk."""
         self.check_writable()
         author = self.origin if actor is None else check_actor(actor)
+        evaluate = partial(execute, check_commands(commands))
 
         def run(batch: Batch, catalog: Catalog, head: Head) -> Written:
-            evaluate = partial(execute, commands)
             now = self.clock()
             done = sequence(batch, catalog, head, author, evaluate, clock_milliseconds=now, after=after)
             return answer(done)

@@ -180,7 +180,7 @@ cdef bint apply_prepare(Applier applier, const RecordView *record, const unsigne
         read_string(&cursor, &name, &length)
         read_binary(&cursor, &id_, &id_length)
         if before == NULL or before_length != length or memcmp(before, name, length):
-            applier.catalog.intern((<bytes>name[:length]).decode())
+            apply_enter(applier, name, length)
             before = name
             before_length = length
         skip_value(&cursor, 0)
