@@ -1,6 +1,6 @@
 """The sequencer commits a group: one batch, one commit, one line of txn ids.
 
-Rules: jobs run one after the other on the group's batch; one that raises a typed error fails alone, and the others
+Rules: jobs run one after the other on the group's batch; one that fails before it wrote fails alone, and the others
 go on. Names, counts and head are saved once a group. Nothing is visible, answered or told to a waiter before the
 commit returned. A group whose batch fails before the commit (disk full) is aborted whole and the in-memory state
 read back; a commit that fails has an unknown outcome, so the sequencer is fenced: it takes no write until the
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
 from crdtstore.storage.catalog import Catalog
 from crdtstore.storage.head import Head
+from crdtstore.version.transaction import RefusedTransaction
 from crdtstore.version.waiters import Waiters
 
 if TYPE_CHECKING:
@@ -85,10 +86,12 @@ class Sequencer:
             return
         self.finish(batch, running, outcomes)
 
-    def run(self, job: Job, batch: Batch) -> tuple[Any, CrdtStoreError | None]:
-        """Run one job; a typed error is its own, unless the storage failed, which ends the group."""
+    def run(self, job: Job, batch: Batch) -> tuple[Any, Exception | None]:
+        """Run one job; its error is its own, unless it may have written half, which ends the group."""
         try:
             return job.run(batch, self.catalog, self.head), None
+        except RefusedTransaction as refused:
+            return None, refused.error
         except StoreError:
             raise
         except CrdtStoreError as error:
@@ -101,7 +104,7 @@ class Sequencer:
         self.reload()
         fail(jobs, error)
 
-    def finish(self, batch: Batch, jobs: Sequence[Job], outcomes: Sequence[tuple[Any, CrdtStoreError | None]]) -> None:
+    def finish(self, batch: Batch, jobs: Sequence[Job], outcomes: Sequence[tuple[Any, Exception | None]]) -> None:
         """Commit, then publish, then answer."""
         try:
             batch.commit()

@@ -14,7 +14,7 @@ from crdtstore.crdt.record import encode_record
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.timestamp import next_timestamp, to_milliseconds
 from crdtstore.crdt.vector import Reached
-from crdtstore.errors import ClockBehind, CrdtStoreError, VersionNotAvailable
+from crdtstore.errors import ClockBehind, VersionNotAvailable
 from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, DOCUMENT_BYTES_WARN
 from crdtstore.storage import log
 from crdtstore.storage.draft import Draft
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from crdtstore.storage.interface import Batch
 
 Result = TypeVar("Result")
+
+
+class RefusedTransaction(Exception):
+    """A transaction failed before it wrote anything; `error` is its own, and no other's."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Sequenced(NamedTuple):
@@ -59,7 +67,7 @@ def sequence(
     Raises:
         VersionNotAvailable: `after` is not applied.
         ClockBehind: The next timestamp would be too far ahead of the clock.
-        CrdtStoreError: Whatever the commands raise; nothing was written.
+        RefusedTransaction: The commands failed; nothing was written. Carries their error, typed or not.
     """
     if after is not None and after > head.txn:
         raise VersionNotAvailable(after, head.txn)
@@ -70,9 +78,9 @@ def sequence(
         draft = Draft(batch, catalog, stamp, head.coverage(head.origin, observed))
         answer = evaluate(draft)
         changes = draft.changes()
-    except CrdtStoreError:
+    except Exception as error:
         catalog.rollback()
-        raise
+        raise RefusedTransaction(error) from error
     if not changes:
         catalog.rollback()
         return Sequenced(head.txn, answer, ())

@@ -30,7 +30,7 @@ from crdtstore.storage.log import read_entries
 from crdtstore.storage.tables import Table
 from crdtstore.store import Store, give_origin
 from crdtstore.version.delivery import deliver, deliver_all
-from crdtstore.version.transaction import sequence
+from crdtstore.version.transaction import RefusedTransaction, sequence
 from crdtstore.version.writer import Inline
 from tests.laws.engine import NotCausal, Refused, TypeConflict
 from tests.laws.operations import Operation, Stamp, Value, spell
@@ -91,8 +91,8 @@ class Logs:
         change = Change(operations)
         try:
             sequence(log.rows, log.catalog, log.head, actor, change, clock_milliseconds=log.clock, after=None)
-        except errors.TypeConflict as error:
-            raise TypeConflict(error) from None
+        except RefusedTransaction as refused:
+            raise TypeConflict(refused.error) from None
         return next((entry.record for entry in read_entries(log.rows, before, 1)), None)
 
     def deliver(self, log: Log, record: bytes) -> bool:

@@ -222,7 +222,7 @@ def test_a_closed_storage_fails_every_job(storage: FaultyStorage) -> None:
 class Eager(Sequencer):
     """A planted bug: it publishes before the commit."""
 
-    def finish(self, batch: Batch, jobs: Sequence[Job], outcomes: Sequence[tuple[Any, CrdtStoreError | None]]) -> None:
+    def finish(self, batch: Batch, jobs: Sequence[Job], outcomes: Sequence[tuple[Any, Exception | None]]) -> None:
         """Publish, then commit."""
         self.waiters.publish(self.head.txn)
         super().finish(batch, jobs, outcomes)
