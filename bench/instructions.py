@@ -48,7 +48,7 @@ from crdtstore.store import give_origin
 from crdtstore.version.writer import Writer
 
 REFERENCE = ROOT / "bench" / "results" / "instructions.json"
-TOLERANCE = 0.05
+TOLERANCE = 0.02
 """Two runs differ by less than a thousandth; see `docs/benchmarks.md`."""
 
 MARK = "__pyx_pw_*siphash128"
