@@ -107,10 +107,10 @@ cdef Row *add_row() except NULL:
 cdef extern from *:
     """
     /* A guess which number a path has, by its bytes; whoever asks compares the text. */
-    #define GUESSES 256
+    #define GUESSES 1024
     static uint32_t path_guesses[GUESSES];
-    static inline uint32_t *path_guess(const unsigned char *text, size_t length, const void *list) {
-        uint64_t mixed = length * 0x9E3779B97F4A7C15u ^ (uint64_t)(uintptr_t)list;
+    static inline uint32_t *path_guess(const unsigned char *text, size_t length) {
+        uint64_t mixed = length * 0x9E3779B97F4A7C15u;
         for (; length >= 8; text += 8, length -= 8) {
             uint64_t word;
             memcpy(&word, text, 8);
@@ -121,12 +121,12 @@ cdef extern from *:
         return &path_guesses[(mixed ^ mixed >> 32) % GUESSES];
     }
     """
-    uint32_t *path_guess(const unsigned char *text, size_t length, const void *list) noexcept nogil
+    uint32_t *path_guess(const unsigned char *text, size_t length) noexcept nogil
 
 
 cdef inline uint32_t find_path(dict numbers, list texts, const unsigned char *text, size_t length) except? 0xFFFFFFFE:
     """The number of a path in the collection's dictionary, or UNRESOLVED."""
-    cdef uint32_t *guess = path_guess(text, length, <const void *>texts)
+    cdef uint32_t *guess = path_guess(text, length)
     cdef PyObject *number
     cdef bytes key
     if guess[0] < <uint32_t>PyList_GET_SIZE(texts):
