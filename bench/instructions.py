@@ -44,7 +44,7 @@ from bench.workloads import (
 )
 from crdtstore import Store, core
 from crdtstore.storage.environment import open_storage
-from crdtstore.store import give_origin
+from crdtstore.storage.identity import give_identity
 from crdtstore.version.writer import Writer
 
 REFERENCE = ROOT / "bench" / "results" / "instructions.json"
@@ -123,7 +123,7 @@ def open_store(folder: Path, base: Base) -> Store:
     It is what `Store.open` makes, but for the size of its map: valgrind has no room for the default.
     """
     storage = open_storage(folder, create=True, read_only=False, durable=False, map_bytes=MAP_BYTES)
-    give_origin(storage, b"S" * 16)
+    give_identity(storage, b"S" * 16)
     store = Store(storage, Writer, clock)
     store.apply(base.records)
     return store

@@ -14,7 +14,8 @@ from crdtstore.crdt.document import Sibling
 from crdtstore.errors import CrdtStoreError, VersionNotAvailable
 from crdtstore.query.find import Document
 from crdtstore.storage.log import LogEntry
-from crdtstore.store import Applied, Found, Stats, Store
+from crdtstore.storage.stats import Stats
+from crdtstore.store import Applied, Found, Store
 
 __all__ = [
     "Applied",

@@ -31,6 +31,7 @@ __all__ = [
     "crc32c",
     "deliver_run",
     "digest_key",
+    "document_digest",
     "document_json",
     "encode_operations",
     "flatten",
@@ -42,6 +43,7 @@ __all__ = [
     "read_json_many",
     "scan_json",
     "siphash128",
+    "sum_documents",
 ]
 
 
@@ -75,6 +77,7 @@ def pick(name: str, plain: Any) -> Any:
 
 
 merge_document = pick("merge_document", document_bytes.merge_document)
+document_digest = pick("document_digest", document_bytes.document_digest)
 document_json = pick("document_json", json_output.document_json)
 read_field = pick("read_field", field.read_field)
 scan_json = pick("scan_json", json_scan.scan_json)
@@ -113,3 +116,6 @@ deliver_run: Any = pick("deliver_run", None) if lmdb_environment else None
 read_json: Any = pick("read_json", None) if lmdb_environment else None
 read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
 """From the map to JSON in one step; without them `storage/documents.py` goes through document bytes."""
+
+sum_documents: Any = pick("sum_documents", None) if lmdb_environment else None
+"""Documents added up where they lie in the map; without it `storage/range_table.py` goes through them one by one."""

@@ -15,7 +15,8 @@ CrdtStoreError                    code, status, retryable, data
 │  ├─ InvalidDocument             what a document must not hold
 │  │  ├─ InvalidId                an `_id` of a refused type or size
 │  │  ├─ InvalidValue             a value outside the value model
-│  │  └─ TypeConflict             two types at one path in one transaction
+│  │  ├─ TypeConflict             two types at one path in one transaction
+│  │  └─ OutsideScope             a collection that this store does not hold
 │  └─ LimitExceeded               names the limit, the value and the bound
 ├─ RetryLater                     nobody erred; the same call may work later
 │  ├─ VersionNotAvailable         the wait for a transaction ran out
@@ -33,10 +34,15 @@ CrdtStoreError                    code, status, retryable, data
 │  └─ ForkedProcess               an environment was used after fork
 └─ ReplicationError               what came from another store does not fit
    ├─ MalformedRecord             not a canonical record
+   ├─ MalformedMessage            not a message, frame or snapshot of the exchange
    ├─ PositionGap                 records between are missing
    ├─ NotCausal                   the record depends on one that was not applied
    ├─ RecordAhead                 stamped too far ahead of this clock
-   └─ Divergence                  two histories under one origin; both digests
+   ├─ LogTrimmed                  the log no longer reaches back that far
+   ├─ ScopeMismatch               the two stores hold different collections
+   ├─ PeerUnreachable             the other store does not answer
+   ├─ Divergence                  two histories under one origin; both digests
+   └─ Quarantined                 a peer that diverged; an operator must release it
 ```
 
 Rules: `code` is a stable slug, `status` a hint for HTTP, `retryable` says whether the same call may work
@@ -150,6 +156,12 @@ class TypeConflict(InvalidDocument):
     """Two types at one path in one transaction."""
 
     code = "type-conflict"
+
+
+class OutsideScope(InvalidDocument):
+    """A collection outside of the scope that this store was made for: `data` has `collection` and `scope`."""
+
+    code = "outside-scope"
 
 
 class LimitExceeded(CallerError):
@@ -280,6 +292,13 @@ class MalformedRecord(ReplicationError):
     status = 400
 
 
+class MalformedMessage(ReplicationError):
+    """Bytes that are no message, frame or snapshot of the exchange; nothing of them was applied."""
+
+    code = "malformed-message"
+    status = 400
+
+
 class PositionGap(ReplicationError):
     """Records between are missing: `data` has `origin`, `expected` and `got`."""
 
@@ -303,3 +322,30 @@ class Divergence(ReplicationError):
     """Two histories exist under one origin: `data` has `origin`, `position`, `ours` and `theirs`."""
 
     code = "divergence"
+
+
+class LogTrimmed(ReplicationError):
+    """The log no longer reaches back to what was asked for: `data` has `asked` and `first`, txn ids."""
+
+    code = "log-trimmed"
+    status = 410
+
+
+class ScopeMismatch(ReplicationError):
+    """The two stores hold different collections, so that one cannot give what the other needs."""
+
+    code = "scope-mismatch"
+
+
+class PeerUnreachable(ReplicationError):
+    """The other store does not answer, or what answers is not one."""
+
+    code = "peer-unreachable"
+    status = 502
+    retryable = True
+
+
+class Quarantined(ReplicationError):
+    """This peer diverged before: nothing is exchanged until an operator releases it. `data` has `peer`."""
+
+    code = "quarantined"

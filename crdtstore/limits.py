@@ -44,6 +44,9 @@ INT_MAX: Final = 2**63 - 1
 FIELD_PATHS_KEPT_MAX: Final = 1_024
 """Paths of commands that are kept parsed: clients write the same few again and again."""
 
+RECORD_BYTES_MAX: Final = 32 * 1_024 * 1_024
+"""A transaction's record: it travels in one piece, and must fit a frame of the exchange."""
+
 # --- interned names ---
 
 COLLECTIONS_MAX: Final = 65_536
@@ -89,6 +92,93 @@ GROUP_BYTES_MAX: Final = 8 * 1_024 * 1_024
 
 QUEUE_TRANSACTIONS_MAX: Final = 65_536
 """Transactions waiting for the writer; further ones are refused as `Overloaded` rather than kept in memory."""
+
+TRIM_ENTRIES_MAX: Final = 10_000
+"""Log entries forgotten in one commit: writes wait for it."""
+
+RANGE_LEAVES_MAX: Final = 8_192
+"""Leaves of the range sums brought up to date in one commit, some 16 documents each: writes wait for it."""
+
+RANGE_DOCUMENTS_AT_ONCE: Final = 1_024
+"""Documents added up in one go of the compiled core, about a millisecond, before another thread has its turn."""
+
+# --- exchange between stores ---
+
+MESSAGE_BYTES_MAX: Final = 64 * 1_024 * 1_024
+"""A message of the exchange; it carries at most one frame, which holds at least one record."""
+
+FRAME_BYTES_MAX: Final = 64 * 1_024 * 1_024
+"""Entries of a frame, and its columns when they are inflated: what a receiver holds in memory at once. Twice a record,
+so that a frame may end with the largest one."""
+
+FRAME_ENTRIES_MAX: Final = 10_000
+"""Entries of a frame: bounds the work between two looks at the time, and what a few bytes can be made to stand for."""
+
+FRAME_BYTES_TARGET: Final = 1_024 * 1_024
+"""Record bytes put into a frame before the next one is begun: large enough to compress well, small enough to be
+applied in one commit beside other writes."""
+
+ORIGINS_MAX: Final = 65_536
+"""Origins in a vector that arrives: stores that ever wrote."""
+
+RANGES_MAX: Final = 4_096
+"""Key ranges of one message."""
+
+RANGE_PARTS: Final = 16
+"""Parts into which a range that differs is divided: more cost bytes, fewer cost round trips."""
+
+RANGE_DOCUMENTS_MIN: Final = 8
+"""A range with fewer documents is sent rather than divided further: sums would cost as much."""
+
+JOIN_ATTEMPTS_MAX: Final = 8
+"""How often a join compares documents anew because other stores gave records meanwhile; each time less differs."""
+
+SPOOL_BYTES_MAX: Final = 64 * 1_024 * 1_024
+"""A snapshot that arrives waits in memory up to this size, beyond in a file."""
+
+DIGESTS_MAX: Final = 65_536
+"""Chain digests of one message, 16 bytes each."""
+
+SNAPSHOT_BLOCK_BYTES_MAX: Final = 48 * 1_024 * 1_024
+"""A block of a snapshot's documents, inflated: holds the largest document, whose paths and replicas are spelled out
+there, and fits a message even where it does not compress."""
+
+SNAPSHOT_ENTRIES_MAX: Final = 1_048_576
+"""Cells and totals of such a block, and entries of the author vectors in a snapshot's head: a document of
+DOCUMENT_BYTES_MAX has at most half as many, a thousand stores that have all seen each other have as many. Bounds
+what a few deflated bytes can be made to stand for."""
+
+PINS_MAX: Final = 8
+"""Snapshots pinned for joins in progress; each keeps the pages that are replaced meanwhile."""
+
+PIN_SECONDS_MAX: Final = 60.0
+"""How long such a snapshot is kept while its peer is silent."""
+
+FOLLOW_WAIT_SECONDS: Final = 30.0
+"""How long a store that follows another lets it hold a question while nothing is new: shorter than proxies cut off."""
+
+FOLLOW_PAUSE_SECONDS_MIN: Final = 0.1
+FOLLOW_PAUSE_SECONDS_MAX: Final = 60.0
+"""Between two attempts to reach a peer; doubles from the one to the other, less a random part: peers that lost the
+same server must not return to it all at once."""
+
+CONNECT_SECONDS_MAX: Final = 5.0
+"""How long connecting to a peer may take: it cannot be broken off, so it must be less than STOP_SECONDS_MAX."""
+
+LOG_KEEP_DAYS_MAX: Final = 36_500.0
+"""What an operator may set of ages: a hundred years, beyond which is meant what is left unset."""
+
+TRIM_SECONDS: Final = 3_600.0
+"""How often a server trims its log: a log is kept for days."""
+
+PEERS_MAX: Final = 4_096
+"""Peers that are remembered: who asks says which store it is, and must not be able to fill a table."""
+
+PEER_SAVE_SECONDS: Final = 60
+"""How often it is written down what a peer acknowledged: a commit for every exchange would cost more than it gives."""
+
+PEER_GONE_SECONDS_DEFAULT: Final = 30 * 86_400
+"""The log waits for a peer that long; then it may be trimmed, and the peer is given a snapshot when it returns."""
 
 # --- versions ---
 
@@ -180,6 +270,9 @@ STOP_SECONDS_MAX: Final = 10
 READ_THREADS: Final = 4
 """Threads that run finds, so that the event loop goes on; more only take turns at the interpreter's lock."""
 
+EXCHANGE_THREADS: Final = 2
+"""Threads that answer other stores, apart from those of finds: a store that joins must hold up no reader."""
+
 INLINE_BODY_BYTES_MAX: Final = 64 * 1_024
 """A larger body is parsed in a thread: on the event loop it would hold up every other connection."""
 
@@ -217,3 +310,14 @@ IMPORT_BATCHES_MAX: Final = 32
 
 IMPORT_ARRAY_BYTES_MAX: Final = 256 * 1_024 * 1_024
 """A JSON array to import is read whole; JSON Lines are not, and have no such bound."""
+
+# --- simulator ---
+
+WORLD_STORES_MAX: Final = 500
+"""Stores of a simulated world: each keeps its own documents in memory."""
+
+WORLD_OPERATIONS_MAX: Final = 10_000_000
+"""Operations of a simulated world: its plan and its ledger are held in memory."""
+
+SHRINK_RUNS_MAX: Final = 300
+"""Worlds played to make a failing one small: most are done far sooner, and a person waits for it."""

@@ -14,39 +14,43 @@ Not here: who may do what (`auth/session.py` wraps a store for HTTP), the wire (
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 
 from crdtstore import core
 from crdtstore.command.execute import check_commands, execute
 from crdtstore.command.result import Written
-from crdtstore.crdt.actor import make_actor
-from crdtstore.crdt.document import DIGEST_BYTES, MODULUS, Sibling, conflicts
-from crdtstore.crdt.document import digest as cells_digest
+from crdtstore.crdt.actor import check_actor
+from crdtstore.crdt.document import DIGEST_BYTES, Sibling, conflicts
 from crdtstore.crdt.document_bytes import unpack_document
+from crdtstore.crdt.entry import Entry
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import encode_path, format_path
+from crdtstore.crdt.scope import Scope, make_scope
 from crdtstore.crdt.value import Value
-from crdtstore.errors import MalformedClientId, ReplicationError, RetryLater, StoreReadOnly, VersionNotAvailable
-from crdtstore.limits import ACTOR_BYTES, CHANGES_ENTRIES_MAX, FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
+from crdtstore.errors import StoreReadOnly, VersionNotAvailable
+from crdtstore.limits import CHANGES_ENTRIES_MAX, FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
 from crdtstore.query.find import Document, check_page, find, show
 from crdtstore.query.legacy import parse
-from crdtstore.storage.catalog import Counts, names_of, read_counts
+from crdtstore.storage.catalog import names_of, read_counts, sum_digests
 from crdtstore.storage.documents import Row, get_document, read_json, read_json_many, scan_documents
 from crdtstore.storage.environment import open_storage
-from crdtstore.storage.head import ORIGIN_KEY
-from crdtstore.storage.log import LogEntry, last_txn, read_entries
+from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_origin
+from crdtstore.storage.log import LogEntry, check_reach, first_txn, last_txn, read_entries
 from crdtstore.storage.memory import MemoryStorage
+from crdtstore.storage.ranges import refresh_job
+from crdtstore.storage.stats import Stats
 from crdtstore.storage.tables import Table
+from crdtstore.version.arrival import deliver_frame
 from crdtstore.version.clock import Clock, steady_clock
-from crdtstore.version.delivery import deliver_all
+from crdtstore.version.epoch import NOISE_BYTES, renew_epoch, settle_epoch, was_volatile
 from crdtstore.version.sequencer import Sequencer
 from crdtstore.version.transaction import Sequenced, sequence
+from crdtstore.version.trim import trim
 from crdtstore.version.writer import Inline, Submitter, Writer
 
 if TYPE_CHECKING:
@@ -55,10 +59,10 @@ if TYPE_CHECKING:
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.head import Head
     from crdtstore.storage.interface import Batch, Snapshot, Storage
+    from crdtstore.version.arrival import Delivered
 
 Durability = Literal["sync", "none"]
-
-FIRST_EPOCH = 1
+Result = TypeVar("Result")
 
 
 class Found(NamedTuple):
@@ -76,37 +80,22 @@ class Applied(NamedTuple):
     txn: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What a store holds; sizes in bytes."""
-
-    origin: str
-    applied: int
-    documents: int
-    collections: dict[str, int]
-    paths: int
-    replicas: int
-    origins: int
-    digest: str
-    waiting_reads: int
-    bytes_on_disk: int
-    core: str
-    read_only: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
 class Store:
     """One store, open."""
 
-    def __init__(self, storage: Storage, submitter: Callable[[Sequencer], Submitter], clock: Clock) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        submitter: Callable[[Sequencer], Submitter],
+        clock: Clock,
+        entropy: Entropy = secrets.token_bytes,
+    ) -> None:
         self.storage = storage
         self.sequencer = Sequencer(storage)
         self.waiters = self.sequencer.waiters
         self.submitter = submitter(self.sequencer)
         self.clock = clock
+        self.entropy = entropy
 
     @classmethod
     def open(
@@ -117,6 +106,7 @@ class Store:
         read_only: bool = False,
         durability: Durability = "sync",
         clock: Clock | None = None,
+        scope: Collection[str] | None = None,
     ) -> Self:
         """Open the store in a directory.
 
@@ -127,9 +117,11 @@ class Store:
             durability: `sync`: a write that returned is on disk. `none`: it may be lost with the machine's power,
                 and the store with it; for benchmarks and tests.
             clock: Milliseconds since 1970; the machine's by default.
+            scope: The collections that a new store is made for; None for all. It never changes.
 
         Raises:
             NotAStore: No store is there, or something else.
+            ScopeMismatch: The store was made for other collections than `scope`.
             StoreLocked: Another process writes to it.
             Corrupted: Its file is cut short or damaged.
             FormatTooNew: A newer version wrote it.
@@ -137,18 +129,41 @@ class Store:
         storage = open_storage(path, create=create, read_only=read_only, durable=durability == "sync")
         try:
             if not read_only:
-                give_origin(storage, None)
-            return cls(storage, Inline if read_only else Writer, clock or steady_clock())
+                give_identity(storage, new_origin(secrets.token_bytes), make_scope(scope))
+            check_scope(storage, make_scope(scope))
+            store = cls(storage, Inline if read_only else Writer, clock or steady_clock())
         except BaseException:
             storage.close()
             raise
+        if not read_only:
+            store.settle_epoch(volatile=durability == "none")
+        return store
 
     @classmethod
-    def in_memory(cls, *, clock: Clock | None = None, origin: bytes | None = None) -> Self:
-        """Open a store that lives in this process only; each write commits in the caller's thread."""
-        storage = MemoryStorage()
-        give_origin(storage, origin)
-        return cls(storage, Inline, clock or steady_clock())
+    def in_memory(
+        cls,
+        *,
+        clock: Clock | None = None,
+        origin: bytes | None = None,
+        scope: Collection[str] | None = None,
+        storage: MemoryStorage | None = None,
+        submitter: Callable[[Sequencer], Submitter] = Inline,
+        entropy: Entropy = secrets.token_bytes,
+    ) -> Self:
+        """Open a store that lives in this process only.
+
+        Args:
+            clock: Milliseconds since 1970; the machine's by default.
+            origin: Of a new store; by default a random site and epoch 1.
+            scope: The collections that a new store is made for; None for all.
+            storage: What it stands on, empty or of a store before; by default a new one.
+            submitter: What commits its transactions; by default the thread that submits them.
+            entropy: Gives so many random bytes: for origins and epochs.
+        """
+        storage = MemoryStorage() if storage is None else storage
+        give_identity(storage, origin or new_origin(entropy), make_scope(scope))
+        check_scope(storage, make_scope(scope))
+        return cls(storage, submitter, clock or steady_clock(), entropy)
 
     # --- writing ---
 
@@ -191,24 +206,51 @@ class Store:
         Raises:
             ReplicationError: A record does not fit: see `version/delivery.py`.
         """
-        self.check_writable()
-        data = tuple(map(bytes, records))
+        return self.deliver([Entry(bytes(record)) for record in records], {})
 
-        def run(batch: Batch, catalog: Catalog, head: Head) -> tuple[Applied, ReplicationError | RetryLater | None]:
-            outcomes: list[bool] = []
-            error: ReplicationError | RetryLater | None = None
-            try:
-                outcomes.extend(deliver_all(batch, catalog, head, data, self.clock()))
-            except (ReplicationError, RetryLater) as refused:
-                error = refused
-            applied = sum(outcomes)
-            return Applied(applied, len(outcomes) - applied, head.txn), error
+    def deliver(self, entries: Sequence[Entry], chains: Mapping[bytes, bytes]) -> Applied:
+        """As `apply`, for what one frame of the exchange holds.
 
-        result, error = self.submitter.submit(run, sum(map(len, data))).result()
+        Args:
+            entries: Records, cut ones too, and advances.
+            chains: Origin -> the sender's chain digest behind its last entry.
+        """
+
+        def run(batch: Batch, catalog: Catalog, head: Head) -> tuple[Delivered, int]:
+            return deliver_frame(batch, catalog, head, entries, chains, self.clock()), head.txn
+
+        (applied, skipped, error), txn = self.run(run, sum(len(entry.data) for entry in entries))
         if error is not None:
             raise error
-        outcome: Applied = result
-        return outcome
+        return Applied(applied, skipped, txn)
+
+    def run(self, job: Callable[[Batch, Catalog, Head], Result], size: int = 0) -> Result:
+        """Run a job in a commit group; returns its answer when it is on disk. `size` is its bytes, for the group."""
+        self.check_writable()
+        done: Result = self.submitter.submit(job, size).result()
+        return done
+
+    def renew_epoch(self) -> bytes:
+        """Give this store a new origin: after its directory was copied or taken from a backup."""
+        noise = self.entropy(NOISE_BYTES)
+        return self.run(lambda batch, _, head: renew_epoch(batch, head, self.clock(), noise))
+
+    def settle_epoch(self, *, volatile: bool) -> None:
+        """Take a new epoch if the last commits may be lost, and note whether these may be."""
+        with self.storage.snapshot() as snapshot:
+            if not volatile and not was_volatile(snapshot):
+                return
+        noise = self.entropy(NOISE_BYTES)
+        self.run(lambda batch, _, head: settle_epoch(batch, head, self.clock(), noise, volatile=volatile))
+
+    def trim(self, until: int) -> int:
+        """Forget log entries up to a txn id, but for the newest; returns how many. Documents stay as they are."""
+        while self.run(refresh_job):
+            pass
+        forgotten = 0
+        while done := self.run(lambda batch, _, head: trim(batch, head, until)):
+            forgotten += done
+        return forgotten
 
     def check_writable(self) -> None:
         """Refuse a write on a store that was opened read-only."""
@@ -306,8 +348,15 @@ class Store:
 
     def document_digest(self, collection: str, id: Value) -> bytes:
         """The digest of one document; zeros when it does not exist."""
-        key = core.digest_key(collection, encode_id(id))
-        return cells_digest(self.cells(collection, id), key).to_bytes(16, "little")
+        encoded_id = encode_id(id)
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            if known is None:
+                return bytes(DIGEST_BYTES)
+            document = get_document(snapshot, known, encoded_id)
+            key = core.digest_key(collection, encoded_id)
+            digest: bytes = core.document_digest(document, known.paths, catalog.replicas, key)
+            return digest
 
     def collections(self) -> tuple[str, ...]:
         """The names of the collections that hold a document, sorted."""
@@ -328,6 +377,11 @@ class Store:
     def origin(self) -> bytes:
         """The 16 bytes that name this store's log."""
         return self.sequencer.head.origin
+
+    @property
+    def scope(self) -> Scope:
+        """The collections that this store was made for; None for all."""
+        return self.sequencer.head.scope
 
     def wait(self, txn: int, seconds: float = WAIT_SECONDS_DEFAULT) -> int:
         """Block until a txn id is applied; returns the newest one.
@@ -354,11 +408,16 @@ class Store:
     def changes(self, since: int = 0, limit: int | None = None) -> Iterator[LogEntry]:
         """The log after a txn id, in order, up to what is applied when the iterator gets there.
 
-        The records are what `apply` takes. A snapshot is renewed every CHANGES_ENTRIES_MAX entries.
+        The records are what `apply` takes. After a snapshot was joined there is an entry that says so, and is no
+        record (`crdt/entry.py`). A snapshot is renewed every CHANGES_ENTRIES_MAX entries.
+
+        Raises:
+            LogTrimmed: What followed `since` is not in the log any more.
         """
         while limit is None or limit > 0:
             size = CHANGES_ENTRIES_MAX if limit is None else min(limit, CHANGES_ENTRIES_MAX)
             with self.storage.snapshot() as snapshot:
+                check_reach(snapshot, since)
                 entries = list(read_entries(snapshot, since, size))
             yield from entries
             if len(entries) < size:
@@ -386,22 +445,21 @@ class Store:
 
     def write_setting(self, key: bytes, value: bytes | None) -> None:
         """Write such a row, durably; None removes it."""
-        self.check_writable()
 
-        def run(batch: Batch, _catalog: Catalog, _head: Head) -> None:
+        def job(batch: Batch, _catalog: Catalog, _head: Head) -> None:
             if value is None:
                 batch.delete(Table.KEYS, key)
             else:
                 batch.put(Table.KEYS, key, value)
 
-        self.submitter.submit(run).result()
+        self.run(job)
 
     # --- the store itself ---
 
     def stats(self) -> Stats:
         """What the store holds."""
         with self.view() as (snapshot, catalog):
-            counts, applied = read_counts(snapshot), last_txn(snapshot)
+            counts, applied, oldest = read_counts(snapshot), last_txn(snapshot), first_txn(snapshot)
             head = self.sequencer.head
         known = {row.name: row.documents for row in counts if row.documents}
         return Stats(
@@ -417,6 +475,8 @@ class Store:
             bytes_on_disk=self.storage.bytes_on_disk(),
             core=core.CORE,
             read_only=self.storage.read_only,
+            scope=head.scope,
+            oldest=oldest,
         )
 
     def close(self) -> None:
@@ -429,32 +489,6 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def sum_digests(counts: Iterable[Counts]) -> bytes:
-    """A store's digest: the sum of its collections'."""
-    return (sum(row.digest for row in counts) % MODULUS).to_bytes(DIGEST_BYTES, "little")
-
-
-def check_actor(actor: object) -> bytes:
-    """Refuse an author of another size: its records could be read by no store."""
-    if not isinstance(actor, bytes) or len(actor) != ACTOR_BYTES:
-        raise MalformedClientId(f"An actor is exactly {ACTOR_BYTES} bytes; {actor!r:.60} is not.")
-    return actor
-
-
-def give_origin(storage: Storage, origin: bytes | None) -> None:
-    """Give a new store its origin: a random site, epoch 1."""
-    with storage.snapshot() as snapshot:
-        if snapshot.get(Table.META, ORIGIN_KEY) is not None:
-            return
-    batch = storage.batch()
-    try:
-        batch.put(Table.META, ORIGIN_KEY, origin or make_actor(secrets.randbits(64), FIRST_EPOCH))
-        batch.commit()
-    except BaseException:
-        batch.abort()
-        raise
 
 
 def answer(done: Sequenced) -> Written:

@@ -67,6 +67,7 @@ cdef extern from *:
         sip_hash(key, data, length, 2, 4, out);
     }
     """
+    uint64_t sip_load(const uint8_t *bytes) noexcept nogil
     # Writes a hash's word into its published byte order (little-endian, out[0] first).
     void sip_store(uint8_t *bytes, uint64_t word) noexcept nogil
     void siphash128_c(const uint8_t *key, const uint8_t *data, size_t length, uint64_t *out) noexcept nogil

@@ -7,8 +7,8 @@ applied, in whatever causal order they came.
 
 Reading order: `actor` and `timestamp` (who and when), `stamp`, `vector` (what was observed), `path`,
 `identifier` and `value` (what is named and held), `cell`, then one file a type (`register`, `map`, `counter`),
-`operation` and `fold` (one transaction's net effect), `merge`, `document` (visible value, conflicts, canonical
-form, digest), `record` (the transaction as bytes) and `document_bytes` (the document as bytes).
+`operation` and `fold` (one transaction's net effect), `merge` and `join`, `document` (visible value, conflicts,
+canonical form, digest), `record` (the transaction as bytes) and `document_bytes` (the document as bytes).
 
 Not here: storage, versions, indexes, HTTP. The compiled twins stand in `ext/`, one fragment a module.
 """

@@ -24,6 +24,17 @@ def site_and_epoch(actor: bytes) -> tuple[int, int]:
     return int.from_bytes(actor[:8], "big"), int.from_bytes(actor[8:], "big")
 
 
+def check_actor(actor: object) -> bytes:
+    """Refuse an author of another size: its records could be read by no store.
+
+    Raises:
+        MalformedClientId: It is not 16 bytes.
+    """
+    if not isinstance(actor, bytes) or len(actor) != ACTOR_BYTES:
+        raise MalformedClientId(f"An actor is exactly {ACTOR_BYTES} bytes; {actor!r:.60} is not.")
+    return actor
+
+
 def format_actor(actor: bytes) -> str:
     """Write an actor as the client ID of the HTTP API."""
     return b64encode(actor).decode("ascii")

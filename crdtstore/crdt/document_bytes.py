@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from crdtstore.crdt.cell import Cell, CellType, Total
-from crdtstore.crdt.document import MODULUS, digest
+from crdtstore.crdt.document import DIGEST_BYTES, MODULUS, digest
 from crdtstore.crdt.merge import merge
 from crdtstore.crdt.names import FULL, Names, Replicas
 from crdtstore.crdt.record import decode_operations
@@ -251,6 +251,21 @@ def make_cell(path: bytes, code: int, stamp: Stamp, value: Value) -> Cell:
     if code in (IMPLICIT, EXPLICIT):
         return Cell(path, CellType.COUNTER, stamp, encode_value(value), code == EXPLICIT)
     return Cell(path, CellType(code), stamp, b"" if code == CellType.MAP else encode_value(value))
+
+
+def document_digest(document: bytes, paths: Names, replicas: Replicas, key: bytes) -> bytes:
+    """The digest of a document's cells, 16 bytes, little-endian; zeros for no bytes.
+
+    Args:
+        document: Document bytes.
+        paths: The collection's dictionary.
+        replicas: The store's.
+        key: The document's digest key.
+
+    Raises:
+        Corrupted: Bytes that `pack_document` would not have written.
+    """
+    return digest(unpack_document(document, paths, replicas), key).to_bytes(DIGEST_BYTES, "little")
 
 
 def merge_document(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
 
-from crdtstore.crdt.document import MODULUS
+from crdtstore.crdt.document import DIGEST_BYTES, MODULUS
 from crdtstore.crdt.names import Names, Replicas, paths
 from crdtstore.errors import InvalidDocument, Overloaded
 from crdtstore.limits import COLLECTION_BYTES_MAX, COLLECTIONS_MAX
@@ -159,6 +159,11 @@ def read_counts(snapshot: Snapshot) -> list[Counts]:
     """The counts of all collections, as they were committed."""
     rows = (msgpack.unpackb(row) for _, row in snapshot.scan(Table.COLLECTIONS))
     return [Counts(name, documents, int.from_bytes(digest, "little")) for name, documents, digest in rows]
+
+
+def sum_digests(counts: Iterable[Counts]) -> bytes:
+    """A store's digest: the sum of its collections'."""
+    return (sum(row.digest for row in counts) % MODULUS).to_bytes(DIGEST_BYTES, "little")
 
 
 def check_collection_name(name: str) -> str:

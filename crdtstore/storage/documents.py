@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from crdtstore.storage.interface import Batch, Snapshot, Storage
 
 HASH_BYTES = 16
+COLLECTION_NUMBER_BYTES = 4
+ID_KEY_BYTES = KEY_PREFIX_BYTES - COLLECTION_NUMBER_BYTES
 DOCUMENTS = int(Table.DOCUMENTS)
 
 
@@ -36,10 +38,14 @@ class Row(NamedTuple):
 
 def document_key(collection: Collection, encoded_id: bytes) -> bytes:
     """The key of a document."""
-    key = collection.prefix + encoded_id
-    if len(key) <= KEY_PREFIX_BYTES:
-        return key
-    return key[:KEY_PREFIX_BYTES] + blake2b(encoded_id, digest_size=HASH_BYTES).digest()
+    return collection.prefix + id_key(encoded_id)
+
+
+def id_key(encoded_id: bytes) -> bytes:
+    """A document's key without its collection's number: the same in every store."""
+    if len(encoded_id) <= ID_KEY_BYTES:
+        return encoded_id
+    return encoded_id[:ID_KEY_BYTES] + blake2b(encoded_id, digest_size=HASH_BYTES).digest()
 
 
 def get_document(snapshot: Snapshot, collection: Collection, encoded_id: bytes) -> bytes:

@@ -2,6 +2,10 @@
 
 Rules: it is a function of the log's prefix and is saved in the same commit as what moved it. One writer changes
 it. Per origin, `coverage` is its author vector as timestamps by origin number: the form that merging reads.
+
+Two more facts decide what can be given to another store. An origin's *floor* is a position: every later one that the
+vector claims stands in the log (trimming raises it, and so does a join, whose records never were in the log). An
+origin is *partial* where not all of its records came whole, in a store that holds only some collections.
 """
 
 from __future__ import annotations
@@ -11,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.vector import NOWHERE, Reached
+from crdtstore.storage.identity import read_origin, read_scope
 from crdtstore.storage.log import last_txn
 from crdtstore.storage.tables import Table
 
@@ -21,17 +27,30 @@ if TYPE_CHECKING:
     from crdtstore.crdt.names import Names
     from crdtstore.storage.interface import Batch, Snapshot
 
-ORIGIN_KEY = b"origin"
-
 
 class Head:
     """The version vector, the author vectors and the newest txn id of a store."""
 
-    __slots__ = ("authors", "changed", "coverages", "greatest", "origin", "origins", "txn", "vector")
+    __slots__ = (
+        "authors",
+        "changed",
+        "coverages",
+        "floors",
+        "greatest",
+        "origin",
+        "origins",
+        "partials",
+        "scope",
+        "txn",
+        "vector",
+    )
 
-    def __init__(self, origin: bytes, origins: Names) -> None:
+    def __init__(self, origin: bytes, origins: Names, scope: Scope = None) -> None:
         self.origin = origin
         self.origins = origins
+        self.scope = scope
+        self.floors: dict[bytes, int] = {}
+        self.partials: set[bytes] = set()
         self.vector: dict[bytes, Reached] = {}
         self.authors: dict[bytes, dict[bytes, Reached]] = {}
         self.coverages: dict[bytes, array[int]] = {}
@@ -42,12 +61,16 @@ class Head:
     @classmethod
     def load(cls, snapshot: Snapshot, origins: Names) -> Head:
         """Read the head of a store that has an origin."""
-        origin = snapshot.get(Table.META, ORIGIN_KEY)
-        head = cls(origin or b"", origins)
+        head = cls(read_origin(snapshot), origins, read_scope(snapshot))
         for key, row in snapshot.scan(Table.ORIGINS):
-            position, timestamp, digest, author = msgpack.unpackb(row)
+            position, timestamp, digest, author, *rest = msgpack.unpackb(row)
             head.vector[key] = Reached(position, timestamp, digest)
             head.authors[key] = {origin: Reached(*reached) for origin, *reached in author}
+            floor, partial = rest or (0, False)
+            if floor:
+                head.floors[key] = floor
+            if partial:
+                head.partials.add(key)
         head.greatest = max((reached.timestamp for reached in head.vector.values()), default=0)
         head.txn = last_txn(snapshot)
         return head
@@ -93,9 +116,24 @@ class Head:
         self.txn += 1
         self.changed.add(origin)
 
+    def join(self, origin: bytes, reached: Reached, author: Mapping[bytes, Reached]) -> None:
+        """Enter what a joined snapshot claims of an origin, beyond what was applied here."""
+        self.vector[origin] = reached
+        self.authors[origin] = dict(author)
+        self.coverages.pop(origin, None)
+        self.greatest = max(self.greatest, reached.timestamp)
+        self.raise_floor(origin, reached.position)
+
+    def raise_floor(self, origin: bytes, position: int) -> None:
+        """Enter that records of an origin up to a position are not in the log."""
+        self.floors[origin] = max(position, self.floors.get(origin, 0))
+        self.changed.add(origin)
+
     def save(self, batch: Batch) -> None:
         """Write the rows of the origins that advanced."""
         for origin in self.changed:
             author: list[list[Any]] = [[other, *reached] for other, reached in sorted(self.authors[origin].items())]
-            batch.put(Table.ORIGINS, origin, msgpack.packb([*self.vector[origin], author]))
+            floor, partial = self.floors.get(origin, 0), origin in self.partials
+            rest = [floor, partial] if floor or partial else []
+            batch.put(Table.ORIGINS, origin, msgpack.packb([*self.vector[origin], author, *rest]))
         self.changed.clear()

@@ -3,8 +3,9 @@
 Rules: the newest rows of each table stand in one sorted dictionary. A batch collects its writes in a layer
 over them and moves them in when it commits. A snapshot has such a layer too: a commit puts into it the old
 values of what it changes, so that the view stays as it was; snapshots of the same commit share one layer, and
-where none is open a commit keeps nothing. Values carry no seal: nothing damages them. Nothing here outlives
-the process, and a forked child has its own copy.
+where none is open a commit keeps nothing. A layer holds few rows and is read far more often than it is scanned, so
+it is sorted when a scan asks. Values carry no seal: nothing damages them. Nothing here outlives the process, and a
+forked child has its own copy.
 """
 
 from __future__ import annotations
@@ -21,23 +22,35 @@ from crdtstore.errors import StoreClosed, StoreError
 from crdtstore.storage.tables import Table, check_key, check_start, table_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-Rows: TypeAlias = "SortedDict[bytes, bytes | None]"
-"""Rows of one table: in a layer, None stands for an absent row."""
+Rows: TypeAlias = "dict[bytes, bytes | None]"
+"""Rows of one table in a layer, in no order: None stands for an absent row."""
+
+NO_ROWS: Final[Rows] = {}
+"""What stands in a layer of a table that nobody wrote to; never written to itself."""
+
+TABLES: Final = len(Table)
 
 ROWS: Final = 128
 """Rows that a scan takes at a time, under the lock."""
 
 
 class Layer:
-    """Rows that stand before the newest ones: table by table, key -> value, or None for an absent row."""
+    """Rows that stand before the newest ones: table -> key -> value, or None for an absent row."""
 
     __slots__ = ("__weakref__", "tables")
 
     def __init__(self) -> None:
         """Make an empty layer."""
-        self.tables: tuple[Rows, ...] = tuple(SortedDict() for _ in Table)
+        self.tables: dict[int, Rows] = {}
+
+    def of(self, table: int) -> Rows:
+        """Return the rows of a table, to be written to."""
+        rows = self.tables.get(table)
+        if rows is None:
+            rows = self.tables[table] = {}
+        return rows
 
 
 class MemoryStorage:
@@ -47,7 +60,7 @@ class MemoryStorage:
 
     def __init__(self) -> None:
         """Make an empty store."""
-        self.tables: tuple[Rows, ...] = tuple(SortedDict() for _ in Table)
+        self.tables: tuple[SortedDict[bytes, bytes], ...] = tuple(SortedDict() for _ in Table)
         self.lock = threading.Lock()
         self.views: WeakSet[Layer] = WeakSet()
         self.newest: ref[Layer] | None = None
@@ -85,11 +98,17 @@ class MemoryStorage:
         batch = self.writing() if self.writing is not None else None
         return batch if batch is not None and batch.layer is not None else None
 
-    def change(self, table: Table, changed: Rows) -> None:
+    def write(self, changes: Mapping[int, Rows]) -> None:
+        """Write the rows of one commit, under the lock."""
+        for table, changed in changes.items():
+            self.change(table, changed)
+        self.newest = None
+
+    def change(self, table: int, changed: Rows) -> None:
         """Write rows of one table, under the lock; open views keep what stood there."""
         newest = self.tables[table]
-        for view in self.views:
-            kept = view.tables[table]
+        for view in tuple(self.views) if self.views else ():
+            kept = view.of(table)
             for key in changed:
                 kept.setdefault(key, newest.get(key))
         for key, value in changed.items():
@@ -135,16 +154,19 @@ class Snapshot:
 
     def over(self, table: int) -> Rows:
         """Return this view's layer over a table, under the storage's lock."""
-        table_name(table)
         if self.layer is None or self.storage.closed:
             raise StoreClosed("This snapshot or batch has ended, or its store was closed.")
-        return self.layer.tables[table]
+        rows = self.layer.tables.get(table)
+        if rows is None:
+            if not 0 <= table < TABLES:
+                table_name(table)
+            return NO_ROWS
+        return rows
 
     def read(self, table: int, key: bytes) -> bytes | None:
         """Return the value of a key, or None, under the storage's lock."""
         over = self.over(table)
-        value: bytes | None = over[key] if key in over else self.storage.tables[table].get(key)
-        return value
+        return over[key] if key in over else self.storage.tables[table].get(key)
 
     def rows(
         self,
@@ -164,11 +186,10 @@ class Snapshot:
             passed: Whether to leave `start` itself out.
             last: Whether to go the other way round.
         """
-        over = self.over(table)
-        inside = (not passed, False)
-        keys = self.storage.tables[table].irange(start, end, inside, reverse=last)
+        over, newest = self.over(table), self.storage.tables[table]
+        keys = newest.irange(start, end, (not passed, False), reverse=last)
         if over:
-            keys = merge(keys, over.irange(start, end, inside, reverse=last), reverse=last)
+            keys = merge(keys, sorted_between(over, start, end, passed=passed, last=last), reverse=last)
         previous = None
         for key in keys:
             value = None if key == previous else self.read(table, key)
@@ -194,19 +215,25 @@ class Snapshot:
         taken: list[tuple[bytes, bytes]] = []
         while not taken or len(taken) == ROWS:
             with self.storage.lock:
-                rows = self.rows(table, taken[-1][0] if taken else start or None, end, passed=bool(taken))
-                taken = list(islice(rows, ROWS))
+                taken = self.take(table, taken[-1][0] if taken else start or None, end, passed=bool(taken))
             for row in taken:
-                self.check_scan(table, writes)
+                if writes != self.writes or self.layer is None or self.storage.closed:
+                    self.check_scan(table, writes)
                 yield row
             if not taken:
                 return
         self.check_scan(table, writes)
 
+    def take(self, table: int, start: bytes | None, end: bytes | None, *, passed: bool) -> list[tuple[bytes, bytes]]:
+        """List the next ROWS rows at most, under the storage's lock."""
+        if self.over(table):
+            return list(islice(self.rows(table, start, end, passed=passed), ROWS))
+        newest = self.storage.tables[table]
+        return [(key, newest[key]) for key in islice(newest.irange(start, end, (not passed, False)), ROWS)]
+
     def check_scan(self, table: int, writes: int) -> None:
         """Refuse to go on with a scan of a view that has ended, or of a batch that was written to."""
-        with self.storage.lock:
-            self.over(table)
+        self.over(table)
         if writes != self.writes:
             raise StoreError("The batch was written to while one of its scans was under way.")
 
@@ -240,19 +267,31 @@ class Snapshot:
         self.close()
 
 
+def sorted_between(rows: Rows, start: bytes | None, end: bytes | None, *, passed: bool, last: bool) -> list[bytes]:
+    """List the keys of a layer's rows from `start` to before `end`, in key order or, with `last`, the other way."""
+    keys = [
+        key
+        for key in rows
+        if (start is None or (key > start if passed else key >= start)) and (end is None or key < end)
+    ]
+    return sorted(keys, reverse=last)
+
+
 class Batch(Snapshot):
     """The one write transaction: its layer holds its own writes. The thread that opened it must end it."""
 
     def __init__(self, storage: MemoryStorage, layer: Layer) -> None:
         """Look at a storage through a layer of writes."""
         super().__init__(storage, layer)
+        self.own = layer
         self.thread = threading.get_ident()
 
     def put(self, table: int, key: bytes, value: bytes) -> None:
         """Store a value under a key, in place of the one that was there."""
         check_key(key)
         with self.storage.lock:
-            self.over(table)[key] = value
+            self.over(table)
+            self.own.of(table)[key] = value
             self.writes += 1
 
     def delete(self, table: int, key: bytes) -> bool:
@@ -260,19 +299,17 @@ class Batch(Snapshot):
         check_key(key)
         with self.storage.lock:
             there = self.read(table, key) is not None
-            self.over(table)[key] = None
+            self.own.of(table)[key] = None
             self.writes += 1
             return there
 
     def commit(self) -> None:
         """Make every write visible, all at once; the batch is over either way."""
         with self.storage.lock:
-            changes = [self.over(table) for table in Table]
+            self.over(Table.META)
             self.check_thread()
             self.layer = None
-            for table, changed in zip(Table, changes, strict=True):
-                self.storage.change(table, changed)
-            self.storage.newest = None
+            self.storage.write(self.own.tables)
 
     def abort(self) -> None:
         """Forget every write of this batch; does nothing once it is over."""

@@ -30,6 +30,8 @@ class Table(IntEnum):
     PATHS = 6  # collection and path -> encoded path
     COLLECTIONS = 7  # collection -> name, number of documents and their digest
     KEYS = 8  # name -> a small durable value of the layers above, such as an API key
+    RANGES = 9  # level, collection and end of a range of keys -> its documents, their digest, where it starts
+    PEERS = 10  # origin of another store -> what is known of it
 
 
 TABLE_NAMES: Final = tuple(table.name.lower() for table in Table)

@@ -7,15 +7,16 @@ back, nothing was put. A transaction that changes nothing gets no record: it ans
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from crdtstore.crdt.record import encode_record
+from crdtstore.crdt.scope import format_scope, holds
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.timestamp import next_timestamp, to_milliseconds
 from crdtstore.crdt.vector import Reached
-from crdtstore.errors import ClockBehind, VersionNotAvailable
-from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, DOCUMENT_BYTES_WARN
+from crdtstore.errors import ClockBehind, LimitExceeded, OutsideScope, VersionNotAvailable
+from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, DOCUMENT_BYTES_WARN, RECORD_BYTES_MAX
 from crdtstore.storage import log
 from crdtstore.storage.draft import Draft
 
@@ -73,19 +74,20 @@ def sequence(
         raise VersionNotAvailable(after, head.txn)
     stamp = Stamp(check_timestamp(clock_milliseconds, head.greatest), actor, head.origin)
     observed = head.observed_since()
+    position = head.reached(head.origin).position + 1
     catalog.begin()
     try:
         draft = Draft(batch, catalog, stamp, head.coverage(head.origin, observed))
         answer = evaluate(draft)
         changes = draft.changes()
+        check_collections(head, changes)
+        record = check_size(encode_record(stamp, position, observed, changes))
     except Exception as error:
         catalog.rollback()
         raise RefusedTransaction(error) from error
     if not changes:
         catalog.rollback()
         return Sequenced(head.txn, answer, ())
-    position = head.reached(head.origin).position + 1
-    record = encode_record(stamp, position, observed, changes)
     draft.put()
     previous = head.reached(head.origin).digest
     digest = log.append(batch, head.txn + 1, head.origin, position, previous, record)
@@ -104,6 +106,22 @@ def check_timestamp(clock_milliseconds: int, greatest: int) -> int:
         )
         raise ClockBehind(message, seconds=ahead // 1_000)
     return timestamp
+
+
+def check_collections(head: Head, changes: Sequence[tuple[str, bytes, bytes]]) -> None:
+    """Refuse to write what is outside of the store's scope: its vector would not claim it."""
+    outside = next((name for name, _, _ in changes if not holds(head.scope, name)), None)
+    if outside is not None:
+        message = f"Collection {outside!r} is not in this store, which was made for {format_scope(head.scope)}."
+        raise OutsideScope(message, collection=outside, scope=list(head.scope or ()))
+
+
+def check_size(record: bytes) -> bytes:
+    """Refuse a record that no frame could carry to another store."""
+    if len(record) > RECORD_BYTES_MAX:
+        message = f"This transaction takes {len(record)} bytes; at most {RECORD_BYTES_MAX} are allowed. Divide it."
+        raise LimitExceeded(message, limit="RECORD_BYTES_MAX", value=len(record), maximum=RECORD_BYTES_MAX)
+    return record
 
 
 def large_documents(draft: Draft) -> tuple[str, ...]:

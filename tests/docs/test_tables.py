@@ -15,8 +15,9 @@ import pytest
 
 from crdtstore import errors, limits
 from tests.docs.pages import ROOT, marked_block, pages
-from tests.laws.planted import PLANTED
-from tests.laws.test_planted_in_specification import IN_LOGS, IN_SPECIFICATION
+from tests.laws.planted import PLANTED, PLANTED_IN_JOINS
+from tests.laws.test_joins import left_out_unasked
+from tests.laws.test_planted_in_specification import IN_JOINS, IN_LOGS, IN_SPECIFICATION
 
 SECTION = re.compile(r"^# --- (.*) ---$")
 MENTIONED = re.compile(r"`((?:crdtstore|ext|tests|bench|docs)/[\w/.]+|\.ci/run|setup\.py|pyproject\.toml)`")
@@ -149,8 +150,8 @@ def test_the_picture_shows_the_layers() -> None:
 
 
 def test_every_planted_bug_stands_on_the_page_of_merging() -> None:
-    planted = {bug.plant.__name__ for bug in (*IN_SPECIFICATION, *IN_LOGS)}
-    planted |= {bug.bug.__name__ for bug in PLANTED}
+    planted = {bug.plant.__name__ for bug in (*IN_SPECIFICATION, *IN_LOGS, *IN_JOINS)}
+    planted |= {bug.bug.__name__ for bug in (*PLANTED, *PLANTED_IN_JOINS)} | {left_out_unasked.__name__}
     table = page_of("merge.md").partition("| rule | without it | planted |\n")[2].partition("\n\n")[0]
     named = [name for row in table.splitlines()[1:] for name in re.findall(r"`(\w+)`", row.split("|")[3])]
     assert sorted(named) == sorted(planted)

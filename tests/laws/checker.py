@@ -11,8 +11,7 @@ Rules, each a law with a name that a violation carries:
 - *causality*: a record is refused while anything is missing that its author had seen.
 A case is one distinct sequence of deliveries whose outcome was compared; the base alone is none.
 
-Not here: the join of two states. It will compare `join(store, other)` with the truth of the united sets, by
-the same `Run.compare`.
+Not here: the join of two stores, which `joins` holds to the truth of the united sets.
 """
 
 from __future__ import annotations
@@ -47,10 +46,12 @@ class Count:
 
     histories: int = 0
     deliveries: int = 0
+    joins: int = 0
     cases: int = 0
 
     def __str__(self) -> str:
-        return f"{self.histories:,} histories, {self.deliveries:,} deliveries, {self.cases:,} cases compared"
+        joins = f"{self.joins:,} joins, " if self.joins else ""
+        return f"{self.histories:,} histories, {self.deliveries:,} deliveries, {joins}{self.cases:,} cases compared"
 
 
 @dataclass(slots=True)
@@ -107,12 +108,12 @@ def describe(history: History) -> str:
     return "\n".join(lines)
 
 
-def first_violation(engine: Engine, histories: Iterable[History]) -> Violation | None:
+def first_violation(engine: Engine, histories: Iterable[History], laws: type[Laws] = Laws) -> Violation | None:
     """The first law that an engine breaks on some histories, None if it keeps them all."""
-    laws = Laws(engine)
+    checking = laws(engine)
     for history in histories:
         try:
-            laws.check(history)
+            checking.check(history)
         except Violation as violation:
             return violation
     return None
@@ -214,8 +215,8 @@ class Run:
         except Refused as error:
             self.fail("delivery", f"of events {numbers}, all due, one was refused: {error}")
 
-    def compare(self, store: Store, applied: frozenset[int], where: str) -> None:
-        """State, visible value and digest against the oracle's."""
+    def compare(self, store: Store, applied: frozenset[int], where: str, law: str = "state") -> None:
+        """State, visible value and digest against the oracle's; `law` asks for the state."""
         self.laws.count.cases += 1
         if applied not in self.expected:
             truth = self.oracle.truth(applied)
@@ -223,7 +224,7 @@ class Run:
         state, shown = self.expected[applied]
         found = self.engine.canonical(store)
         if found != state:
-            self.fail("state", f"{where}, applied {sorted(applied)}:\n  {found!r}\nshould be\n  {state!r}")
+            self.fail(law, f"{where}, applied {sorted(applied)}:\n  {found!r}\nshould be\n  {state!r}")
         seen = repr(self.engine.visible(store))
         if seen != shown:
             self.fail("visible", f"{where}, applied {sorted(applied)}: {seen} should be {shown}")

@@ -1,7 +1,8 @@
 """What the laws drive: any engine that sequences, applies and shows transactions.
 
-Rules: the laws know an engine only through this protocol. Records are opaque to them; a store is whatever
-the engine makes of one. The model of this folder and the adapters over the real stores keep it alike.
+Rules: the laws know an engine only through these protocols. Records are opaque to them; a store is whatever
+the engine makes of one. The model of this folder and the adapters over the real stores keep it alike. `Joiner`
+is for engines that can also join what two stores hold.
 """
 
 from __future__ import annotations
@@ -73,3 +74,16 @@ class Engine(Protocol):
 
     def digest(self, store: Store) -> bytes:
         """The store's digest: equal exactly for equal states."""
+
+
+class Joiner(Engine, Protocol):
+    """An engine whose stores can be joined."""
+
+    def copy(self, store: Store) -> Store:
+        """Another store that holds and knows the same."""
+
+    def join(self, store: Store, other: Store) -> None:
+        """Join into a store what another one holds and knows, which stays as it is."""
+
+    def knowledge(self, store: Store) -> object:
+        """How far each origin is known, and what else decides about later records; equal where these are."""

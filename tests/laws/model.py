@@ -5,8 +5,7 @@ before, so that the two check each other before any real engine is there. Each p
 that overrides the one method where the bug would be made; the unbroken methods are kept that small for this
 reason.
 
-Not here: bytes, interning, storage, gaps by limits; joins, graves and scopes (see the table in
-`test_planted`).
+Not here: bytes, interning, storage, gaps by limits; graves and scopes (see the table in `planted`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from tests.laws.engine import NotCausal, TypeConflict
@@ -235,6 +234,46 @@ class Model:
         """A replica's next total."""
         return fit(before + delta)
 
+    # --- joins ---
+
+    def copy(self, store: Store) -> Store:
+        """Another store that holds the same."""
+        return replace(store, vector=dict(store.vector), cells={name: fresh(it) for name, it in store.cells.items()})
+
+    def join(self, store: Store, other: Store) -> None:
+        """Keep what both hold, and of the rest what the side without it has not seen."""
+        ours, theirs = store.cells, other.cells
+        both = {name: self.join_content(it, theirs[name]) for name, it in ours.items() if name in theirs}
+        here = {name: it for name, it in ours.items() if name not in theirs and self.survives(name, it, other.vector)}
+        there = {name: it for name, it in theirs.items() if name not in ours and self.survives(name, it, store.vector)}
+        store.cells = {**both, **here, **{name: fresh(it) for name, it in there.items()}}
+        store.vector = self.join_vectors(store.vector, other.vector)
+
+    def survives(self, name: CellName, content: Value, vector: Mapping[bytes, Reached]) -> bool:
+        """Whether a cell outlives the side that does not hold it and has this vector."""
+        return not self.is_covered(vector, name[2])
+
+    def join_content(self, ours: Value, theirs: Value) -> Value:
+        """What both sides hold; of a counter the totals of both."""
+        if not isinstance(ours, Instance):
+            return ours
+        totals = dict(theirs.totals)
+        for replica, total in ours.totals.items():
+            totals[replica] = self.join_total(total, totals[replica]) if replica in totals else total
+        return replace(ours, totals=totals)
+
+    def join_total(self, ours: tuple[Stamp, Number], theirs: tuple[Stamp, Number]) -> tuple[Stamp, Number]:
+        """One replica's total: the later one."""
+        return max(ours, theirs, key=lambda total: total[0])
+
+    def join_vectors(self, ours: Mapping[bytes, Reached], theirs: Mapping[bytes, Reached]) -> dict[bytes, Reached]:
+        """For each origin the further position."""
+        return {at: max(ours.get(at, NOWHERE), theirs.get(at, NOWHERE)) for at in {*ours, *theirs}}
+
+    def knowledge(self, store: Store) -> object:
+        """The vector."""
+        return store.vector
+
     # --- the fold ---
 
     def fold(
@@ -346,6 +385,11 @@ def fit(number: Number) -> Number:
     if isinstance(number, int):
         return number if -(2**63) <= number < 2**63 else float(number)
     return math.copysign(sys.float_info.max, number) if math.isinf(number) else number
+
+
+def fresh(content: Value) -> Value:
+    """What a cell holds, to be changed apart: a counter's totals."""
+    return replace(content, totals=dict(content.totals)) if isinstance(content, Instance) else content
 
 
 KIND_OF = {Put: frozenset((REGISTER,)), Mark: frozenset((MAP,)), Restart: frozenset((COUNTER,))}

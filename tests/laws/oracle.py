@@ -6,8 +6,9 @@ is alive. A cell is alive when its transaction is in the set and no transaction 
 removes it. Written from the words of the design, apart from every engine: it shares only the vocabulary
 with them.
 
-Not here: joins of snapshots, graves, scopes (a later step: `truth(history, left | right)` is already what a
-join of two states must give).
+What the join of two states must give needs nothing else: the truth of the united sets.
+
+Not here: graves, scopes (a later step).
 """
 
 from __future__ import annotations

@@ -7,10 +7,7 @@ Planted later, with the step that brings what they break:
 
 | bug | waits for |
 |---|---|
-| a snapshot is adopted, not joined; a join looks at one side only | join |
-| a join adds totals, or takes the greater total instead of the later one | join |
-| a total's stamp keeps an instance alive in a join (in deliveries: `TotalKeepsAlive`) | join |
-| the log after a join serves peers below the floor | join, trimmed logs |
+| the log after a join serves peers below the floor | trimmed logs |
 | records are relayed whose dependencies a scoped exchange left out; one vector for all scopes | scopes |
 | a vector claims what was evicted, skipped or dropped in repair | scopes, eviction |
 | a grave clears another grave; `deletes="permanent"` is read from the receiver's settings | graves |
@@ -217,6 +214,76 @@ class DigestWithoutTotals(Model):
         return super().digest(replace(store, cells=bare))
 
 
+class Adopts(Model):
+    """A snapshot takes the place of what is there."""
+
+    def join(self, store: Store, other: Store) -> None:
+        store.cells = self.copy(other).cells
+        store.vector = self.join_vectors(store.vector, other.vector)
+
+
+class KeepsItsOwn(Model):
+    """A join looks at one side only: what the other side lacks is always kept."""
+
+    def join(self, store: Store, other: Store) -> None:
+        ours = store.cells
+        super().join(store, other)
+        store.cells = {**ours, **store.cells}
+
+
+class KeepsAll(Model):
+    """A join is a union: it does not ask what either side has seen."""
+
+    def survives(self, name: CellName, content: Value, vector: Mapping[bytes, Reached]) -> bool:
+        return True
+
+
+class AsksItsOwnVector(Model):
+    """Whether a cell was seen is asked of the side that holds it."""
+
+    def join(self, store: Store, other: Store) -> None:
+        ours, theirs = store.vector, other.vector
+        swapped = replace(other, vector=ours)
+        store.vector = theirs
+        super().join(store, swapped)
+        store.vector = self.join_vectors(ours, theirs)
+
+
+class CoveredByTheGreatest(Model):
+    """What is not newer than the greatest timestamp of a vector, over all origins, counts as seen."""
+
+    def survives(self, name: CellName, content: Value, vector: Mapping[bytes, Reached]) -> bool:
+        return name[2].timestamp > max((reached.timestamp for reached in vector.values()), default=0)
+
+
+class TotalKeepsAliveInJoins(Model):
+    """An instance survives a side that removed it, if that side has not seen its latest total."""
+
+    def survives(self, name: CellName, content: Value, vector: Mapping[bytes, Reached]) -> bool:
+        return not self.is_covered(vector, self.latest(name[1], name[2], content))
+
+
+class TotalsAreAdded(Model):
+    """A join adds the two totals of a replica."""
+
+    def join_total(self, ours: tuple[Stamp, Number], theirs: tuple[Stamp, Number]) -> tuple[Stamp, Number]:
+        return (max(ours[0], theirs[0]), ours[1] + theirs[1])
+
+
+class GreatestTotalIsTaken(Model):
+    """A join takes the greater of the two totals of a replica, not the later."""
+
+    def join_total(self, ours: tuple[Stamp, Number], theirs: tuple[Stamp, Number]) -> tuple[Stamp, Number]:
+        return (max(ours[0], theirs[0]), max(ours[1], theirs[1]))
+
+
+class VectorForgets(Model):
+    """A joined vector leaves out the origins that were not known before."""
+
+    def join_vectors(self, ours: Mapping[bytes, Reached], theirs: Mapping[bytes, Reached]) -> dict[bytes, Reached]:
+        return {origin: reached for origin, reached in super().join_vectors(ours, theirs).items() if origin in ours}
+
+
 class Planted(NamedTuple):
     """A bug, the size of the smallest history that shows it, a law that it breaks, and where to look."""
 
@@ -260,4 +327,16 @@ PLANTED = (
     Planted(EveryExplicitCounts, 2, "visible"),
     Planted(TotalsAreNotRecent, 3, "visible", ON_COUNTERS),
     Planted(DigestWithoutTotals, 1, "digest"),
+)
+
+PLANTED_IN_JOINS = (
+    Planted(Adopts, 1, "join"),
+    Planted(KeepsItsOwn, 1, "join"),
+    Planted(KeepsAll, 1, "join"),
+    Planted(AsksItsOwnVector, 1, "join"),
+    Planted(CoveredByTheGreatest, 2, "join"),
+    Planted(TotalKeepsAliveInJoins, 2, "join"),
+    Planted(TotalsAreAdded, 1, "join"),
+    Planted(GreatestTotalIsTaken, 2, "join"),
+    Planted(VectorForgets, 1, "idempotence"),
 )

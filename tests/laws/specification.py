@@ -10,12 +10,12 @@ Not here: storage, interned numbers, commit groups; see `stores.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias
 
 from crdtstore import errors
-from crdtstore.crdt import chain, counter, document, fold, merge, path, record, timestamp, value, vector
+from crdtstore.crdt import chain, counter, document, fold, join, merge, path, record, timestamp, value, vector
 from crdtstore.crdt.cell import Cell, CellType, mask
 from crdtstore.crdt.identifier import decode_id, encode_id
 from crdtstore.crdt.operation import Mark as MarkMap
@@ -159,6 +159,24 @@ class Specification:
         """Apply records one after the other."""
         for data in records:
             self.deliver(store, data)
+
+    def copy(self, store: Store) -> Store:
+        """Another store that holds and knows the same."""
+        authors = {origin: {**author} for origin, author in store.authors.items()}
+        return replace(store, documents={**store.documents}, reached={**store.reached}, authors=authors)
+
+    def join(self, store: Store, other: Store) -> None:
+        """Join every document that either holds, then what the two know."""
+        for id_ in {*store.documents, *other.documents}:
+            ours, theirs = store.documents.get(id_, []), other.documents.get(id_, [])
+            store.documents[id_] = join.join(ours, theirs, store.reached, other.reached)
+        authors = join.join_authors(store.authors, other.authors, store.reached, other.reached)
+        store.authors = {origin: {**author} for origin, author in authors.items()}
+        store.reached = join.join_vectors(store.reached, other.reached)
+
+    def knowledge(self, store: Store) -> object:
+        """The vector, and the author vectors of those who had seen others."""
+        return store.reached, {origin: author for origin, author in store.authors.items() if author}
 
     def stamp(self, data: bytes) -> Stamp:
         """The record's stamp."""

@@ -25,10 +25,11 @@ from crdtstore.storage.documents import Row, scan_documents
 from crdtstore.storage.draft import Draft
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.head import Head
+from crdtstore.storage.identity import give_identity
 from crdtstore.storage.interface import Batch
 from crdtstore.storage.log import read_entries
 from crdtstore.storage.tables import Table
-from crdtstore.store import Store, give_origin
+from crdtstore.store import Store
 from crdtstore.version.delivery import deliver, deliver_all
 from crdtstore.version.transaction import RefusedTransaction, sequence
 from crdtstore.version.writer import Inline
@@ -146,7 +147,7 @@ class Stores:
             return Store.in_memory(clock=lambda: clock, origin=origin)
         path = self.folder / str(next(self.numbers))
         storage = open_storage(path, create=True, read_only=False, durable=False)
-        give_origin(storage, origin)
+        give_identity(storage, origin)
         store = Store(storage, Inline, lambda: clock)
         self.paths[store] = path
         return store

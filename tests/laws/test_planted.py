@@ -9,24 +9,36 @@ from __future__ import annotations
 
 import pytest
 
-from tests.laws.checker import first_violation
+from tests.laws.checker import Laws, first_violation
 from tests.laws.histories import CLIENTS, MENU, ORIGINS, shuffled_histories
+from tests.laws.joins import JoinLaws
 from tests.laws.operations import Put, Remove
-from tests.laws.planted import PLANTED, NoCausalityCheck, Planted
+from tests.laws.planted import PLANTED, PLANTED_IN_JOINS, NoCausalityCheck, Planted
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.bug.__name__)
-def test_bug_is_caught(planted: Planted) -> None:
+def hold_against(planted: Planted, laws: type[Laws]) -> None:
+    """The bug shows at its size and not before."""
     for smaller in range(1, planted.size):
         menu = planted.menu or (MENU if smaller == 1 else MENU[:4])
-        assert first_violation(planted.bug(), shuffled_histories(smaller, menu)) is None, "it shows earlier"
-    violation = first_violation(planted.bug(), shuffled_histories(planted.size, planted.menu or MENU))
+        assert first_violation(planted.bug(), shuffled_histories(smaller, menu), laws) is None, "it shows earlier"
+    violation = first_violation(planted.bug(), shuffled_histories(planted.size, planted.menu or MENU), laws)
     assert violation is not None, "the bug was not caught"
     assert violation.law == planted.law, str(violation)
 
 
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.bug.__name__)
+def test_bug_is_caught(planted: Planted) -> None:
+    hold_against(planted, Laws)
+
+
+@pytest.mark.parametrize("planted", PLANTED_IN_JOINS, ids=lambda planted: planted.bug.__name__)
+def test_bug_in_joins_is_caught(planted: Planted) -> None:
+    hold_against(planted, JoinLaws)
+
+
 def test_names_of_bugs_are_their_own() -> None:
-    assert len({planted.bug for planted in PLANTED}) == len(PLANTED)
+    bugs = [planted.bug for planted in (*PLANTED, *PLANTED_IN_JOINS)]
+    assert len(set(bugs)) == len(bugs)
 
 
 def test_the_harm_of_each_origins_own_order() -> None:

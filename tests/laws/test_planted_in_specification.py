@@ -1,4 +1,4 @@
-"""The same bugs, planted in the modules of `crdtstore`: the specification, sequencing and delivery.
+"""The same bugs, planted in the modules of `crdtstore`: the specification, joins, sequencing and delivery.
 
 Each bug replaces one function of the real code. It must be caught by a history of exactly the size at which
 it first shows; the unbroken code passes the same histories (`test_small_histories`).
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
-from crdtstore.crdt import counter, document, merge, register, timestamp, vector
+from crdtstore.crdt import counter, document, join, merge, register, timestamp, vector
 from crdtstore.crdt import map as map_type
 from crdtstore.crdt.cell import Cell, CellType, Total
 from crdtstore.crdt.operation import Increment, Remove, Start, Write
@@ -19,10 +19,11 @@ from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import decode_value
 from crdtstore.storage.head import Head
 from crdtstore.version import delivery
-from tests.laws.checker import first_violation
+from tests.laws.checker import Laws, first_violation
 from tests.laws.conftest import use_core
 from tests.laws.engine import Engine
 from tests.laws.histories import MENU, Operations, shuffled_histories
+from tests.laws.joins import JoinLaws
 from tests.laws.planted import ON_COUNTERS, ON_REGISTERS
 from tests.laws.specification import Specification
 from tests.laws.stores import Logs
@@ -262,12 +263,109 @@ IN_LOGS = (
 )
 
 
-def hold_against(planted: Planted, engine: Callable[[], Engine]) -> None:
+# --- in joins ---
+
+
+def adopt(patch: pytest.MonkeyPatch) -> None:
+    """A snapshot takes the place of what is there."""
+    patch.setattr(join, "join", lambda ours, theirs, our_vector, their_vector: list(theirs))
+
+
+def join_one_sided(patch: pytest.MonkeyPatch) -> None:
+    """What the other side lacks is always kept."""
+    both_sides = join.join
+    patch.setattr(join, "join", lambda ours, theirs, our_vector, _: both_sides(ours, theirs, our_vector, {}))
+
+
+def join_union(patch: pytest.MonkeyPatch) -> None:
+    """A join does not ask what either side has seen."""
+    patch.setattr(join, "survives", lambda cell, vector: True)
+
+
+def vectors_swapped(patch: pytest.MonkeyPatch) -> None:
+    """Whether a cell was seen is asked of the side that holds it."""
+    right = join.join
+    patch.setattr(
+        join, "join", lambda ours, theirs, our_vector, their_vector: right(ours, theirs, their_vector, our_vector)
+    )
+
+
+def covered_by_greatest(patch: pytest.MonkeyPatch) -> None:
+    """What is not newer than the greatest timestamp of a vector, over all origins, counts as seen."""
+    patch.setattr(join, "is_covered", lambda known, stamp: stamp.timestamp <= vector.greatest_timestamp(known))
+
+
+def life_by_latest_total_in_joins(patch: pytest.MonkeyPatch) -> None:
+    """A counter instance survives a side that removed it and has not seen its latest total."""
+    patch.setattr(join, "survives", lambda cell, known: not vector.is_covered(known, cell.newest))
+
+
+def join_add_totals(patch: pytest.MonkeyPatch) -> None:
+    """The two totals of a replica are added."""
+
+    def broken(ours: Iterable[Total], theirs: Iterable[Total]) -> tuple[Total, ...]:
+        sums: dict[bytes, Total] = {}
+        for total in (*ours, *theirs):
+            known = sums.get(total.stamp.replica, Total(total.stamp, 0))
+            sums[total.stamp.replica] = Total(max(known.stamp, total.stamp), known.amount + total.amount)
+        return tuple(sorted(sums.values()))
+
+    patch.setattr(join, "join_totals", broken)
+
+
+def join_max_total(patch: pytest.MonkeyPatch) -> None:
+    """The greater of the two totals of a replica is taken, not the later one."""
+
+    def broken(ours: Iterable[Total], theirs: Iterable[Total]) -> tuple[Total, ...]:
+        greatest: dict[bytes, Total] = {}
+        for total in sorted((*ours, *theirs), key=lambda total: (total.amount, total.stamp)):
+            greatest[total.stamp.replica] = total
+        return tuple(sorted(greatest.values()))
+
+    patch.setattr(join, "join_totals", broken)
+
+
+def totals_of_one_side(patch: pytest.MonkeyPatch) -> None:
+    """A cell on both sides is taken as it is here, although its totals may have moved there."""
+    patch.setattr(join, "join_cell", lambda ours, theirs: ours)
+
+
+def vector_forgets_joined(patch: pytest.MonkeyPatch) -> None:
+    """A joined vector leaves out the origins that were not known before."""
+    whole = join.join_vectors
+    patch.setattr(
+        join,
+        "join_vectors",
+        lambda ours, theirs: {origin: it for origin, it in whole(ours, theirs).items() if origin in ours},
+    )
+
+
+def authors_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A snapshot comes without the author vectors of its origins."""
+    patch.setattr(join, "join_authors", lambda ours, theirs, our_vector, their_vector: ours)
+
+
+IN_JOINS = (
+    Planted(adopt, 1, "join"),
+    Planted(join_one_sided, 1, "join"),
+    Planted(join_union, 1, "join"),
+    Planted(vectors_swapped, 1, "join"),
+    Planted(covered_by_greatest, 2, "join"),
+    Planted(life_by_latest_total_in_joins, 2, "join"),
+    Planted(join_add_totals, 1, "join"),
+    Planted(join_max_total, 2, "join"),
+    Planted(totals_of_one_side, 1, "join"),
+    Planted(vector_forgets_joined, 1, "idempotence"),
+    Planted(authors_forgotten, 1, "knowledge"),
+)
+
+
+def hold_against(planted: Planted, engine: Callable[[], Engine], laws: type[Laws] = Laws) -> None:
     """The bug shows at its size and not at one less (where that is three, in a part of the menu)."""
     if planted.size > 1:
         earlier = shuffled_histories(planted.size - 1, planted.menu if planted.size == 2 else planted.menu[:2])
-        assert first_violation(engine(), earlier) is None, "it shows earlier"
-    violation = first_violation(engine(), shuffled_histories(planted.size, planted.menu))
+        assert first_violation(engine(), earlier, laws) is None, "it shows earlier"
+    violation = first_violation(engine(), shuffled_histories(planted.size, planted.menu), laws)
     assert violation is not None, "the bug was not caught"
     assert violation.law == planted.law, str(violation)
 
@@ -276,6 +374,12 @@ def hold_against(planted: Planted, engine: Callable[[], Engine]) -> None:
 def test_bug_in_the_modules_is_caught(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
     planted.plant(monkeypatch)
     hold_against(planted, Specification)
+
+
+@pytest.mark.parametrize("planted", IN_JOINS, ids=lambda planted: planted.plant.__name__)
+def test_bug_in_joins_is_caught(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted.plant(monkeypatch)
+    hold_against(planted, Specification, JoinLaws)
 
 
 @pytest.mark.parametrize("planted", IN_LOGS, ids=lambda planted: planted.plant.__name__)

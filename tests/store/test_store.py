@@ -69,20 +69,34 @@ def conflict(store: Store) -> None:
 def test_reopening_keeps_everything(tmp_path: Path) -> None:
     """Txn, digest, vector, names, conflicts, settings; the next write goes on from there."""
     path = tmp_path / "store"
-    with open_store("lmdb", path) as store:
+    with Store.open(path, clock=now) as store:
         conflict(store)
         store.write([Upsert("d", {"n": 1, "m": {}}, id_, {"n": "counter"}) for id_ in IDS])
         store.write([Update("d", "true", [Increment("n", 1)]), Remove("d", "_id == 1")])
         store.write_setting(b"key", b"value")
         before = (facts(store), kept(store), store.conflicts("c", 1), store.origin, store.applied, log(store))
     for _ in range(2):
-        with open_store("lmdb", path) as store:
+        with Store.open(path, clock=now) as store:
             after = (facts(store), kept(store), store.conflicts("c", 1), store.origin, store.applied, log(store))
             assert after == before
             assert store.read_setting(b"key") == b"value"
-    with open_store("lmdb", path) as store:
+    with Store.open(path, clock=now) as store:
         assert store.write([Upsert("c", {"x": "after"}, id=1)]).txn == before[4] + 1
         assert store.conflicts("c", 1) == {}
+
+
+def test_a_store_that_ran_without_durability_takes_a_new_epoch(tmp_path: Path) -> None:
+    """Its last commits may be lost, so no position of its origin may be used again; what is there stays."""
+    origins: list[bytes] = []
+    for durability in ("sync", "none", "none", "sync", "sync"):
+        with Store.open(tmp_path / "store", clock=now, durability=durability) as store:
+            store.write([Upsert("c", {"x": len(origins)}, id=1)])
+            origins.append(store.origin)
+            assert store.applied == len(origins)
+    assert origins[0] == origins[1]
+    assert len({*origins[1:4]}) == 3
+    assert origins[3] == origins[4]
+    assert {origin[:8] for origin in origins} == {origins[0][:8]}
 
 
 def test_a_closed_store(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from crdtstore.command.execute import execute
 from crdtstore.crdt.actor import make_actor
 from crdtstore.storage.catalog import Catalog
 from crdtstore.storage.head import Head
+from crdtstore.storage.identity import give_identity
 from crdtstore.storage.interface import Batch, Storage
-from crdtstore.store import Store, give_origin
+from crdtstore.store import Store
 from crdtstore.version.transaction import Sequenced, sequence
 from crdtstore.version.writer import Inline
 
@@ -51,7 +52,7 @@ def open_store(kind: str, path: Path, *, clock: Callable[[], int] = now) -> Stor
 
 def store_on(storage: Storage, number: int = 1) -> Store:
     """A store over a storage that was made here; each write commits in the caller's thread."""
-    give_origin(storage, origin_of(number))
+    give_identity(storage, origin_of(number))
     return Store(storage, Inline, now)
 
 

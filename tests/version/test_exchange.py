@@ -22,7 +22,8 @@ from crdtstore.command.command import Command, FieldCommand, Increment, Remove, 
 from crdtstore.errors import CallerError
 from crdtstore.storage.documents import scan_documents
 from crdtstore.storage.environment import open_storage
-from crdtstore.store import Store, give_origin
+from crdtstore.storage.identity import give_identity
+from crdtstore.store import Store
 from crdtstore.version import delivery
 from crdtstore.version.writer import Inline
 from tests.version.stores import facts, fresh, kept, log, now, origin_of, plain_loops
@@ -71,7 +72,7 @@ def open_way(way: str, path: Path, number: int) -> Store:
     if way == "memory":
         return Store.in_memory(clock=now, origin=origin_of(number + 1))
     storage = open_storage(path / str(number), create=True, read_only=False, durable=False, map_bytes=2**26)
-    give_origin(storage, origin_of(number + 1))
+    give_identity(storage, origin_of(number + 1))
     return Store(storage, Inline, now)
 
 

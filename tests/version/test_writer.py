@@ -12,7 +12,8 @@ import pytest
 
 from crdtstore.command.command import Increment, Update, Upsert
 from crdtstore.errors import CrdtStoreError, InvalidId, Overloaded, StoreClosed
-from crdtstore.store import Store, give_origin
+from crdtstore.storage.identity import give_identity
+from crdtstore.store import Store
 from crdtstore.version import writer
 from crdtstore.version.writer import Inline, Writer
 from tests.version.faulty import FaultyStorage
@@ -24,7 +25,7 @@ class Held:
 
     def __init__(self) -> None:
         self.storage = FaultyStorage()
-        give_origin(self.storage, origin_of(1))
+        give_identity(self.storage, origin_of(1))
         self.entered, self.release = Event(), Event()
         self.store = Store(self.storage, Writer, now)
         self.base = self.storage.commits
@@ -125,7 +126,7 @@ def test_closing_lets_the_queue_run_empty(held: Held) -> None:
 def test_inline_refuses_after_close() -> None:
     """The submitter without a thread keeps the same rule."""
     storage = FaultyStorage()
-    give_origin(storage, None)
+    give_identity(storage, origin_of(1))
     store = Store(storage, Inline, now)
     store.write([Upsert("a", {}, id=1)])
     store.submitter.close()

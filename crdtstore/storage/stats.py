@@ -1,0 +1,33 @@
+"""What a store holds, in numbers, for people and for monitoring.
+
+How they are found is not here: see `Store.stats`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a store holds; sizes in bytes. `oldest` is the first txn id that the log still has."""
+
+    origin: str
+    applied: int
+    documents: int
+    collections: dict[str, int]
+    paths: int
+    replicas: int
+    origins: int
+    digest: str
+    waiting_reads: int
+    bytes_on_disk: int
+    core: str
+    read_only: bool
+    scope: tuple[str, ...] | None
+    oldest: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
