@@ -1,9 +1,10 @@
 """Every setting of the command line, once: its name, type, default and text.
 
 Rules: a setting comes from its flag, else from the environment (`CRDTSTORE_` and its name in capitals), else
-from the configuration file, else it has its default. Flags, environment and file know the same names; an
-unknown name in the file is refused, an empty variable counts as unset. A value is checked where it comes
-from, so that an error names the place. The help texts and `docs/settings.md` are made from this table.
+from the configuration file, else it has its default. Flags, environment and file know the same names (a flag
+that is given once for each of a list has the singular); an unknown name in the file is refused, an empty variable
+counts as unset. A value is checked where it comes from, so that an error names the place. The help texts and
+`docs/settings.md` are made from this table.
 
 Not here: what a setting does, and bounds that nobody may change (`limits.py`).
 """
@@ -14,19 +15,30 @@ import tomllib
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from crdtstore.errors import CallerError
-from crdtstore.limits import WAIT_SECONDS_DEFAULT, WAIT_SECONDS_MAX
+from crdtstore.limits import (
+    LOG_KEEP_DAYS_MAX,
+    PEER_GONE_SECONDS_DEFAULT,
+    WAIT_SECONDS_DEFAULT,
+    WAIT_SECONDS_MAX,
+)
 
 CONFIG_DEFAULT: Final = "crdtstore.toml"
 """The configuration file that is read, where there is one, if none is named."""
 
 PREFIX: Final = "CRDTSTORE_"
 LIST: Final = "texts, separated by commas"
+SINGULAR: Final = {"peers": "peer"}
+
+
+Days: TypeAlias = Annotated[float, Meta(ge=0, le=LOG_KEEP_DAYS_MAX)]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +75,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(ge=0, le=WAIT_SECONDS_MAX, description="How long a read waits for a transaction, in seconds."),
     ] = WAIT_SECONDS_DEFAULT
+    peers: Annotated[
+        tuple[str, ...],
+        Meta(description="URLs of other servers that this one keeps equal with, in both directions."),
+    ] = ()
+    peer_key_file: Annotated[
+        str | None,
+        Meta(description="File that holds an API key of these servers, the same for all."),
+    ] = None
+    log_keep_days: Annotated[
+        Days | None,
+        Meta(description="Trim log entries that are older."),
+    ] = None
+    log_keep_transactions: Annotated[
+        Count | None,
+        Meta(description="Trim log entries behind which there are so many newer ones."),
+    ] = None
+    peer_gone_days: Annotated[
+        Days,
+        Meta(description="Keep entries that a peer lacks until it was away for so long."),
+    ] = PEER_GONE_SECONDS_DEFAULT / 86_400
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="What is logged, to standard error: debug, info, warning or error."),
@@ -86,21 +118,24 @@ def describe() -> dict[str, Described]:
     hints = get_type_hints(Settings, include_extras=True)
     defaults = msgspec.to_builtins(Settings())
     return {
-        name: Described(
-            kind_of(hint.__origin__, hint.__metadata__[0]), defaults[name], hint.__metadata__[0].description
-        )
+        name: Described(kind_of(hint.__origin__, hint.__metadata__), defaults[name], hint.__metadata__[-1].description)
         for name, hint in hints.items()
     }
 
 
-def kind_of(hint: Any, meta: Meta) -> str:
-    """Say which values a type takes."""
+def kind_of(hint: Any, metas: Sequence[Meta]) -> str:
+    """Say which values a type takes; the first of what is noted beside it has its bounds."""
+    inner = get_args(hint)[0] if NoneType in get_args(hint) else hint
+    if get_origin(inner) is Annotated:
+        return kind_of(inner.__origin__, inner.__metadata__)
     if get_origin(hint) is Literal:
         return " or ".join(get_args(hint))
     if get_origin(hint) is tuple:
         return LIST
     if hint is float:
-        return f"a number from {meta.ge:g} to {meta.le:g}"
+        return f"a number from {metas[0].ge:g} to {metas[0].le:g}"
+    if hint is int:
+        return f"a whole number from {metas[0].ge:g} on"
     return "true or false" if hint is bool else "a text"
 
 
@@ -111,14 +146,14 @@ def variable(name: str) -> str:
 
 def flag(name: str) -> str:
     """The flag of a setting."""
-    return "--" + name.replace("_", "-")
+    return "--" + SINGULAR.get(name, name).replace("_", "-")
 
 
 def read_layers(flags: Mapping[str, Any], environment: Mapping[str, str], config: str | None) -> Layers:
     """Collect what was set, and check it.
 
     Args:
-        flags: By the names of settings; None and False say that a flag was not given.
+        flags: By the names of settings; None, False and () say that a flag was not given.
         environment: The environment.
         config: The configuration file; None for CONFIG_DEFAULT if it exists.
 
@@ -126,7 +161,7 @@ def read_layers(flags: Mapping[str, Any], environment: Mapping[str, str], config
         CallerError: A value or name that is refused; the message says where it was set.
         OSError: The file cannot be read.
     """
-    given = {name: value for name, value in flags.items() if value not in (None, False)}
+    given = {name: value for name, value in flags.items() if value not in (None, False, ())}
     variables = {name: environment[variable(name)] for name in describe() if environment.get(variable(name))}
     return ChainMap(
         check(split_lists(given), flag),
@@ -148,9 +183,15 @@ def read_file(config: str | None) -> dict[str, Any]:
 
 
 def split_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Split the settings that are lists at their commas: flags and variables are one text."""
-    table = describe()
-    return {name: value.split(",") if table[name].kind == LIST else value for name, value in values.items()}
+    """Split the settings that are lists at their commas: a variable is one text, a flag one each time it is given."""
+    lists = {name for name, described in describe().items() if described.kind == LIST}
+    return {name: split(value) if name in lists else value for name, value in values.items()}
+
+
+def split(value: str | Sequence[str]) -> list[str]:
+    """Split one or more texts at their commas."""
+    texts = [value] if isinstance(value, str) else value
+    return [part for text in texts for part in text.split(",")]
 
 
 def check(values: dict[str, Any], place: Callable[[str], str], *, strict: bool = False) -> dict[str, Any]:

@@ -27,7 +27,7 @@ import string
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -148,6 +148,11 @@ class KeyRing:
         self.store.write_setting(SETTING_PREFIX + prefix.encode(), None)
         self.invalidate()
         return known
+
+    def known(self) -> Iterator[tuple[str, StoredKey]]:
+        """All keys, each behind its prefix, in the order of these."""
+        for key, data in self.store.scan_settings(SETTING_PREFIX):
+            yield key.removeprefix(SETTING_PREFIX).decode(), decode(data)
 
     def invalidate(self) -> None:
         """Let nothing that was remembered before count any more."""
@@ -302,7 +307,7 @@ def same_suffix(suffix: str, stored: StoredKey) -> bool:
 def encode(stored: StoredKey) -> bytes:
     """Write a key as it is stored."""
     row: dict[str, Any] = stored._asdict()
-    row |= {"version": STORED_VERSION, "permission": stored.permission.to_names()}
+    row |= {"version": STORED_VERSION, **stored.permission.to_row()}
     packed: bytes = msgpack.packb(row)
     return packed
 
@@ -310,5 +315,5 @@ def encode(stored: StoredKey) -> bytes:
 def decode(data: bytes) -> StoredKey:
     """Read a key as `encode` wrote it."""
     row: dict[str, Any] = msgpack.unpackb(data)
-    row["permission"] = Permission.from_names(row["permission"])
+    row["permission"] = Permission.from_row(row)
     return StoredKey(**{field: row[field] for field in StoredKey._fields})

@@ -1,6 +1,7 @@
 """A session is a store as one bearer of a permission sees it: what the HTTP layer holds instead of the store.
 
-Rules: every method asks the permission before it touches the store, so that no route can forget to.
+Rules: every method asks the permission before it touches the store, so that no route can forget to. The exchange
+between stores is the one that needs the store itself: it gets it from `for_exchange`, for one request.
 
 Not here: who the bearer is (`api_key`), what the permission means (`permission`).
 """
@@ -11,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from crdtstore.auth.permission import Permission
+from crdtstore.auth.permission import Permission, Verb
 from crdtstore.command.command import Command
 from crdtstore.command.result import Written
+from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
 from crdtstore.query.find import Document
-from crdtstore.store import Found, Stats, Store
+from crdtstore.storage.stats import Stats
+from crdtstore.store import Found, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +92,16 @@ class Session:
         """
         self.permission.check_full()
         return self.store.stats()
+
+    def for_exchange(self, verb: Verb, scope: Scope) -> Store:
+        """Give the store to answer one request of another store.
+
+        Args:
+            verb: What the request does.
+            scope: What the other store holds.
+
+        Raises:
+            Forbidden: The permission does not cover the whole of it.
+        """
+        self.permission.check_scope(verb, scope)
+        return self.store

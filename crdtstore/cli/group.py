@@ -3,8 +3,8 @@
 Rules:
 
 - A sub-command's module is imported when it is called or its own help is asked for.
-- Exit codes: 0 done, 1 the machine or the store failed, 2 wrong usage, 3 refused, 4 try again later,
-  130 interrupted.
+- Exit codes: 0 done, 1 the machine or the store failed, 2 wrong usage, 3 refused, 4 try again later, 5 two stores
+  diverged, 130 interrupted.
 - An error is one sentence on standard error; with `--json` it is one object
   `{"error": {"code", "message", "data"}}`.
 
@@ -22,12 +22,13 @@ import click
 import msgspec
 
 from crdtstore._version import __version__
-from crdtstore.errors import CallerError, CrdtStoreError, RetryLater
+from crdtstore.errors import CallerError, CrdtStoreError, Divergence, Quarantined
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_REFUSED: Final = 3
 EXIT_RETRY: Final = 4
+EXIT_DIVERGED: Final = 5
 EXIT_INTERRUPTED: Final = 130
 
 SYSTEM: Final = "system"
@@ -53,6 +54,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "import": Entry("crdtstore.cli.import_", "Write the documents of a JSON file to a collection."),
     "export": Entry("crdtstore.cli.export", "Print all documents of a collection as JSON Lines."),
     "stats": Entry("crdtstore.cli.stats", "Say what a store holds."),
+    "sync": Entry("crdtstore.cli.sync", "Make a store and another one equal."),
+    "peers": Entry("crdtstore.cli.peers", "Say which other stores a store met; release or forget one."),
+    "trim": Entry("crdtstore.cli.trim", "Forget the oldest entries of a store's log."),
+    "keys": Entry("crdtstore.cli.keys", "Make, list and revoke the API keys of a store."),
+    "sim": Entry("crdtstore.cli.sim", "Play deterministic worlds of stores under faults."),
 }
 
 
@@ -110,7 +116,9 @@ def fail(ctx: click.Context, exit_code: int, code: str, message: str, data: Mapp
 
 def exit_code_of(error: CrdtStoreError) -> int:
     """Say who must act, by the exit code."""
-    if isinstance(error, RetryLater):
+    if isinstance(error, Divergence | Quarantined):
+        return EXIT_DIVERGED
+    if error.retryable:
         return EXIT_RETRY
     return EXIT_REFUSED if isinstance(error, CallerError) else EXIT_FAILED
 

@@ -1,62 +1,176 @@
-"""API keys in files and on the command line.
+"""`crdtstore keys`: the API keys of a store, made, listed and revoked in its directory.
 
-Rules: a key's file holds the key and a line's end. It is made readable for its owner only, whole or not
-at all, and never over another file.
+Rules: a key is shown once, or written to a file, and only its hash is kept. A key that stands in a file already can
+be made known to further stores, so that one key opens all servers that keep each other equal.
 
-Not here: what a key is and who knows it (`crdtstore/auth/api_key.py`).
+Not here: what a key is (`crdtstore/auth/api_key.py`), key files (`key_file`).
 """
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from crdtstore.errors import MalformedRequest
-from crdtstore.limits import API_KEY_BYTES_MAX
+import click
+
+from crdtstore.cli.options import Documented, Family, collections_option, json_option, with_settings
+from crdtstore.settings import Layers
+
+if TYPE_CHECKING:
+    from crdtstore.auth.api_key import KeyRing, StoredKey
+    from crdtstore.auth.permission import Permission
 
 
-def check_key(key: str, place: str) -> str:
-    """Return a key without the space around it.
+@click.group("keys", cls=Family, example="crdtstore keys list --store cities-data")
+def command() -> None:
+    """Make, list and revoke the API keys of a store.
+
+    A server that has the store open must be stopped before a key is made or revoked.
+    """
+
+
+@command.command(
+    "create",
+    cls=Documented,
+    example=(
+        "crdtstore keys create gateway --read --write --collections cities --store cities-data\n"
+        "crdtstore keys create peer --read --write --file peer.key --store cities-data"
+    ),
+)
+@click.argument("name")
+@click.option("--read", is_flag=True, help="The key may read.")
+@click.option("--write", is_flag=True, help="The key may write.")
+@collections_option(help="Only in these collections; without it in all, and the store as a whole.")
+@click.option("--file", metavar="FILE", help="Write the key to FILE, for you alone; or take the key that is there.")
+@with_settings("store")
+@json_option
+def create(
+    layers: Layers,
+    *,
+    name: str,
+    read: bool,
+    write: bool,
+    collections: tuple[str, ...] | None,
+    file: str | None,
+    as_json: bool,
+) -> None:
+    """Make a key, or make the key of a file known.
+
+    The key is printed once and cannot be shown again, unless it goes to a FILE. NAME is what you call it. A store
+    that keeps up with this one needs a key for all that it holds: a store of the collections a and b one for a and b.
+    """
+    from crdtstore.auth.permission import Permission
+    from crdtstore.cli.output import print_json
+
+    verbs = frozenset(verb for verb, given in (("read", read), ("write", write)) if given)
+    if not verbs:
+        raise click.UsageError("Say what the key may do: --read, --write or both.")
+    permission = Permission(verbs, None if collections is None else frozenset(collections))
+    with opened(layers, writes=True) as keyring:
+        key = keep(keyring, name, permission, file)
+    shown = {"file": file} if file else {"key": key}
+    if as_json:
+        print_json({"name": name, **described(permission), **shown})
+    elif file:
+        click.echo(f"The key in {file} {sentence_of(permission)}.")
+    else:
+        click.echo(f"API key: {key}")
+        click.echo(f"It {sentence_of(permission)}. Keep it: it is not shown again.")
+
+
+def keep(keyring: KeyRing, name: str, permission: Permission, file: str | None) -> str:
+    """Make a key or take the one of a file.
 
     Raises:
-        MalformedRequest: It cannot be a key; what it is instead is not repeated.
+        MalformedRequest: The file holds no key.
+        Forbidden: The store knows this key, or another one with the same public half.
+        OSError: The file cannot be read or written.
     """
-    text = key.strip()
-    if not text or len(text) > API_KEY_BYTES_MAX or not text.isascii() or not text.isprintable() or " " in text:
-        raise MalformedRequest(f"{place} holds no API key: one word of at most {API_KEY_BYTES_MAX} characters.")
-    return text
+    from crdtstore.auth.api_key import FIXED_PART
+    from crdtstore.cli.key_file import read_key_file, write_key_file
+    from crdtstore.errors import Forbidden
+
+    if file is not None and Path(file).exists():
+        key = read_key_file(file)
+        if not keyring.adopt(key, name, permission):
+            raise Forbidden(f"The store knows the key in {file} already; revoke it first to change what it may do.")
+        return key
+    key = keyring.create(name, permission)
+    if file is not None:
+        try:
+            write_key_file(file, key)
+        except OSError:
+            keyring.revoke(key.partition(FIXED_PART)[0])
+            raise
+    return key
 
 
-def read_key_file(path: str) -> str:
-    """Read the key in a file.
+@command.command("list", cls=Documented, example="crdtstore keys list --store cities-data")
+@with_settings("store")
+@json_option
+def list_(layers: Layers, *, as_json: bool) -> None:
+    """Print the keys of a store, each by its first 12 characters."""
+    from crdtstore.cli.output import print_json
 
-    Raises:
-        MalformedRequest: The file holds something else.
-        OSError: The file cannot be read.
+    with opened(layers, writes=False) as keyring:
+        known = list(keyring.known())
+    if as_json:
+        print_json([row_of(prefix, key) for prefix, key in known])
+        return
+    for prefix, key in known:
+        made = datetime.fromtimestamp(key.created_ms / 1_000, UTC).isoformat(timespec="seconds")
+        click.echo(f"{prefix}  {made}  {key.name}: {sentence_of(key.permission)}")
+
+
+@command.command("revoke", cls=Documented, example="crdtstore keys revoke 4nQ8vT0aXw2Z --store cities-data")
+@click.argument("prefix")
+@with_settings("store")
+@json_option
+def revoke(layers: Layers, *, prefix: str, as_json: bool) -> None:
+    """Forget a key, so that nobody is let in with it any more.
+
+    PREFIX is the key's first 12 characters, as `crdtstore keys list` prints them.
     """
-    with Path(path).open("rb") as file:
-        # Enough to see that it is too long; a wrong path may name a file of any size.
-        data = file.read(2 * API_KEY_BYTES_MAX)
-    return check_key(data.decode("latin-1"), f"The file {path}")
+    from crdtstore.auth.api_key import FIXED_PART
+    from crdtstore.cli.output import print_json
+    from crdtstore.errors import NotFound
+
+    public = prefix.partition(FIXED_PART)[0]
+    with opened(layers, writes=True) as keyring:
+        if not keyring.revoke(public):
+            raise NotFound(f"The store knows no key that begins with {public!r}.", prefix=public)
+    if as_json:
+        print_json({"prefix": public})
+    else:
+        click.echo(f"Revoked {public}.")
 
 
-def write_key_file(path: str, key: str) -> None:
-    """Write a key to a new file.
+@contextmanager
+def opened(layers: Layers, *, writes: bool) -> Iterator[KeyRing]:
+    """Open the keys of the store that the settings name."""
+    from crdtstore.auth.api_key import KeyRing
+    from crdtstore.cli.target import WITHOUT_SERVER, directory_of, open_store
 
-    Raises:
-        OSError: The file cannot be written, or exists.
-    """
-    unfinished = Path(f"{path}.new")
-    with suppress(FileNotFoundError):
-        unfinished.unlink()
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{key}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        # Unlike a renaming, a link is refused where a file stands already.
-        os.link(unfinished, path)
-    finally:
-        unfinished.unlink()
+    with open_store(directory_of(layers), writes=writes, advice=WITHOUT_SERVER) as store:
+        yield KeyRing(store)
+
+
+def row_of(prefix: str, key: StoredKey) -> dict[str, Any]:
+    """Write a key for a program."""
+    return {"prefix": prefix, "name": key.name, **described(key.permission), "created_ms": key.created_ms}
+
+
+def described(permission: Permission) -> dict[str, Any]:
+    """Write a permission for a program; `collections` is null for all."""
+    named = permission.collections
+    return {"verbs": sorted(permission.verbs), "collections": None if named is None else sorted(named)}
+
+
+def sentence_of(permission: Permission) -> str:
+    """Say what a key may do."""
+    named = permission.collections
+    where = "everything" if named is None else ", ".join(sorted(named)) or "nothing"
+    return f"may {' and '.join(sorted(permission.verbs)) or 'do nothing in'} {where}"

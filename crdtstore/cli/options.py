@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final, TypeAlias
 
 import click
 
 from crdtstore.errors import CallerError
-from crdtstore.settings import CONFIG_DEFAULT, PREFIX, describe, flag, read_layers, variable
+from crdtstore.settings import CONFIG_DEFAULT, LIST, PREFIX, describe, flag, read_layers, variable
 
 Function: TypeAlias = Callable[..., None]
 
@@ -34,6 +34,14 @@ class Documented(click.Command):
         with formatter.section("Example"):
             for line in self.example.splitlines():
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class Family(Documented, click.Group):
+    """A command that has commands of its own, listed in the order in which they are written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Name the commands."""
+        return list(self.commands)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
@@ -71,14 +79,28 @@ def with_settings(*names: str) -> Callable[[Function], Function]:
     return decorate
 
 
+def named_collections(_context: object, _parameter: object, value: str | None) -> tuple[str, ...] | None:
+    """Read names of collections, separated by commas; None for all."""
+    if value is None:
+        return None
+    names = tuple(value.split(","))
+    if not all(names):
+        raise click.BadParameter(f"names of collections stand between commas, without space; got {value!r}.")
+    return names
+
+
+collections_option = partial(click.option, "--collections", metavar="NAME,...", callback=named_collections)
+"""Names of collections; takes the help's text."""
+
+
 def setting_option(name: str) -> Callable[[Function], Function]:
     """Make the flag of a setting."""
     kind, default, text = describe()[name]
-    shown = f"default: {default}; " if default else ""
+    shown = "repeatable; " if kind == LIST else f"default: {default}; " if default else ""
     help_text = f"{text}  [{shown}env: {variable(name)}]"
     if kind == "true or false":
         return click.option(flag(name), name, is_flag=True, help=help_text)
-    return click.option(flag(name), name, metavar=METAVARS[name], help=help_text)
+    return click.option(flag(name), name, metavar=METAVARS[name], multiple=kind == LIST, help=help_text)
 
 
 METAVARS: Final = {
@@ -92,5 +114,10 @@ METAVARS: Final = {
     "host_names": "NAME,...",
     "root_key_file": "FILE",
     "wait_seconds": "SECONDS",
+    "peers": "URL",
+    "peer_key_file": "FILE",
+    "log_keep_days": "DAYS",
+    "log_keep_transactions": "N",
+    "peer_gone_days": "DAYS",
 }
 """What a help text calls a flag's value."""

@@ -5,6 +5,7 @@ Rules:
 - The first line on standard output is `listening on http://HOST:PORT`, written once connections are taken:
   programs that start a server wait for it. What follows is for people. That they stop reading ends nothing.
 - A store that knows no key gets one: into the root key file where one is named, else onto the screen, once.
+- Peers are followed and the log is trimmed while the server runs, where settings say so.
 - There is no TLS, so an address that other machines reach is refused unless it is allowed expressly.
 - A graceful stop exits with 0.
 
@@ -16,6 +17,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -23,10 +27,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from crdtstore.cli.options import STORE_DEFAULT, Documented, with_settings
-from crdtstore.settings import Layers, settle
+from crdtstore.settings import Layers, Settings, settle
 
 if TYPE_CHECKING:
     from crdtstore.auth.api_key import KeyRing
+    from crdtstore.client.exchange import PeerClient
     from crdtstore.store import Store
 
 ROOT_KEY_NAME: Final = "root"
@@ -46,6 +51,11 @@ COMMANDS: Final = (
     "host_names",
     "durability",
     "wait_seconds",
+    "peers",
+    "peer_key_file",
+    "log_keep_days",
+    "log_keep_transactions",
+    "peer_gone_days",
     "log_level",
 )
 def command(layers: Layers) -> None:
@@ -54,6 +64,9 @@ def command(layers: Layers) -> None:
     Creates the store if there is none (./crdtstore-data without --store), and an API key if the store has
     none; the key is printed once, or written to --root-key-file. Ctrl-C ends the server when requests in
     progress are answered.
+
+    With --peer it is kept equal with other servers: what either writes is moved at once, both ways. With
+    --log-keep-days or --log-keep-transactions its log is trimmed once an hour.
 
     The first line that is printed is "listening on http://HOST:PORT", when connections are taken.
     """
@@ -71,18 +84,52 @@ def command(layers: Layers) -> None:
     with Store.open(directory, durability=settings.durability) as store:
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)
-        try:
-            serve(
-                store,
-                keyring,
-                host,
-                port,
-                hosts=names_of(host, settings.host_names),
-                wait_seconds=settings.wait_seconds,
-                on_listening=lambda host, port: announce(host, port, directory, key),
-            )
-        except OSError as error:
-            raise click.ClickException(f"Cannot listen on {settings.listen}: {reason_of(error)}.") from error
+        with background(store, peers_of(settings), settings):
+            try:
+                serve(
+                    store,
+                    keyring,
+                    host,
+                    port,
+                    hosts=names_of(host, settings.host_names),
+                    wait_seconds=settings.wait_seconds,
+                    on_listening=lambda host, port: announce(host, port, directory, key),
+                )
+            except OSError as error:
+                raise click.ClickException(f"Cannot listen on {settings.listen}: {reason_of(error)}.") from error
+
+
+def peers_of(settings: Settings) -> Mapping[str, Callable[[], PeerClient]]:
+    """The peers to follow: their URLs, and what connects to each. Their key may be the root key that was just made.
+
+    Raises:
+        click.UsageError: There is no key for them.
+        MalformedRequest: The file holds no key.
+        OSError: The file cannot be read.
+    """
+    from crdtstore.cli.key_file import read_key_file
+    from crdtstore.cli.target import client_of_peer
+    from crdtstore.limits import FOLLOW_WAIT_SECONDS
+
+    if not settings.peers:
+        return {}
+    if settings.peer_key_file is None:
+        raise click.UsageError("Peers ask for an API key: give --peer-key-file FILE.")
+    key = read_key_file(settings.peer_key_file)
+    return {url: partial(client_of_peer, url, key, FOLLOW_WAIT_SECONDS) for url in settings.peers}
+
+
+@contextmanager
+def background(store: Store, peers: Mapping[str, Callable[[], PeerClient]], settings: Settings) -> Iterator[None]:
+    """Follow peers and trim the log while the block runs."""
+    from crdtstore.cli.trim import policy_of
+    from crdtstore.replication.follow import Follower, Logged, following
+    from crdtstore.replication.retention import trimming
+
+    policy = policy_of(settings)
+    followers = [Follower(store, connect, Logged(url)) for url, connect in peers.items()]
+    with nullcontext() if policy is None else trimming(store, policy), following(followers):
+        yield
 
 
 def reason_of(error: OSError) -> str:
@@ -147,7 +194,7 @@ def root_key(store: Store, keyring: KeyRing, file: str | None) -> RootKey:
     """
     from crdtstore.auth.api_key import FIXED_PART, SETTING_PREFIX
     from crdtstore.auth.permission import Permission
-    from crdtstore.cli.keys import read_key_file, write_key_file
+    from crdtstore.cli.key_file import read_key_file, write_key_file
 
     if file is not None and Path(file).exists():
         key = read_key_file(file)

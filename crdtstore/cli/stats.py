@@ -11,7 +11,7 @@ from crdtstore.cli.options import Documented, json_option, with_settings
 from crdtstore.settings import Layers
 
 if TYPE_CHECKING:
-    from crdtstore.store import Stats
+    from crdtstore.storage.stats import Stats
 
 
 @click.command("stats", cls=Documented, example="crdtstore stats --store cities-data")
@@ -40,11 +40,14 @@ def command(layers: Layers, *, as_json: bool) -> None:
 def rows_of(stats: Stats) -> Iterator[tuple[str, str]]:
     """Name and write the figures, in the order in which a person asks for them."""
     from crdtstore.cli.output import counted, size_of
+    from crdtstore.crdt.scope import format_scope
 
     yield "newest transaction", f"{stats.applied:,}"
     yield "documents", f"{stats.documents:,} in {counted(len(stats.collections), 'collection')}"
     for name, documents in stats.collections.items():
         yield f"  {name}", f"{documents:,}"
+    yield "holds", format_scope(stats.scope)
+    yield "log begins at", f"{stats.oldest:,}"
     yield "size on disk", size_of(stats.bytes_on_disk)
     yield "paths", f"{stats.paths:,}"
     yield "authors", f"{stats.replicas:,}"

@@ -23,10 +23,11 @@ import click
 import msgspec
 
 from crdtstore.auth.api_key import FIXED_PART
-from crdtstore.cli.keys import check_key, read_key_file
+from crdtstore.cli.key_file import check_key, read_key_file
 from crdtstore.cli.options import STORE_DEFAULT
 from crdtstore.cli.output import note
-from crdtstore.client.blocking import Client
+from crdtstore.client.blocking import SECONDS_DEFAULT, Client
+from crdtstore.client.exchange import PeerClient
 from crdtstore.command.command import Command
 from crdtstore.command.result import Written
 from crdtstore.crdt.actor import parse_actor
@@ -35,7 +36,8 @@ from crdtstore.errors import CallerError, StoreLocked
 from crdtstore.limits import ACTOR_BYTES, FIND_LIMIT_DEFAULT
 from crdtstore.query.find import Document
 from crdtstore.settings import Layers, settle, strongest
-from crdtstore.store import Found, Stats, Store
+from crdtstore.storage.stats import Stats
+from crdtstore.store import Found, Store
 
 PAGE: Final = FIND_LIMIT_DEFAULT
 """Documents of one request where a whole collection is read."""
@@ -195,7 +197,7 @@ def open_target(layers: Layers, *, writes: bool = False, actor: str | None = Non
         finally:
             remote.close()
     else:
-        directory = settle(layers).store or default_directory()
+        directory = directory_of(layers)
         with open_store(directory, writes=writes) as store:
             yield Local(directory, store, author)
 
@@ -208,37 +210,58 @@ def choose(layers: Layers, names: Sequence[str]) -> str | None:
         raise click.UsageError(error.message) from None
 
 
-def default_directory() -> str:
-    """The store's directory where no setting names one."""
-    if not Path(STORE_DEFAULT).is_dir():
+def directory_of(layers: Layers) -> str:
+    """The store's directory."""
+    named = settle(layers).store
+    if named is None and not Path(STORE_DEFAULT).is_dir():
         raise click.UsageError(
             "Say where the store is: --store DIR, or --url URL with a key. "
             f"(Without either, the directory {STORE_DEFAULT} is used; there is none here.)"
         )
-    return STORE_DEFAULT
+    return named or STORE_DEFAULT
 
 
-def open_store(directory: str, *, writes: bool) -> Store:
-    """Open a store that exists."""
+THROUGH_SERVER: Final = "write through it: --url URL with a key"
+WITHOUT_SERVER: Final = "stop it first"
+
+
+def open_store(directory: str, *, writes: bool, create: bool = False, advice: str = THROUGH_SERVER) -> Store:
+    """Open a store, which exists unless it may be made; `advice` is for the case that a server has it."""
     try:
-        return Store.open(directory, create=False, read_only=not writes)
+        return Store.open(directory, create=create, read_only=not writes)
     except StoreLocked as error:
-        message = f"{error.message} If that is a server, write through it: --url URL with a key."
-        raise StoreLocked(message, **error.data) from None
+        raise StoreLocked(f"{error.message} If that is a server, {advice}.", **error.data) from None
 
 
 def open_server(layers: Layers, actor: bytes | None) -> Remote:
     """Make a client of the server that the settings name."""
+    url, key = str(settle(layers).url), key_of(layers)
+    try:
+        return Remote(url, Client(url, key, actor or actor_of(key)))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def key_of(layers: Layers) -> str:
+    """The API key that the settings name.
+
+    Raises:
+        click.UsageError: They name none, or two.
+        MalformedRequest: It is none.
+    """
     settings = settle(layers)
     chosen = choose(layers, ("key", "key_file"))
-    if chosen is None or settings.url is None:
+    if chosen is None:
         raise click.UsageError("A server asks for an API key: give --key-file FILE, --key KEY or CRDTSTORE_KEY.")
     if chosen == "key_file":
-        key = read_key_file(str(settings.key_file))
-    else:
-        key = check_key(str(settings.key), "The setting key")
+        return read_key_file(str(settings.key_file))
+    return check_key(str(settings.key), "The setting key")
+
+
+def client_of_peer(url: str, key: str, held_seconds: float = 0.0) -> PeerClient:
+    """Make a client of another store's server, which may hold an answer for so long."""
     try:
-        return Remote(settings.url, Client(settings.url, key, actor or actor_of(key)))
+        return PeerClient(url, key, seconds=SECONDS_DEFAULT + held_seconds)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 

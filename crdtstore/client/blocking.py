@@ -1,11 +1,10 @@
-"""The blocking client: the store API over one kept connection, with nothing but the standard library's HTTP.
+"""The blocking client: the store API over one kept connection.
 
 Rules:
 
 - Names, values and errors are those of `Store`; an error is rebuilt from its code in the answer.
 - A server closes idle connections, and it may do so at any moment. A read that meets such a connection is
-  sent once more on a new one. A write is never sent twice, since nobody knows what became of the first: but
-  before it is sent, a connection that was visibly closed is replaced.
+  sent once more on a new one. A write is never sent twice, since nobody knows what became of the first.
 - What the network does to a call is an `OSError`: nothing was answered, and a write may or may not have
   happened.
 
@@ -14,20 +13,20 @@ Not here: waiting without a thread, pools of connections. One client serves one 
 
 from __future__ import annotations
 
-import select
 from collections.abc import Mapping, Sequence
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
 from crdtstore import errors, limits
+from crdtstore.client.connection import Connection
 from crdtstore.command.result import Removed, Result, Updated, Upserted, Written
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.value import Value
 from crdtstore.query.find import Document
-from crdtstore.store import Found, Stats
+from crdtstore.storage.stats import Stats
+from crdtstore.store import Found
 
 Body = TypeVar("Body")
 
@@ -100,7 +99,7 @@ class Client:
         """Make a client; it connects with the first call.
 
         Args:
-            url: Where the server is, such as `http://127.0.0.1:8080`; a path in it stands before every route.
+            url: Where the server is; see `Connection`.
             key: The API key.
             actor: The 16 bytes of the author of this client's writes. Make them once and keep them.
             seconds: How long the network may be silent during a call.
@@ -108,12 +107,7 @@ class Client:
         Raises:
             ValueError: The URL is not one of HTTP.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or parts.hostname is None or parts.query or parts.fragment:
-            raise ValueError(f"A server's URL is like http://127.0.0.1:8080; got {url!r}.")
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self.connection = kind(parts.hostname, parts.port, timeout=seconds)
-        self.path = parts.path.rstrip("/")
+        self.connection = Connection(url, seconds)
         self.headers = {
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
@@ -216,15 +210,16 @@ class Client:
         """
         headers = self.headers if after is None else {**self.headers, "X-DITTO-TXN-ID": str(after)}
         body = None if asked is None else msgspec.json.encode(asked)
-        used = self.still_open()
+        method = "GET" if body is None else "POST"
+        used = self.connection.still_open()
         try:
             try:
-                response = self.send(route, body, headers)
+                response = self.connection.send(method, route, body, headers)
             except CLOSED:
                 if not (used and again):
                     raise
                 self.connection.close()
-                response = self.send(route, body, headers)
+                response = self.connection.send(method, route, body, headers)
             answer = response.read()
         except HTTPException as error:
             self.connection.close()
@@ -236,22 +231,6 @@ class Client:
         if response.status != 200:
             raise error_of(response.status, answer)
         return decode(answer, kind)
-
-    def send(self, route: str, body: bytes | None, headers: dict[str, str]) -> HTTPResponse:
-        """Send one request and read the head of its answer."""
-        self.connection.request("GET" if body is None else "POST", self.path + route, body, headers)
-        return self.connection.getresponse()
-
-    def still_open(self) -> bool:
-        """Whether a kept connection can be used; one with something to read was closed, and is dropped."""
-        if self.connection.sock is None:
-            return False
-        poll = select.poll()
-        poll.register(self.connection.sock, select.POLLIN)
-        readable = bool(poll.poll(0))
-        if readable:
-            self.connection.close()
-        return not readable
 
 
 def result_of(body: ResultBody) -> Result:

@@ -20,14 +20,18 @@ from crdtstore import core, limits
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.request import Receive, Request, actor_of, txn_of
-from crdtstore.http.wait import until_applied
+from crdtstore.http.wait import Held, until_applied
+from crdtstore.replication.pins import Pins
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way to its answer; `wait_seconds` is how long it may wait for a transaction."""
+    """One request on its way to its answer.
+
+    `wait_seconds` is how long it may wait for a transaction, `held` who waits, `pins` what other stores join from.
+    """
 
     request: Request
     body: bytes = field(repr=False)
@@ -35,6 +39,8 @@ class Call:
     receive: Receive = field(repr=False)
     threads: Executor = field(repr=False)
     wait_seconds: float
+    held: Held = field(repr=False)
+    pins: Pins = field(repr=False)
 
     async def until_readable(self, collection: str) -> None:
         """Wait for the transaction that the caller names in `X-DITTO-TXN-ID`, if it names one.
@@ -47,7 +53,7 @@ class Call:
         actor_of(self.request)
         txn = txn_of(self.request)
         if txn is not None:
-            await until_applied(self.session, collection, txn, self.wait_seconds, self.receive)
+            await until_applied(self.session, collection, txn, self.wait_seconds, self.receive, self.held)
 
     async def decode(self, parse: Callable[[bytes], Result]) -> Result:
         """Check that the body is strict JSON and parse it, in a thread if it is long.

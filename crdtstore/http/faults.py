@@ -38,6 +38,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.InvalidId: 400,
     errors.InvalidValue: 400,
     errors.TypeConflict: 400,
+    errors.OutsideScope: 400,
     errors.LimitExceeded: 413,
     errors.RetryLater: 503,
     errors.VersionNotAvailable: 404,
@@ -55,10 +56,15 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.ForkedProcess: 500,
     errors.ReplicationError: 409,
     errors.MalformedRecord: 400,
+    errors.MalformedMessage: 400,
     errors.PositionGap: 409,
     errors.NotCausal: 409,
     errors.RecordAhead: 409,
+    errors.LogTrimmed: 410,
+    errors.ScopeMismatch: 409,
+    errors.PeerUnreachable: 502,
     errors.Divergence: 409,
+    errors.Quarantined: 409,
 }
 
 LIMIT_STATUSES: Final = {

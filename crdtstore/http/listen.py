@@ -32,7 +32,6 @@ from crdtstore import limits
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.errors import CrdtStoreError, LimitExceeded, MalformedRequest, Overloaded
 from crdtstore.http.faults import answer_to
-from crdtstore.http.respond import FIXED_HEADERS
 from crdtstore.http.server import Application, application
 from crdtstore.store import Store
 
@@ -70,6 +69,7 @@ class Listener(uvicorn.Server):
         )
         super().__init__(config)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.application = application
         self.listening = socket.create_server((host, port), family=family, backlog=config.backlog)
         self.on_listening = on_listening
 
@@ -87,6 +87,11 @@ class Listener(uvicorn.Server):
         if self.on_listening is not None:
             host, port = self.listening.getsockname()[:2]
             self.on_listening(host, port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer at once who waits for something to happen, then let requests in progress end."""
+        self.application.held.let_go()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -316,8 +321,7 @@ def as_bytes(error: CrdtStoreError) -> bytes:
     """Write an error as the last answer of a connection."""
     answer = answer_to(error)
     lines = [STATUS_LINE[answer.status]]
-    length = (b"content-length", b"%d" % len(answer.body))
-    for name, value in (*FIXED_HEADERS, length, *answer.headers, (b"connection", b"close")):
+    for name, value in (*answer.all_headers(), (b"connection", b"close")):
         lines.append(b"%b: %b\r\n" % (name, value))
     return b"".join([*lines, b"\r\n", answer.body])
 

@@ -5,8 +5,8 @@ Rules:
 - What servers let pass is refused here: several `Host` headers, or one that is not ours (a page of a foreign
   site whose name was pointed at this address must not reach the store); `Transfer-Encoding` beside
   `Content-Length`; a header that decides about security twice; heads, targets and bodies beyond their bounds.
-- A body is JSON in UTF-8, sent as what it is. A page of a foreign site cannot send `application/json`
-  unasked.
+- A body is sent as what it is: JSON in UTF-8, or msgpack where stores talk. A page of a foreign site cannot send
+  either unasked.
 - The path is compared as it was sent: whatever is escaped or holds dots is simply not a route.
 - A body must arrive in time: a slow sender would hold its memory for ever.
 
@@ -20,7 +20,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from crdtstore import limits
 from crdtstore.auth.api_key import REFUSAL
@@ -61,6 +61,17 @@ TXN_FORM: Final = re.compile(rb"[0-9]{1,19}")
 CHARSET_FORM: Final = re.compile(rb';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 
 
+class Form(NamedTuple):
+    """What a route takes as body: its media type, and the name of the bound on its bytes."""
+
+    media_type: bytes
+    limit: str
+
+
+JSON: Final = Form(b"application/json", "BODY_BYTES_MAX")
+MESSAGE: Final = Form(b"application/msgpack", "MESSAGE_BYTES_MAX")
+
+
 class Disconnected(Exception):
     """The caller is gone: an event of the connection, not an error of anyone. There is nobody to answer."""
 
@@ -90,7 +101,7 @@ def read_head(scope: Scope, hosts: Collection[str] | None) -> Request:
 
     Raises:
         MalformedRequest: A head that nobody should send.
-        LimitExceeded: Too many or too long headers, too long a target, too long a body.
+        LimitExceeded: Too many or too long headers, too long a target, a body that is too long for every route.
         Forbidden: A `Host` that is not ours.
     """
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -132,7 +143,7 @@ def keep_headers(raw: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def check_framing(headers: dict[bytes, bytes]) -> None:
-    """Refuse a body whose end is ambiguous, or whose announced length is too much."""
+    """Refuse a body whose end is ambiguous, or whose announced length is too much for every route."""
     encoding = headers.get(b"transfer-encoding")
     length = headers.get(b"content-length")
     if encoding is not None:
@@ -143,13 +154,25 @@ def check_framing(headers: dict[bytes, bytes]) -> None:
     if length is not None:
         if LENGTH_FORM.fullmatch(length) is None:
             raise MalformedRequest("Content-Length is a number of bytes in decimal digits.")
-        check_body_bytes(int(length))
+        check_body_bytes(int(length), MESSAGE)
 
 
-def check_body_bytes(length: int) -> None:
+def check_announced(headers: dict[bytes, bytes], form: Form) -> None:
+    """Refuse a body that is announced as another one than the route takes, or as a longer one.
+
+    Raises:
+        UnsupportedMediaType: Another type, charset or content encoding, or no type at all.
+        LimitExceeded: It is too long.
+    """
+    check_media_type(headers, form)
+    check_body_bytes(int(headers.get(b"content-length", b"0")), form)
+
+
+def check_body_bytes(length: int, form: Form) -> None:
     """Refuse a body that is too long."""
-    if length > limits.BODY_BYTES_MAX:
-        raise too_large("The body", "BODY_BYTES_MAX", length, limits.BODY_BYTES_MAX)
+    bytes_max: int = getattr(limits, form.limit)
+    if length > bytes_max:
+        raise too_large("The body", form.limit, length, bytes_max)
 
 
 def too_large(what: str, limit: str, value: int, maximum: int) -> LimitExceeded:
@@ -184,21 +207,18 @@ def listen_name(scope: Scope) -> str | None:
     return f"[{address}]" if ":" in address else address
 
 
-def check_media_type(headers: dict[bytes, bytes]) -> None:
-    """Refuse a body that is not said to be JSON in UTF-8.
-
-    Raises:
-        UnsupportedMediaType: Another type, charset or content encoding, or no type at all.
-    """
+def check_media_type(headers: dict[bytes, bytes], form: Form) -> None:
+    """Refuse a body that is not said to be of the route's type; JSON is in UTF-8."""
     content_type = headers.get(b"content-type", b"")
-    if content_type == b"application/json":
+    if content_type == form.media_type:
         charset = None
-    elif content_type.partition(b";")[0].strip().lower() == b"application/json":
+    elif content_type.partition(b";")[0].strip().lower() == form.media_type:
         charset = CHARSET_FORM.search(content_type)
     else:
-        raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json.")
+        name = form.media_type.decode()
+        raise UnsupportedMediaType(f"The body must be {name}, sent with Content-Type: {name}.")
     if charset is not None and charset[1].lower() not in {b"utf-8", b"utf8"}:
-        raise UnsupportedMediaType("JSON is read in UTF-8 only; leave the charset out.")
+        raise UnsupportedMediaType("Bodies are read in UTF-8 only; leave the charset out.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Compressed bodies are not read; send the body without Content-Encoding.")
 
@@ -214,10 +234,11 @@ class Body:
         self.receive = receive
         self.complete = False
 
-    async def read(self, seconds: float) -> bytes:
+    async def read(self, form: Form, seconds: float) -> bytes:
         """Read the whole body.
 
         Args:
+            form: What bounds its length.
             seconds: How long the body may take to arrive.
 
         Raises:
@@ -236,7 +257,7 @@ class Body:
         # What asyncio.timeout does, at a quarter of its cost: this is done for every request.
         timer = asyncio.get_running_loop().call_later(seconds, stop)
         try:
-            body = await self.collect()
+            body = await self.collect(form)
         except asyncio.CancelledError:
             if not late or task.uncancel() > 0:
                 raise
@@ -246,7 +267,7 @@ class Body:
         self.complete = True
         return body
 
-    async def collect(self) -> bytes:
+    async def collect(self, form: Form) -> bytes:
         """Join the parts, counting while they come: a length that was announced may be a lie or absent."""
         parts: list[bytes] = []
         size = 0
@@ -257,7 +278,7 @@ class Body:
             part: bytes = message.get("body", b"")
             parts.append(part)
             size += len(part)
-            check_body_bytes(size)
+            check_body_bytes(size, form)
             if not message.get("more_body", False):
                 return b"".join(parts)
 

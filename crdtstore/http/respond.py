@@ -1,6 +1,7 @@
 """An answer: status, headers, body; and how it goes out.
 
-Rules: every answer is JSON, is not cached, and says in `X-DITTO-TXN-ID` at which transaction the store was.
+Rules: every answer is JSON, but for those to other stores, is not cached, and says in `X-DITTO-TXN-ID` at which
+transaction the store was.
 An answer that is given before the body was read ends the connection: what follows on it would be that body.
 
 Not here: what stands in the body (the families, `faults`).
@@ -12,10 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from crdtstore.http.request import Send
+from crdtstore.http.request import JSON, Send
 
 FIXED_HEADERS: Final = (
-    (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 )
@@ -28,6 +28,12 @@ class Answer(NamedTuple):
     body: bytes
     txn: int | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: bytes = JSON.media_type
+
+    def all_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that stand before this body."""
+        described = ((b"content-type", self.media_type), (b"content-length", b"%d" % len(self.body)))
+        return [*FIXED_HEADERS, *described, *self.headers]
 
 
 def encode(value: Any) -> bytes:
@@ -43,7 +49,7 @@ async def respond(send: Send, answer: Answer, *, close: bool) -> None:
         answer: What to send.
         close: Whether the connection ends with it.
     """
-    headers = [*FIXED_HEADERS, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+    headers = answer.all_headers()
     if answer.txn is not None:
         headers.append((b"x-ditto-txn-id", b"%d" % answer.txn))
     if close:

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 from crdtstore.errors import MethodNotAllowed, NotFound
 from crdtstore.http.admin.stats import stats
 from crdtstore.http.call import Call
-from crdtstore.http.request import Request
+from crdtstore.http.replication.exchange import exchange
+from crdtstore.http.request import JSON, MESSAGE, Form, Request
 from crdtstore.http.respond import Answer
 from crdtstore.http.store.find import find
 from crdtstore.http.store.findbyid import findbyid
@@ -22,12 +23,13 @@ from crdtstore.http.store.write import write
 
 
 class Route(NamedTuple):
-    """One path: its endpoint, the methods that it has, and whether a request there must have a body."""
+    """One path: its endpoint, the methods that it has, whether a request there must have a body, and of which form."""
 
     path: str
     methods: tuple[str, ...]
     endpoint: Callable[[Call], Awaitable[Answer]]
     takes_body: bool = True
+    form: Form = JSON
 
 
 ROUTES: Final = (
@@ -35,6 +37,7 @@ ROUTES: Final = (
     Route("/api/v3/store/find", ("GET", "POST"), find),
     Route("/api/v3/store/findbyid", ("GET", "POST"), findbyid),
     Route("/admin/stats", ("GET",), stats, takes_body=False),
+    Route("/api/replication/v1", ("POST",), exchange, form=MESSAGE),
 )
 
 BY_PATH: Final = {route.path: route for route in ROUTES}

@@ -5,7 +5,7 @@ A request passes these steps, in this order and nowhere else:
 1. `request.read_head` refuses what nobody should send.
 2. `KeyRing.authenticate` turns the credential into a permission.
 3. `routes.route_of` finds the endpoint: only who is known learns which paths there are.
-4. `request.check_media_type` and `request.Body`: the body, whole and in time.
+4. `request.check_announced` and `request.Body`: the body, whole and in time.
 5. The endpoint answers, holding a `Session`.
 6. `faults` turns an error of any step into an answer; `respond` sends what came of it.
 
@@ -27,17 +27,21 @@ from crdtstore.errors import CrdtStoreError
 from crdtstore.http.call import Call
 from crdtstore.http.faults import answer_to, answer_to_unexpected
 from crdtstore.http.request import (
+    MESSAGE,
     Body,
     Disconnected,
     Receive,
+    Request,
     Scope,
     Send,
-    check_media_type,
+    check_announced,
     read_head,
     token_of,
 )
 from crdtstore.http.respond import Answer, respond
-from crdtstore.http.routes import route_of
+from crdtstore.http.routes import Route, route_of
+from crdtstore.http.wait import Held
+from crdtstore.replication.pins import Pins
 from crdtstore.store import Store
 
 
@@ -63,6 +67,9 @@ class Application:
         self.wait_seconds = wait_seconds
         self.body_seconds = body_seconds
         self.threads = ThreadPoolExecutor(limits.READ_THREADS, "crdtstore-http")
+        self.exchange_threads = ThreadPoolExecutor(limits.EXCHANGE_THREADS, "crdtstore-exchange")
+        self.pins = Pins()
+        self.held = Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's start and stop."""
@@ -78,7 +85,10 @@ class Application:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                self.held.let_go()
                 self.threads.shutdown(wait=True)
+                self.exchange_threads.shutdown(wait=True)
+                self.pins.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -105,10 +115,14 @@ class Application:
         permission = await self.keyring.authenticate(token_of(request))
         route = route_of(request)
         if route.takes_body or request.has_body:
-            check_media_type(request.headers)
-        data = await body.read(self.body_seconds)
-        session = Session(self.store, permission)
-        return await route.endpoint(Call(request, data, session, body.receive, self.threads, self.wait_seconds))
+            check_announced(request.headers, route.form)
+        data = await body.read(route.form, self.body_seconds)
+        return await route.endpoint(self.call(request, data, Session(self.store, permission), body.receive, route))
+
+    def call(self, request: Request, body: bytes, session: Session, receive: Receive, route: Route) -> Call:
+        """Put together what an endpoint holds."""
+        threads = self.exchange_threads if route.form is MESSAGE else self.threads
+        return Call(request, body, session, receive, threads, self.wait_seconds, self.held, self.pins)
 
     def applied(self) -> int | None:
         """Return the newest transaction, or None when even that cannot be had."""

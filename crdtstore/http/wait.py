@@ -1,7 +1,7 @@
-"""A read that waits for a transaction: woken by the writer, never polling.
+"""Requests that wait for something to happen in the store: woken by the writer, never polling.
 
-Rules: a wait ends in one of three ways: the transaction is applied, the deadline passes, the caller goes
-away. In each of them nothing stays behind in the store. The writer's thread only leaves a word for the event
+Rules: a wait ends in one of four ways: what it waits for happens, the deadline passes, the caller goes away, the
+server stops. In each of them nothing stays behind in the store. The writer's thread only leaves a word for the event
 loop.
 
 Not here: who is woken when, see `crdtstore.version`.
@@ -10,13 +10,34 @@ Not here: who is woken when, see `crdtstore.version`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 from crdtstore.auth.session import Session
 from crdtstore.errors import VersionNotAvailable
 from crdtstore.http.request import Disconnected, Receive
 
+Callback: TypeAlias = Callable[[], None]
 
-async def until_applied(session: Session, collection: str, txn: int, seconds: float, receive: Receive) -> None:
+
+class Held:
+    """The requests that wait; a server that stops lets them go, since it waits for them in turn."""
+
+    def __init__(self) -> None:
+        self.ends: set[Callback] = set()
+        self.over = False
+
+    def let_go(self) -> None:
+        """End every wait, and those that would begin; on the event loop."""
+        self.over = True
+        for end in list(self.ends):
+            end()
+
+
+async def until_applied(
+    session: Session, collection: str, txn: int, seconds: float, receive: Receive, held: Held
+) -> None:
     """Wait until `txn` is applied.
 
     Args:
@@ -25,14 +46,32 @@ async def until_applied(session: Session, collection: str, txn: int, seconds: fl
         txn: The transaction to wait for.
         seconds: The deadline.
         receive: The ASGI channel after the body: it says when the caller goes away.
+        held: Who waits.
 
     Raises:
-        VersionNotAvailable: The deadline passed.
+        VersionNotAvailable: The deadline passed, or the server stops.
         Overloaded: Too many reads wait.
         Disconnected: The caller went away.
     """
-    if session.applied >= txn:
-        return
+    if session.applied < txn:
+        await until_woken(partial(session.notify, collection, txn), seconds, receive, held)
+    if session.applied < txn:
+        raise VersionNotAvailable(txn, session.applied)
+
+
+async def until_woken(notify: Callable[[Callback], Callback], seconds: float, receive: Receive, held: Held) -> None:
+    """Wait until a callback is called, the deadline passes or the server stops.
+
+    Args:
+        notify: Takes the callback, and returns what takes it back.
+        seconds: The deadline.
+        receive: The ASGI channel after the body: it says when the caller goes away.
+        held: Who waits.
+
+    Raises:
+        Overloaded: Too many wait.
+        Disconnected: The caller went away.
+    """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
 
@@ -47,21 +86,20 @@ async def until_applied(session: Session, collection: str, txn: int, seconds: fl
             # The loop was closed between: nobody waits any more, and the writer must not be disturbed by it.
             return
 
-    cancel = session.notify(collection, txn, wake)
-    deadline = loop.call_later(seconds, end)
+    cancel = notify(wake)
+    deadline = loop.call_later(0 if held.over else seconds, end)
     gone = loop.create_task(until_gone(receive))
     gone.add_done_callback(end)
+    held.ends.add(end)
     try:
         await ended
     finally:
+        held.ends.discard(end)
         cancel()
         deadline.cancel()
         gone.cancel()
-    if session.applied >= txn:
-        return
     if gone.done() and not gone.cancelled():
         raise Disconnected
-    raise VersionNotAvailable(txn, session.applied)
 
 
 async def until_gone(receive: Receive) -> None:

@@ -353,6 +353,15 @@ def test_only_so_many_keys_wait(keyring: KeyRing, scrypt: Counted, monkeypatch: 
     assert keyring.waiting == 0
 
 
-def test_keys_survive_the_process(store: Store) -> None:
-    key = KeyRing(store).create("a", Permission(frozenset({"read"})))
-    assert KeyRing(store).verify(key) == Permission(frozenset({"read"}))
+@pytest.mark.parametrize("collections", [None, frozenset(), frozenset({"a", "b"})])
+def test_keys_survive_the_process(store: Store, collections: frozenset[str] | None) -> None:
+    key = KeyRing(store).create("a", Permission(frozenset({"read"}), collections))
+    assert KeyRing(store).verify(key) == Permission(frozenset({"read"}), collections)
+
+
+def test_keys_are_listed_without_what_is_secret(store: Store, keyring: KeyRing) -> None:
+    assert list(keyring.known()) == []
+    keys = {keyring.create(name, Permission.full())[:12]: name for name in ("a", "b", "c")}
+    known = list(keyring.known())
+    assert {prefix: stored.name for prefix, stored in known} == keys
+    assert [prefix for prefix, _ in known] == sorted(keys)

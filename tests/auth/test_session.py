@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crdtstore import Remove, Store, Update, Upsert
-from crdtstore.auth.permission import VERBS, Permission
+from crdtstore.auth.permission import VERBS, Permission, Verb
 from crdtstore.auth.session import Session
+from crdtstore.crdt.scope import Scope
 from crdtstore.errors import Forbidden
 
 ACTOR = bytes(15) + b"\x05"
@@ -23,6 +26,8 @@ USES: dict[str, tuple[str, Callable[[Session], Any]]] = {
     "find": ("read", lambda session: session.find("c", "true", limit=1)),
     "get": ("read", lambda session: session.get("c", "a")),
     "notify": ("read", lambda session: session.notify("c", 9, lambda: None)),
+    "for_exchange of a reader": ("read", lambda session: session.for_exchange("read", ("c",))),
+    "for_exchange of a writer": ("write", lambda session: session.for_exchange("write", ("c",))),
 }
 
 
@@ -67,7 +72,7 @@ def test_the_guard_of_this_test_works() -> None:
 def test_every_public_method_of_a_session_is_tried() -> None:
     methods = {name for name in vars(Session) if not name.startswith("_")}
     slots = {"store", "permission"}
-    assert methods - slots - {"applied"} == {"submit", "find", "get", "notify", "stats"}
+    assert methods - slots - {"applied"} == {"submit", "find", "get", "notify", "for_exchange", "stats"}
 
 
 def test_a_session_writes_finds_and_gets() -> None:
@@ -88,12 +93,27 @@ def test_nobody_writes_in_the_name_of_the_store() -> None:
         assert store.applied == 0
 
 
-def test_a_permission_is_a_value() -> None:
-    assert Permission.full() == Permission(VERBS)
-    assert Permission.from_names(Permission.full().to_names()) == Permission.full()
-    with pytest.raises(AttributeError):
-        Permission.full().verbs = frozenset()  # type: ignore[misc]
+@pytest.mark.parametrize("verb", sorted(VERBS))
+@pytest.mark.parametrize("scope", [None, ("c",), ("c", "d")])
+def test_another_store_gets_at_this_one_with_the_right_permission_only(verb: Verb, scope: Scope) -> None:
+    just_enough = Permission(frozenset({verb}), None if scope is None else frozenset(scope))
+    with Store.in_memory() as store:
+        assert Session(store, just_enough).for_exchange(verb, scope) is store
+    too_little = [
+        Permission(VERBS - {verb}),
+        Permission(VERBS, frozenset()),
+        Permission(VERBS, frozenset(scope[:-1] if scope else ["c"])),
+    ]
+    for permission in too_little:
+        with pytest.raises(Forbidden) as refused:
+            Session(Untouchable(), permission).for_exchange(verb, scope)  # type: ignore[arg-type]  # a double
+        assert refused.value.data["verb"] == verb
 
 
-def test_a_verb_that_is_not_known_gives_nothing() -> None:
-    assert Permission.from_names(["read", "govern"]) == Permission(frozenset({"read"}))
+def test_no_route_takes_the_store_past_the_session() -> None:
+    """What `for_exchange` gives is the one way to it; the positive control is a line that has another."""
+    way = re.compile(r"session\.store\b|\bsession\.permission\b")
+    sources = sorted((Path(__file__).parents[2] / "crdtstore" / "http").rglob("*.py"))
+    assert len(sources) > 10
+    assert [path.name for path in sources if way.search(path.read_text(encoding="utf-8"))] == []
+    assert way.search("found = call.session.store.find()")

@@ -1,14 +1,16 @@
 """The parts of pages that come from the code: help texts in `docs/cli.md`, the table in `docs/settings.md`.
 
 Rules: such a part is a fenced block or a table after its marker, a comment line such as `<!-- help find -->`.
-`python -m tests.cli.documents`, in the project's root, writes all of them anew.
+`python -m tests.cli.documents`, in the project's root, writes all of them anew, new commands at the end.
 """
 
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
 from crdtstore.cli.group import COMMANDS, crdtstore
@@ -17,13 +19,13 @@ from crdtstore.settings import describe, flag, variable
 DOCS = Path(__file__).parents[2] / "docs"
 WIDTH = 100
 
-BLOCK = re.compile(r"^<!-- help (\w+) -->\n```text\n.*?^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^<!-- help ([\w ]+) -->\n```text\n.*?^```$", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"^<!-- settings -->\n(?:\|.*\n)*", re.MULTILINE)
 
 
 def help_of(name: str) -> str:
     """The help text of a sub-command; of the command itself by its own name."""
-    arguments = ["-h"] if name == "crdtstore" else [name, "-h"]
+    arguments = ["-h"] if name == "crdtstore" else [*name.split(), "-h"]
     result = CliRunner().invoke(crdtstore, arguments, prog_name="crdtstore", terminal_width=WIDTH)
     return result.stdout
 
@@ -31,6 +33,12 @@ def help_of(name: str) -> str:
 def block_of(name: str) -> str:
     """The marker and the block of a help text."""
     return f"<!-- help {name} -->\n```text\n{help_of(name)}```"
+
+
+def lower(name: str) -> list[str]:
+    """The commands that a command has of its own, as they are typed."""
+    command = import_module(COMMANDS[name].module).command
+    return [f"{name} {below}" for below in command.commands] if isinstance(command, click.Group) else []
 
 
 def settings_table() -> str:
@@ -68,10 +76,19 @@ def documented(page: str) -> list[str]:
     return BLOCK.findall(page)
 
 
+def with_new_commands(page: str) -> str:
+    """Add the help texts that a page lacks."""
+    return page + "".join(f"\n{block_of(name)}\n" for name in ALL if name not in documented(page))
+
+
 PAGES = {"cli.md": with_help, "settings.md": with_settings}
-ALL = ["crdtstore", *COMMANDS]
+COMMANDS_TYPED = [typed for name in COMMANDS for typed in (name, *lower(name))]
+"""All commands as they are typed, each before those of its own."""
+
+ALL = ["crdtstore", *COMMANDS_TYPED]
 
 if __name__ == "__main__":
     for name, anew in PAGES.items():
         path = DOCS / name
-        path.write_text(anew(path.read_text(encoding="utf-8")), encoding="utf-8")
+        page = anew(path.read_text(encoding="utf-8"))
+        path.write_text(with_new_commands(page) if anew is with_help else page, encoding="utf-8")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from crdtstore import Store, errors
 from crdtstore.cli.group import crdtstore, exit_code_of
-from crdtstore.errors import CallerError, CrdtStoreError, RetryLater
+from crdtstore.errors import CallerError, CrdtStoreError, Divergence, Quarantined
 from tests.cli.running import error_of, run
 
 
@@ -20,7 +20,8 @@ def tree(kind: type[CrdtStoreError]) -> list[type[CrdtStoreError]]:
 
 @pytest.mark.parametrize("kind", tree(CrdtStoreError), ids=lambda kind: kind.__name__)
 def test_the_exit_code_says_who_must_act(kind: type[CrdtStoreError]) -> None:
-    code = 3 if issubclass(kind, CallerError) else 4 if issubclass(kind, RetryLater) else 1
+    diverged = issubclass(kind, Divergence | Quarantined)
+    code = 3 if issubclass(kind, CallerError) else 4 if kind.retryable else 5 if diverged else 1
     assert exit_code_of(kind.__new__(kind)) == code
 
 
@@ -40,7 +41,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (errors.NotFound("No."), 3, "not-found", "No."),
         (errors.VersionNotAvailable(2, 1), 4, "version-not-available", None),
         (errors.Corrupted("documents", b"\x01"), 1, "corrupted", None),
-        (errors.Divergence("No.", ours=b"\xff"), 1, "divergence", "No."),
+        (errors.Divergence("No.", ours=b"\xff"), 5, "divergence", "No."),
         (OSError(errno.EIO, "Input/output error", "data"), 1, "system", "data: Input/output error."),
         (ConnectionError("Gone."), 1, "system", "Gone."),
     ],

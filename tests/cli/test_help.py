@@ -14,6 +14,7 @@ from crdtstore import __version__
 from crdtstore.cli.group import COMMANDS
 from tests.cli.documents import (
     ALL,
+    COMMANDS_TYPED,
     DOCS,
     PAGES,
     documented,
@@ -39,10 +40,10 @@ def python(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS_TYPED)
 def test_every_command_has_a_help_with_an_example(name: str) -> None:
-    text = run(name, "-h").stdout
-    assert text == run(name, "--help").stdout
+    text = run(*name.split(), "-h").stdout
+    assert text == run(*name.split(), "--help").stdout
     assert "\nExample:\n  " in text
     assert f"crdtstore {name} " in text.partition("Example:")[2]
 

@@ -26,7 +26,22 @@ def test_a_new_store_has_one_key_that_may_do_everything() -> None:
             assert KeyRing(store).verify(made) == Permission.full()
             assert len(store.scan_settings(b"api-key/")) == 1
     with Store.open("other") as store:
-        assert told["origin"] == store.origin.hex()
+        assert (told["origin"], told["scope"]) == (store.origin.hex(), None)
+
+
+def test_a_store_may_be_made_for_some_collections() -> None:
+    assert "It holds a, b, and nothing else.\n" in run("init", "--store", "data", "--collections", "b,a,b").stdout
+    assert json.loads(run("init", "--store", "other", "--collections", "c", "--json").stdout)["scope"] == ["c"]
+    assert "holds               a, b\n" in run("stats", "--store", "data").stdout
+    told = error_of(run("write", "--store", "data", "--json", given=lines(upsert(1)), code=3))
+    assert (told["code"], told["data"]["collection"]) == ("outside-scope", "c")
+    run("write", "--store", "other", given=lines(upsert(1)))
+
+
+@pytest.mark.parametrize("names", ["", "a,", "a,,b"])
+def test_collections_are_named(names: str) -> None:
+    assert "between commas" in run("init", "--store", "data", "--collections", names, code=2).stderr
+    assert not Path("data").exists()
 
 
 def test_without_a_directory_the_usual_one_is_made() -> None:
@@ -52,6 +67,8 @@ def test_stats_are_lines_or_an_object(place: tuple[str, ...]) -> None:
     said = run("stats", *place).stdout.splitlines()
     assert f"store               {place[1]}" in said
     assert "newest transaction  1" in said
+    assert "holds               the whole store" in said
+    assert "log begins at       1" in said
     assert "documents           2 in 1 collection" in said
     assert "  c                 2" in said
     told = json.loads(run("stats", "--json", *place).stdout)

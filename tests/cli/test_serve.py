@@ -198,6 +198,48 @@ def test_other_names_are_answered_if_they_are_named() -> None:
     assert statuses == dict.fromkeys(statuses, 200) | {"other.example.org": 403}
 
 
+def test_servers_are_kept_equal_and_their_logs_are_trimmed() -> None:
+    """The one in the middle follows two; what is written to any is read from the others."""
+    key = ("--root-key-file", "key")
+    with served("--store", "a", *key) as a, served("--store", "c", *key) as c:
+        peers = ("--peer", a.url, "--peer", c.url, "--peer-key-file", "key")
+        with served("--store", "b", *key, *peers, "--log-keep-transactions", "1000") as b:
+            wrote = {"a": a, "b": b, "c": c}
+            for name, server in wrote.items():
+                run("write", "--url", server.url, "--key-file", "key", given=lines(upsert(name)))
+            for server in wrote.values():
+                found = run("find", "c", "--txn", "3", "--url", server.url, "--key-file", "key")
+                assert [document["_id"] for document in documents(found)] == ["a", "b", "c"]
+            assert [server.stop() for server in (b, a, c)] == [0, 0, 0]
+            assert [server.errors for server in (b, a, c)] == [""] * 3
+    assert len(json.loads(run("peers", "list", "--store", "b", "--json").stdout)) == 2
+
+
+def test_a_peer_that_is_not_there_is_told_once_and_ends_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with served("--root-key-file", "key", "--peer", url, "--peer-key-file", "key") as server:
+        assert server.process.stderr
+        assert f"peer {url}: The peer {url} was not reached" in server.process.stderr.readline()
+        assert paste(server.said)[0] == 200
+        assert server.stop() == 0
+        assert server.errors == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--peer", "http://a"), 2, "--peer-key-file"),
+        (("--peer", "ftp://a", "--peer-key-file", "key"), 2, "URL"),
+        (("--peer", "http://a", "--peer-key-file", "none"), 1, "none"),
+        (("--log-keep-days", "-1"), 2, "takes a number"),
+    ],
+)
+def test_peers_that_cannot_be_followed_are_told(arguments: tuple[str, ...], code: int, said: str) -> None:
+    Path("key").write_text("key", encoding="ascii")
+    assert said in run("serve", "--listen", "127.0.0.1:0", *arguments, code=code).stderr
+
+
 def test_a_port_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

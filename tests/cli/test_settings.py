@@ -21,6 +21,11 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "root_key_file": ("a", "b", "c"),
     "durability": ("none", "sync", "none"),
     "wait_seconds": ("1.5", "2", 3),
+    "peers": (("http://a,http://b", "http://c"), "http://c", ["http://d"]),
+    "peer_key_file": ("a", "b", "c"),
+    "log_keep_days": ("1.5", "2", 3),
+    "log_keep_transactions": ("0", "2", 3),
+    "peer_gone_days": ("1.5", "2", 3),
     "log_level": ("debug", "info", "error"),
 }
 """Setting -> a value for each layer: flag, variable, file."""
@@ -33,6 +38,17 @@ EXPECTED: dict[tuple[str, int], Any] = {
     ("wait_seconds", 0): 1.5,
     ("wait_seconds", 1): 2.0,
     ("wait_seconds", 2): 3.0,
+    ("peers", 0): ("http://a", "http://b", "http://c"),
+    ("peers", 1): ("http://c",),
+    ("peers", 2): ("http://d",),
+    ("log_keep_days", 0): 1.5,
+    ("log_keep_days", 1): 2.0,
+    ("log_keep_days", 2): 3.0,
+    ("log_keep_transactions", 0): 0,
+    ("log_keep_transactions", 1): 2,
+    ("peer_gone_days", 0): 1.5,
+    ("peer_gone_days", 1): 2.0,
+    ("peer_gone_days", 2): 3.0,
 }
 """What such a value is read as, where it is not itself."""
 
@@ -62,7 +78,8 @@ def test_the_strongest_layer_holds(name: str, strongest_layer: int) -> None:
 
 
 def test_without_anything_the_defaults_hold() -> None:
-    assert settle(read_layers({"allow_remote": False}, {"CRDTSTORE_STORE": "", "OTHER": "x"}, None)) == Settings()
+    unset = {"allow_remote": False, "peers": ()}
+    assert settle(read_layers(unset, {"CRDTSTORE_STORE": "", "OTHER": "x"}, None)) == Settings()
 
 
 def test_a_named_file_is_read_and_must_exist() -> None:
@@ -78,6 +95,9 @@ def test_a_named_file_is_read_and_must_exist() -> None:
         ({"wait_seconds": "soon"}, {}, "", "--wait-seconds takes a number from 0 to 3600; got 'soon'"),
         ({"wait_seconds": "nan"}, {}, "", "--wait-seconds"),
         ({}, {"CRDTSTORE_WAIT_SECONDS": "-1"}, "", "CRDTSTORE_WAIT_SECONDS takes"),
+        ({"log_keep_days": "inf"}, {}, "", "--log-keep-days takes a number from 0 to 36500; got 'inf'"),
+        ({"log_keep_transactions": "-1"}, {}, "", "--log-keep-transactions takes a whole number from 0 on; got '-1'"),
+        ({}, {}, "log_keep_transactions = 1.5", "log_keep_transactions in crdtstore.toml takes a whole number"),
         ({}, {"CRDTSTORE_WAIT_SECONDS": "3601"}, "", "CRDTSTORE_WAIT_SECONDS takes"),
         ({}, {"CRDTSTORE_ALLOW_REMOTE": "maybe"}, "", "takes true or false; got 'maybe'"),
         ({}, {"CRDTSTORE_DURABILITY": "off"}, "", "takes sync or none; got 'off'"),
@@ -114,3 +134,4 @@ def test_of_settings_that_exclude_each_other_the_strongest_counts() -> None:
 
 def test_names_are_written_as_their_place_has_them() -> None:
     assert (flag("key_file"), variable("key_file")) == ("--key-file", "CRDTSTORE_KEY_FILE")
+    assert (flag("peers"), variable("peers")) == ("--peer", "CRDTSTORE_PEERS")

@@ -10,11 +10,15 @@ import pytest
 from crdtstore import Store
 from crdtstore.auth.api_key import FIXED_PART, KeyRing
 from crdtstore.auth.permission import Permission
+from crdtstore.http.request import JSON, MESSAGE
 from crdtstore.http.routes import ROUTES
 from crdtstore.http.server import Application, application
+from crdtstore.replication.message import EXCHANGE_FORMAT, Hello, encode
 from tests.http.calling import call, headers_for, upsert
 
 BODY = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
+HELLO = encode(Hello(EXCHANGE_FORMAT, None, bytes(16), bytes(16), bytes(16)))
+FORMS = {route.path: route.form for route in ROUTES}
 
 
 def credentials(key: str, other: str) -> dict[str, str | None]:
@@ -61,7 +65,9 @@ def test_only_a_known_key_is_let_in(
     credential = credentials(key, other)[name]
     if credential is not None:
         headers["authorization"] = credential
-    answered = call(app, method, path, BODY, headers)
+    form = FORMS.get(path, JSON)
+    headers["content-type"] = form.media_type.decode()
+    answered = call(app, method, path, HELLO if form is MESSAGE else BODY, headers)
     if name.startswith("right"):
         assert answered.status == (404 if path.startswith("/not") else 200)
     else:

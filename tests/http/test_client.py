@@ -47,11 +47,11 @@ def test_it_writes_finds_and_gets_as_a_store_does(client: Client, store: Store) 
 
 def test_it_says_what_the_store_holds(client: Client, store: Store) -> None:
     client.write([UPSERT])
-    kept = client.connection.sock
+    kept = client.connection.http.sock
     stats = client.stats()
     assert stats == store.stats()
     assert (stats.applied, stats.collections) == (1, {"c": 1})
-    assert client.connection.sock is kept
+    assert client.connection.http.sock is kept
 
 
 def test_a_key_that_may_only_read_is_not_told(client: Client, keyring: KeyRing) -> None:
@@ -94,7 +94,7 @@ def test_a_read_waits_for_its_transaction(client: Client, store: Store, key: str
         return cancel
 
     store.notify = tell  # type: ignore[method-assign]
-    host, port = client.connection.host, client.connection.port
+    host, port = client.connection.http.host, client.connection.http.port
     with Client(f"http://{host}:{port}", key, make_actor(6, 0)) as other:
         writer = threading.Thread(target=lambda: waits.wait(60) and other.write([UPSERT]))
         writer.start()
@@ -110,11 +110,11 @@ def test_a_wrong_key_is_refused(client: Client) -> None:
 
 def test_the_connection_is_kept(client: Client) -> None:
     client.write([UPSERT])
-    kept = client.connection.sock
+    kept = client.connection.http.sock
     client.find("c")
     with pytest.raises(errors.QuerySyntaxError):
         client.find("c", "a ==")
-    assert client.connection.sock is kept
+    assert client.connection.http.sock is kept
 
 
 def test_after_a_restart_of_the_server_the_next_calls_work(store: Store, keyring: KeyRing, key: str) -> None:
@@ -123,7 +123,7 @@ def test_after_a_restart_of_the_server_the_next_calls_work(store: Store, keyring
         client = Client(f"http://{host}:{port}", key, ACTOR)
         client.write([UPSERT])
     with serving(application(store, keyring)) as (host, port):
-        client.connection.port = port
+        client.connection.http.port = port
         assert client.write([UPSERT]).txn == 2
         assert len(client.find("c").documents) == 1
         client.close()
@@ -156,8 +156,9 @@ def scripted(*connections: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
 class Blind(Client):
     """A client that does not see a closed connection in time, as it happens when both act at once."""
 
-    def still_open(self) -> bool:
-        return self.connection.sock is not None
+    def __init__(self, url: str, key: str, actor: bytes) -> None:
+        super().__init__(url, key, actor)
+        self.connection.still_open = lambda: self.connection.http.sock is not None  # type: ignore[method-assign]
 
 
 def test_a_read_on_a_connection_that_was_closed_is_sent_once_more() -> None:
@@ -171,7 +172,7 @@ def test_a_write_on_a_connection_that_was_closed_is_not_sent_again() -> None:
         client.find("c")
         with pytest.raises(ConnectionError):
             client.write([UPSERT])
-        assert client.connection.sock is None
+        assert client.connection.http.sock is None
         client.find("c")
     assert [b"/find " in request for request in received] == [True, True]
 
@@ -205,7 +206,7 @@ def test_a_silent_server_is_given_up_and_its_late_answer_is_not_taken_for_the_ne
         with Client(url, "key", ACTOR, seconds=0.05) as client:
             with pytest.raises(TimeoutError):
                 client.find("c")
-            assert client.connection.sock is None
+            assert client.connection.http.sock is None
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,24 @@ def test_a_server_that_stops_leaves_nothing_behind(store: Store, app: Applicatio
     asyncio.run(run())
 
 
+def test_a_server_that_is_about_to_stop_lets_reads_go_and_holds_no_more(
+    store: Store, keyring: KeyRing, key: str
+) -> None:
+    app = application(store, keyring, wait_seconds=3_600)
+
+    async def run() -> None:
+        requests = [read(key, "1") for _ in range(2)]
+        task = asyncio.create_task(app(*wired(requests[0])))
+        await until_waiting(store, 1)
+        app.held.let_go()
+        await task
+        await app(*wired(requests[1]))
+        assert [request.answered.code for request in requests] == ["version-not-available"] * 2
+        assert store.stats().waiting_reads == 0
+
+    asyncio.run(run())
+
+
 def test_a_wake_up_after_the_loop_has_ended_does_no_harm(
     store: Store, app: Application, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
