@@ -12,13 +12,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import instructions, messages, one_field, point_read
+from bench import instructions, messages, one_field, point_read, sync
 from bench.measure import Row
 
 BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
     "S1": (one_field.rows, instructions.rows),
     "S2": (messages.rows,),
     "S5": (point_read.rows,),
+    "S13": (sync.rows,),
 }
 ROUNDS_MIN = 5
 ROUNDS_DEFAULT = 7
@@ -43,9 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def text_of(row: Row) -> str:
     """A row for people: what came out, and below it what was measured."""
-    verdict = "holds " if row.holds else "MISSED"
+    verdict = {True: "holds ", False: "MISSED", None: "      "}[row.holds]
     if row.ratio is None:
         result = f"{row.ours:,.0f} {row.unit}"
+    elif row.unit == "bytes":
+        result = f"{row.ours:,.0f} bytes; {row.peer}: {row.peer_value:,.0f}, {row.ratio:.2f} times as many"
     else:
         values = f"{row.ours:.3f} against {row.peer_value:.3f} {row.unit}"
         result = f"{row.ratio:.1f} times as fast as {row.peer}: {values}, {row.runs} rounds"

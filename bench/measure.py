@@ -27,7 +27,7 @@ Times: TypeAlias = Mapping[str, Sequence[float]]
 
 
 class Row(NamedTuple):
-    """One line of a result: our value against one peer's."""
+    """One line of a result: our value, against one peer's or alone; `holds` is None where nothing is bound."""
 
     id: str
     what: str
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     ratio: float | None
     unit: str
     runs: int
-    holds: bool
+    holds: bool | None
 
 
 def cpu_microseconds(work: Callable[[], Any], operations: int) -> float:
@@ -91,10 +91,10 @@ def versus(row_id: str, peer: str, times: Times, ours: str, theirs: str, **sizes
     )
 
 
-def counted(row_id: str, value: float, unit: str, runs: int) -> Row:
+def counted(row_id: str, value: float, unit: str, runs: int, **sizes: Any) -> Row:
     """Make the row of a count that is judged by itself."""
     holds = TARGETS[row_id].holds(value, None)
-    return Row(row_id, text_of(row_id, {}), round(value, 1), None, None, None, unit, runs, holds)
+    return Row(row_id, text_of(row_id, sizes), round(value, 1), None, None, None, unit, runs, holds)
 
 
 def text_of(row_id: str, sizes: Mapping[str, Any]) -> str:

@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """What a row measures, and its bound: at least this ratio, or at most this value of ours."""
+    """What a row measures, and its bound: at least this ratio, or at most this value of ours, or none."""
 
     what: str
     bound: str
     ratio_min: float | None = None
     value_max: float | None = None
 
-    def holds(self, ours: float, ratio: float | None) -> bool:
-        """Whether the bound is kept."""
+    def holds(self, ours: float, ratio: float | None) -> bool | None:
+        """Whether the bound is kept; None where there is none."""
         if self.ratio_min is not None:
             return ratio is not None and ratio >= self.ratio_min
-        return self.value_max is not None and ours <= self.value_max
+        return None if self.value_max is None else ours <= self.value_max
 
 
 KERNEL = "merge one field into each of {documents:,} documents in memory"
@@ -33,6 +33,14 @@ MEMORY = "{actors} actors x {operations:,} operations, a message each: check and
 LMDB = "the same by Store.apply into LMDB, {batch:,} messages a commit"
 BATCH = "read by id as JSON, {documents:,} documents, {batch:,} ids a call"
 CALL = "the same, an id a call"
+SYNC = "body bytes to sync two stores of {documents:,} documents, {changes} changed on each side"
+REQUESTS = "requests: {requests}"
+EQUAL = "body bytes to find two such stores equal"
+JOIN = "body bytes to sync the two by a join of a snapshot, the log trimmed"
+SYNC_CPU = "CPU time to sync the two, of both sides together"
+JOIN_CPU = "CPU time to sync the two by a join"
+UNBOUND = "none"
+PAIRS = ("pycrdt.one", "pycrdt.each", "loro.one", "loro.each")
 
 TARGETS: Mapping[str, Target] = {
     "S1.kernel.pycrdt": Target(KERNEL, "at least 40 times as fast", ratio_min=40),
@@ -50,4 +58,12 @@ TARGETS: Mapping[str, Target] = {
     "S5.batch.json": Target(BATCH, "at least 8 times as fast", ratio_min=8),
     "S5.call.select": Target(CALL, "at least 4 times as fast", ratio_min=4),
     "S5.call.json": Target(CALL, "at least 4 times as fast", ratio_min=4),
+    "S13.log": Target(f"{SYNC}; {REQUESTS}", "at most 2,000", value_max=2_000),
+    "S13.equal": Target(f"{EQUAL}; {REQUESTS}", "at most 100", value_max=100),
+    "S13.join": Target(f"{JOIN}; {REQUESTS}", UNBOUND),
+    "S13.log.cpu": Target(SYNC_CPU, UNBOUND),
+    "S13.join.cpu": Target(JOIN_CPU, UNBOUND),
+    **{f"S13.log.{pair}": Target(SYNC, UNBOUND) for pair in PAIRS},
+    **{f"S13.equal.{pair}": Target(EQUAL, UNBOUND) for pair in PAIRS},
+    **{f"S13.cpu.{pair}": Target(SYNC_CPU, UNBOUND) for pair in PAIRS},
 }

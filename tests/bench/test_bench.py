@@ -46,7 +46,7 @@ def test_every_target_gives_its_rows(target: str) -> None:
     need(*peers)
     rows = run()
     counts = {"S1.instructions"}
-    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(target)} - counts
+    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(f"{target}.")} - counts
     for row in rows:
         assert row.runs == 2
         assert row.ours > 0
@@ -70,8 +70,10 @@ def test_rows_of_peers_that_are_missing_are_left_out(target: str, monkeypatch: p
 def test_a_bound_is_kept_or_missed() -> None:
     fast = Target("", "", ratio_min=4)
     few = Target("", "", value_max=600)
+    told = Target("", "none")
     assert [fast.holds(1, ratio) for ratio in (4.0, 3.99, None)] == [True, False, False]
     assert [few.holds(value, None) for value in (600, 601)] == [True, False]
+    assert told.holds(1, 4.0) is None
 
 
 def test_a_ratio_is_of_one_round() -> None:
