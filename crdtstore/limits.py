@@ -158,7 +158,7 @@ FOLLOW_WAIT_SECONDS: Final = 30.0
 """How long a store that follows another lets it hold a question while nothing is new: shorter than proxies cut off."""
 
 FOLLOW_PAUSE_SECONDS_MIN: Final = 0.1
-FOLLOW_PAUSE_SECONDS_MAX: Final = 60.0
+FOLLOW_PAUSE_SECONDS_MAX: Final = 10.0
 """Between two attempts to reach a peer; doubles from the one to the other, less a random part: peers that lost the
 same server must not return to it all at once."""
 

@@ -66,6 +66,7 @@ def told(broken: list[Outcome]) -> str:
     return "\n".join(f"{outcome.violation}: {replay_command(outcome)}" for outcome in broken)
 
 
+@pytest.mark.timeout(1_500)
 def test_a_million_events_break_no_promise() -> None:
     summary = summed(range(WORLDS))
     assert not summary.broken, told(summary.broken)
