@@ -184,10 +184,11 @@ class Follower:
 
     def push(self, pause: Pause) -> None:
         """Give what is new here, and wait until there is more."""
+        # Before the exchange: what stirs while it runs asks for another one.
+        self.stirred.clear()
         known = self.store.applied
         self.exchange(PUSH, Options(pull=False))
         pause.reset()
-        self.stirred.clear()
         if not self.stopped.is_set():
             cancel = self.store.notify(known + 1, self.stirred.set)
             self.stirred.wait()
