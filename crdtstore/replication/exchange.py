@@ -50,7 +50,8 @@ Talk: TypeAlias = Generator[Request, Any, Any]
 class Options(NamedTuple):
     """What to do: pull, push, and how long the other side may hold its answer while both are equal.
 
-    `patient` lets it hold its answer also while it lacks something of this store but has nothing for it.
+    `patient` lets it hold its answer while it lacks something of this store but has nothing for it, and only then: an
+    exchange is held at one place, so that who comes out of it has looked at what is there now.
     """
 
     pull: bool = True
@@ -140,7 +141,7 @@ def converse(store: Store, options: Options, tally: Tally) -> Talk:
     with store.storage.snapshot() as snapshot:
         head = head_of(snapshot)
         documents = documents_digest(snapshot, head.scope)
-    wait = options.wait_seconds
+    wait, late = (0.0, options.wait_seconds) if options.patient else (options.wait_seconds, 0.0)
     hello = Hello(*asking(store), vector_digest(head.vector), documents, wait)
     answer = yield hello
     if not isinstance(answer, Equal | Unequal):
@@ -148,7 +149,7 @@ def converse(store: Store, options: Options, tally: Tally) -> Talk:
     meet(store, tally, answer.origin)
     if isinstance(answer, Equal):
         return True
-    yield from pull(store, tally, FRAME_BYTES_TARGET if options.pull else 0, wait if options.patient else 0.0)
+    yield from pull(store, tally, FRAME_BYTES_TARGET if options.pull else 0, late)
     if options.push:
         yield from push(store, tally)
     return False

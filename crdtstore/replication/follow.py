@@ -173,13 +173,14 @@ class Follower:
         wait = 0.0 if PULL in self.troubles else limits.FOLLOW_WAIT_SECONDS
         patient = self.looked
         report = self.exchange(PULL, Options(push=False, wait_seconds=wait, patient=patient))
+        moved = bool(report.pulled or report.joined)
         # What the other store lacks, or has lost, is first given another look by the pushing; then it may hold.
-        self.looked = not report.equal
-        if report.pulled or report.joined or time.monotonic() - began >= wait / 2:
+        self.looked = not report.equal and not moved
+        if moved or time.monotonic() - began >= wait / 2:
             pause.reset()
-        elif self.store.applied == known and patient:
+        elif self.store.applied == known and patient and not report.equal:
             pause.take()  # nothing came, and the question was not held
-        if not report.equal:
+        if self.looked:
             self.stirred.set()
 
     def push(self, pause: Pause) -> None:

@@ -31,7 +31,9 @@ WIDE = wide()
 
 
 def check_round_trip(sent: Frame) -> None:
-    assert decode_frame(encode_frame(sent)) == sent
+    came_through = decode_frame(encode_frame(sent)) == sent
+    # Not compared in the assertion: a picture of the difference of large frames would take minutes.
+    assert came_through
 
 
 @settings(max_examples=60)
