@@ -45,7 +45,7 @@ from crdtstore.storage.memory import MemoryStorage
 from crdtstore.storage.ranges import refresh_job
 from crdtstore.storage.stats import Stats
 from crdtstore.storage.tables import Table
-from crdtstore.version.arrival import deliver_frame
+from crdtstore.version.arrival import deliver_frame, deliver_records
 from crdtstore.version.clock import Clock, steady_clock
 from crdtstore.version.epoch import NOISE_BYTES, renew_epoch, settle_epoch, was_volatile
 from crdtstore.version.sequencer import Sequencer
@@ -206,7 +206,9 @@ class Store:
         Raises:
             ReplicationError: A record does not fit: see `version/delivery.py`.
         """
-        return self.deliver([Entry(bytes(record)) for record in records], {})
+        given = [bytes(record) for record in records]
+        job = partial(deliver_records, records=given, clock=self.clock)
+        return self.take(job, sum(map(len, given)))
 
     def deliver(self, entries: Sequence[Entry], chains: Mapping[bytes, bytes]) -> Applied:
         """As `apply`, for what one frame of the exchange holds.
@@ -215,14 +217,15 @@ class Store:
             entries: Records, cut ones too, and advances.
             chains: Origin -> the sender's chain digest behind its last entry.
         """
+        job = partial(deliver_frame, entries=entries, chains=chains, clock=self.clock)
+        return self.take(job, sum(len(entry.data) for entry in entries))
 
-        def run(batch: Batch, catalog: Catalog, head: Head) -> tuple[Delivered, int]:
-            return deliver_frame(batch, catalog, head, entries, chains, self.clock()), head.txn
-
-        (applied, skipped, error), txn = self.run(run, sum(len(entry.data) for entry in entries))
-        if error is not None:
-            raise error
-        return Applied(applied, skipped, txn)
+    def take(self, job: Callable[[Batch, Catalog, Head], Delivered], size: int) -> Applied:
+        """Run a delivery of so many bytes; what came before a refused entry stays applied."""
+        done = self.run(job, size)
+        if done.error is not None:
+            raise done.error
+        return Applied(done.applied, done.skipped, done.txn)
 
     def run(self, job: Callable[[Batch, Catalog, Head], Result], size: int = 0) -> Result:
         """Run a job in a commit group; returns its answer when it is on disk. `size` is its bytes, for the group."""

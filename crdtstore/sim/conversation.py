@@ -18,7 +18,10 @@ from crdtstore.replication.exchange import Report
 
 @dataclass(slots=True)
 class Conversation:
-    """One exchange: who talks to whom, what was asked last, and how often it may be asked again."""
+    """One exchange: who talks to whom, what was asked last, and how often it may be asked again.
+
+    `states` is who both were when it began.
+    """
 
     number: int
     starter: int
@@ -29,6 +32,7 @@ class Conversation:
     patience: int
     peer_losses: int
     begun: int
+    states: tuple[object, ...] = ()
     request: bytes = b""
     asked: int = 0
     sent: int = 0

@@ -95,6 +95,11 @@ class Parameters(NamedTuple):
         """Whether an operator restores backups and tells nobody: then histories may fork, but never silently."""
         return self.silent_restores > 0
 
+    @property
+    def has_ties(self) -> bool:
+        """Whether one client writes everywhere, while all clocks agree."""
+        return self.clients == 1 and self.roaming == 1.0 and self.skew == 0
+
 
 def draw_parameters(seed: int, asked: Asked = DRAWN) -> Parameters:
     """The parameters of a seed's world.

@@ -66,6 +66,7 @@ def start_exchange(
     random = generator(f"exchange {number}", world.seed)
     losses = world.nodes[peer].losses
     conversation = Conversation(number, starter, peer, talk, random, repeats, patience, losses, world.events)
+    conversation.states = states(world, node, conversation)
     node.conversations[number] = conversation
     world.note("exchange", number, starter, peer, *options)
     go_on(world, node, conversation, conversation.begin)
@@ -76,18 +77,19 @@ def go_on(world: World, node: Node, conversation: Conversation, step: Callable[[
     """Take the next step of a conversation, on the side that started it."""
 
     def take() -> None:
-        entries, in_quarantine = node.disk.entries, is_quarantined(world, node, conversation)
+        in_quarantine = is_quarantined(world, node, conversation)
         try:
             step()
         except StopIteration as end:
             finish(world, node, conversation, end.value)
+            if in_quarantine:
+                complain_of_contact(world, conversation)
         except CrdtStoreError as error:
             fail(world, node, conversation, error)
+            if in_quarantine and isinstance(error, Divergence):
+                complain_of_contact(world, conversation)
         else:
             send(world, conversation)
-        if in_quarantine and node.disk.entries > entries and not node.asked:
-            what = f"store {node.number} took something from store {conversation.peer}"
-            world.complain("what diverged stays in quarantine", what)
 
     world.at(node, take)
 
@@ -109,6 +111,12 @@ def is_quarantined(world: World, node: Node, conversation: Conversation) -> bool
     return conversation.begun > event and known == states(world, node, conversation)
 
 
+def complain_of_contact(world: World, conversation: Conversation) -> None:
+    """Two stores went beyond a greeting although one has the other in quarantine."""
+    what = f"store {conversation.starter} went on to exchange with store {conversation.peer}"
+    world.complain("what diverged stays in quarantine", what)
+
+
 def states(world: World, node: Node, conversation: Conversation) -> tuple[object, ...]:
     """What must be the same for a quarantine to hold: who both are, and that none has lost what it knew."""
     peer = world.nodes[conversation.peer]
@@ -119,8 +127,8 @@ def fail(world: World, node: Node, conversation: Conversation, error: CrdtStoreE
     """An exchange has ended with an error."""
     del node.conversations[conversation.number]
     conversation.outcome = error
-    if isinstance(error, Divergence):
-        world.diverged[node.number, conversation.peer] = (states(world, node, conversation), world.events)
+    if isinstance(error, Divergence) and conversation.states == states(world, node, conversation):
+        world.diverged[node.number, conversation.peer] = (conversation.states, world.events)
     world.note("refusal", conversation.number, error.code)
     if not may_fail(world, conversation, error):
         world.surprise(error, f"exchange {conversation.number} of store {node.number} with {conversation.peer}")

@@ -222,6 +222,7 @@ class World:
         written: Written = asked.future.result()
         if written.txn > len(node.history.entries):
             self.complain("an acknowledged write is on disk", f"txn {written.txn} of store {node.number} is not")
+        self.counts["operations acknowledged"] += len(asked.steps)
         self.note("acknowledged", node.number, asked.client, written.txn)
         node.tokens[asked.client] = written.txn
         place = node.history.entries[written.txn - 1][0] if written.txn else None

@@ -7,7 +7,7 @@ entry is whole or not at all; what comes before a refused one stays, so that an 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtstore import core
@@ -16,7 +16,7 @@ from crdtstore.crdt.vector import NOWHERE
 from crdtstore.errors import CrdtStoreError, MalformedRecord, ReplicationError, RetryLater
 from crdtstore.limits import RECORD_BYTES_MAX
 from crdtstore.storage.log import chain_at
-from crdtstore.version.delivery import deliver_entries, divergence
+from crdtstore.version.delivery import deliver_all, deliver_entries, divergence
 
 if TYPE_CHECKING:
     from crdtstore.storage.catalog import Catalog
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 
 class Delivered(NamedTuple):
-    """How many entries were applied, how many were known, and what stopped the rest."""
+    """How many entries were applied, how many were known, what stopped the rest, and where the log stands."""
 
     applied: int
     skipped: int
     error: CrdtStoreError | None
+    txn: int
 
 
 def deliver_frame(
@@ -38,7 +39,7 @@ def deliver_frame(
     head: Head,
     entries: Sequence[Entry],
     chains: Mapping[bytes, bytes],
-    clock_milliseconds: int,
+    clock: Callable[[], int],
 ) -> Delivered:
     """Apply entries up to the first that does not fit.
 
@@ -48,22 +49,57 @@ def deliver_frame(
         head: Where the log stands.
         entries: In the order of the sender's log.
         chains: Origin -> the sender's chain digest behind its last entry.
-        clock_milliseconds: The clock's reading.
+        clock: Milliseconds since 1970.
     """
-    outcomes: list[bool] = []
+    return counted(head, take_frame(batch, catalog, head, entries, chains, clock()))
+
+
+def deliver_records(
+    batch: Batch, catalog: Catalog, head: Head, records: Sequence[bytes], clock: Callable[[], int]
+) -> Delivered:
+    """As `deliver_frame`, for whole records of which nobody told where their chains end."""
+    return counted(head, take_records(batch, catalog, head, records, clock()))
+
+
+def counted(head: Head, outcomes: Iterator[bool]) -> Delivered:
+    """Count entries that are applied or skipped, until one does not fit."""
+    counts, stopped = [0, 0], None
     try:
-        check_sizes(entries)
-        check_chains(batch, entries, chains)
-        for outcome in deliver_entries(batch, catalog, head, entries, clock_milliseconds):
-            outcomes.append(outcome)  # noqa: PERF402  what was applied before an error counts
+        for is_applied in outcomes:
+            counts[is_applied] += 1
     except (ReplicationError, RetryLater) as error:
-        return Delivered(sum(outcomes), len(outcomes) - sum(outcomes), error)
-    return Delivered(sum(outcomes), len(outcomes) - sum(outcomes), None)
+        stopped = error
+    return Delivered(counts[True], counts[False], stopped, head.txn)
 
 
-def check_sizes(entries: Sequence[Entry]) -> None:
+def take_frame(
+    batch: Batch,
+    catalog: Catalog,
+    head: Head,
+    entries: Sequence[Entry],
+    chains: Mapping[bytes, bytes],
+    clock_milliseconds: int,
+) -> Iterator[bool]:
+    """Check entries together, then apply them one by one."""
+    check_sizes([entry.data for entry in entries])
+    check_chains(batch, entries, chains)
+    yield from deliver_entries(batch, catalog, head, entries, clock_milliseconds)
+
+
+def take_records(
+    batch: Batch, catalog: Catalog, head: Head, records: Sequence[bytes], clock_milliseconds: int
+) -> Iterator[bool]:
+    """The same for whole records."""
+    check_sizes(records)
+    if head.scope is None:
+        yield from deliver_all(batch, catalog, head, records, clock_milliseconds)
+    else:
+        yield from deliver_entries(batch, catalog, head, [Entry(record) for record in records], clock_milliseconds)
+
+
+def check_sizes(entries: Sequence[bytes]) -> None:
     """Refuse what no store would have written, before anything of it is unpacked."""
-    size = max((len(entry.data) for entry in entries), default=0)
+    size = max(map(len, entries), default=0)
     if size > RECORD_BYTES_MAX:
         raise MalformedRecord(f"A record takes at most {RECORD_BYTES_MAX} bytes; one of {size} was given.")
 

@@ -48,8 +48,9 @@ def deliver_entries(
     Raises:
         ReplicationError: As `deliver`; the entries before it were applied.
     """
-    if head.scope is None and all(entry.digest is None for entry in entries):
-        yield from deliver_all(batch, catalog, head, [entry.data for entry in entries], clock_milliseconds)
+    whole = [entry.data for entry in entries if entry.digest is None]
+    if head.scope is None and len(whole) == len(entries):
+        yield from deliver_all(batch, catalog, head, whole, clock_milliseconds)
         return
     for entry in entries:
         if is_advance(entry.data):

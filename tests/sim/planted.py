@@ -6,7 +6,7 @@ does the work, the world runs on the plain twins (`core`). What the first worlds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pytest
@@ -20,6 +20,7 @@ from crdtstore.crdt.vector import Reached, VersionVector, is_covered
 from crdtstore.errors import CrdtStoreError, Divergence, RecordAhead, StoreError
 from crdtstore.replication import answer, compare, exchange, joining, missing, snapshot
 from crdtstore.sim.conversation import Conversation
+from crdtstore.sim.parameters import Parameters
 from crdtstore.storage.draft import Draft
 from crdtstore.storage.head import Head
 from crdtstore.storage.ranges import Ranges
@@ -372,12 +373,26 @@ def join_forgets_author_vectors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Head, "join", lambda head, origin, reached, _: head_join(head, origin, reached, {}))
 
 
+Worlds: TypeAlias = Literal["honest", "forked", "tied"]
+
+SHOWS: Mapping[Worlds, Callable[[Parameters], bool]] = {
+    "honest": lambda world: not world.is_forked,
+    "forked": lambda world: world.is_forked,
+    "tied": lambda world: world.has_ties and not world.is_forked,
+}
+"""Which worlds are meant: without forked histories, with them, and with one client whose writes bear the same time."""
+
+
 class Planted(NamedTuple):
-    """A bug, the core whose stores have it, and whether only worlds with forked histories can show it."""
+    """A bug, the core whose stores have it, and the worlds that can show it soon."""
 
     plant: Plant
     core: Literal["plain", ""] = ""
-    forked: bool = False
+    worlds: Worlds = "honest"
+
+    def shows_in(self, world: Parameters) -> bool:
+        """Whether a world is one of those that can show it soon."""
+        return SHOWS[self.worlds](world)
 
 
 IN_PROTOCOL: Sequence[Planted] = (
@@ -399,8 +414,8 @@ IN_PROTOCOL: Sequence[Planted] = (
     Planted(trimming_raises_no_floor),
     Planted(join_raises_no_floor),
     Planted(pinned_snapshot_moves_on),
-    Planted(quarantine_is_ignored, forked=True),
-    Planted(histories_are_not_compared, forked=True),
+    Planted(quarantine_is_ignored, worlds="forked"),
+    Planted(histories_are_not_compared, worlds="forked"),
     Planted(join_adopts),
     Planted(join_looks_at_one_side),
     Planted(join_without_vectors),

@@ -99,7 +99,7 @@ def digest_without_totals(patch: pytest.MonkeyPatch) -> None:
 
 
 IN_MERGE: Sequence[Planted] = tuple(
-    Planted(plant, "plain")
+    Planted(plant, "plain", "tied" if plant is tie_without_origin else "honest")
     for plant in (
         losers_are_dropped,
         removal_takes_everything,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Literal
 
 import pytest
 
@@ -11,10 +12,10 @@ from crdtstore.sim.parameters import Asked, draw_parameters
 from crdtstore.sim.play import Outcome, play
 from crdtstore.sim.report import replay_command
 from tests.laws.conftest import use_core
-from tests.sim.planted import IN_PROTOCOL, Planted
+from tests.sim.planted import IN_PROTOCOL, SHOWS, Planted, Worlds
 from tests.sim.planted_merges import IN_MERGE
 
-ASKED = Asked(operations=200)
+ASKED = Asked(operations=100)
 WORLDS_EACH_MAX = 40
 WORLDS_MAX = 400
 
@@ -23,8 +24,8 @@ NOTICED: dict[str, int] = {}
 
 
 def seeds(planted: Planted) -> Iterator[int]:
-    """The first worlds that may show a bug: with forked histories, or without."""
-    fitting = (seed for seed in range(10_000) if draw_parameters(seed, ASKED).is_forked == planted.forked)
+    """The first worlds that can show a bug."""
+    fitting = (seed for seed in range(10_000) if planted.shows_in(draw_parameters(seed, ASKED)))
     return islice(fitting, WORLDS_EACH_MAX)
 
 
@@ -60,16 +61,14 @@ def test_there_are_enough_bugs_of_both_kinds() -> None:
     assert len(IN_MERGE) >= 8
 
 
-@pytest.mark.parametrize("forked", [False, True])
+@pytest.mark.parametrize("worlds", SHOWS)
 @pytest.mark.parametrize("core", ["", "plain"])
 def test_without_a_bug_the_same_worlds_notice_nothing(
-    forked: bool,  # noqa: FBT001  a parameter
-    core: str,
-    monkeypatch: pytest.MonkeyPatch,
+    worlds: Worlds, core: Literal["plain", ""], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if core:
         use_core(core, monkeypatch)
-    nothing = Planted(lambda _: None, forked=forked)
+    nothing = Planted(lambda _: None, core, worlds)
     for seed in islice(seeds(nothing), 6 if core else WORLDS_EACH_MAX):
         outcome = play(seed, ASKED)
         assert outcome.violation is None, f"{outcome.violation}: {replay_command(outcome)}"

@@ -86,9 +86,11 @@ def test_a_mesh_converges_under_loss_and_partitions() -> None:
 
 @pytest.mark.slow
 def test_a_large_mesh_converges_under_loss_and_partitions() -> None:
-    outcome = play(1, Asked(stores=50, operations=100_000, loss=0.2, partitions=3))
+    """A seed whose clocks do not jump, so that nearly all writes are taken."""
+    outcome = play(20, Asked(stores=50, operations=110_000, loss=0.2, partitions=3))
     assert outcome.violation is None, told([outcome])
     assert outcome.faults["partition"] == 3
+    assert outcome.counts["operations acknowledged"] >= 100_000
 
 
 def test_a_world_without_faults_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
