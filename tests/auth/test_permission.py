@@ -43,14 +43,14 @@ def allows_collection(permission: Permission, verb: Verb, collection: str) -> bo
     return True
 
 
-@pytest.mark.parametrize("permission", PERMISSIONS, ids=str)
+@pytest.mark.parametrize("permission", PERMISSIONS, ids=range(len(PERMISSIONS)))
 def test_a_collection_needs_the_verb_and_the_collection(permission: Permission) -> None:
     for verb, collection in itertools.product(BOTH, WORLD):
         named = permission.collections is None or collection in permission.collections
         assert allows_collection(permission, verb, collection) == (verb in permission.verbs and named)
 
 
-@pytest.mark.parametrize("permission", PERMISSIONS, ids=str)
+@pytest.mark.parametrize("permission", PERMISSIONS, ids=range(len(PERMISSIONS)))
 def test_a_scope_needs_all_of_its_collections_and_the_whole_store_all_there_will_be(permission: Permission) -> None:
     for verb, scope in itertools.product(BOTH, SCOPES):
         if scope is None:
