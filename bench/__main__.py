@@ -12,13 +12,16 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import instructions, messages, one_field, point_read, sync
+from bench import inserts, instructions, messages, one_field, point_read, sizes, sync
 from bench.measure import Row
 
 BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
     "S1": (one_field.rows, instructions.rows),
     "S2": (messages.rows,),
+    "S3": (sizes.disk_rows,),
+    "S4": (sizes.heap_rows,),
     "S5": (point_read.rows,),
+    "S8": (inserts.rows,),
     "S13": (sync.rows,),
 }
 ROUNDS_MIN = 5

@@ -11,12 +11,16 @@ from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """What a row measures, and its bound: at least this ratio, or at most this value of ours, or none."""
+    """What a row measures, and its bound: at least this ratio, or at most this value of ours, or none.
+
+    `unit` is that of a comparison of speed; a count has its own.
+    """
 
     what: str
     bound: str
     ratio_min: float | None = None
     value_max: float | None = None
+    unit: str = "CPU us/op"
 
     def holds(self, ours: float, ratio: float | None) -> bool | None:
         """Whether the bound is kept; None where there is none."""
@@ -31,6 +35,14 @@ ENGINE = "the same by Store.apply, one record: documents, seals, digests, log, c
 RECORDS = "the same by Store.apply, a record for each document"
 MEMORY = "{actors} actors x {operations:,} operations, a message each: check and merge in memory"
 LMDB = "the same by Store.apply into LMDB, {batch:,} messages a commit"
+STORED = "bytes of a document, key and value with all metadata, after {actors} actors x {edits} updates"
+FRESH = "the same before the updates"
+SIBLINGS = "the same where no actor saw what another wrote, so that all last values live"
+FILE = "bytes of the compacted file by document, the log trimmed"
+LOG = "bytes of the log by update, {batch} in a transaction"
+HEAP = "heap bytes by document that was read, {small:,} documents against {large:,}"
+INSERT = "insert documents, {batch} a transaction, without indexes"
+INSERT_CPU = "the same without flushing on either side"
 BATCH = "read by id as JSON, {documents:,} documents, {batch:,} ids a call"
 CALL = "the same, an id a call"
 SYNC = "body bytes to sync two stores of {documents:,} documents, {changes} changed on each side"
@@ -54,10 +66,18 @@ TARGETS: Mapping[str, Target] = {
     "S1.instructions": Target("instructions to merge one field", "at most 600", value_max=600),
     "S2.memory": Target(MEMORY, "at most 1/4 of the best peer", ratio_min=4),
     "S2.lmdb": Target(LMDB, "at most 1/2 of the best peer in memory", ratio_min=2),
+    "S3.document": Target(STORED, "at most 450", value_max=450),
+    "S3.fresh": Target(FRESH, UNBOUND),
+    "S3.file": Target(FILE, "at most 600", value_max=600),
+    "S3.siblings": Target(SIBLINGS, UNBOUND),
+    "S3.log": Target(LOG, UNBOUND),
+    "S4.heap": Target(HEAP, "none, so less than one", value_max=1),
     "S5.batch.select": Target(BATCH, "at least 8 times as fast", ratio_min=8),
     "S5.batch.json": Target(BATCH, "at least 8 times as fast", ratio_min=8),
     "S5.call.select": Target(CALL, "at least 4 times as fast", ratio_min=4),
     "S5.call.json": Target(CALL, "at least 4 times as fast", ratio_min=4),
+    "S8.insert": Target(INSERT, "at least 0.8 times as fast as bare LMDB", ratio_min=0.8, unit="wall us/op"),
+    "S8.insert.cpu": Target(INSERT_CPU, UNBOUND),
     "S13.log": Target(f"{SYNC}; {REQUESTS}", "at most 2,000", value_max=2_000),
     "S13.equal": Target(f"{EQUAL}; {REQUESTS}", "at most 100", value_max=100),
     "S13.join": Target(f"{JOIN}; {REQUESTS}", UNBOUND),

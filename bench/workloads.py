@@ -173,13 +173,17 @@ def make_base(documents: Sequence[Mapping[str, Any]], counters: Sequence[str] = 
 
 
 def make_record(
-    position: int, observed: Mapping[bytes, Reached], actor: bytes, changes: Iterable[tuple[int, Operation]]
+    position: int,
+    observed: Mapping[bytes, Reached],
+    actor: bytes,
+    changes: Iterable[tuple[int, Operation]],
+    origin: bytes = b"",
 ) -> bytes:
-    """Make the record of an origin, named as its actor, with one operation for each of some documents.
+    """Make the record of an origin, named as its actor if it has no other name, with one operation for each document.
 
     A later position has a later timestamp, all of them later than the base's.
     """
-    stamp = Stamp(timestamp_at(position), actor, actor)
+    stamp = Stamp(timestamp_at(position), actor, origin or actor)
     spelled = [(COLLECTION, encode_id(number), encode_operations([operation])) for number, operation in changes]
     return encode_record(stamp, position, observed, spelled)
 
@@ -212,14 +216,27 @@ def field_records(base: Base, documents: int, turn: int, position: int) -> list[
 
 def edit_records(base: Base, actor: int, made: Sequence[Edit]) -> list[bytes]:
     """An actor's operations, a record each; it observed the base and nobody else."""
-    name = bytes([actor + 1]) * 16
+    return [
+        make_record(position, base_at(base, position), actor_of(actor), [change_of(base, edit)])
+        for position, edit in enumerate(made, 1)
+    ]
+
+
+def actor_of(number: int) -> bytes:
+    """The client ID of an actor."""
+    return bytes([number + 1]) * 16
+
+
+def base_at(base: Base, position: int) -> dict[bytes, Reached]:
+    """What a record observed newly, which is the base for the first one."""
+    return {BASE_ORIGIN: base.reached} if position == 1 else {}
+
+
+def change_of(base: Base, edit: Edit) -> tuple[int, Operation]:
+    """An edit as an operation on its document; the counter is the base's."""
     counter = Stamp(base.reached.timestamp, BASE_ORIGIN, BASE_ORIGIN)
-    records = []
-    for position, (number, path, value) in enumerate(made, 1):
-        observed = {BASE_ORIGIN: base.reached} if position == 1 else {}
-        operation = Increment(encode_path(path), counter, 1) if value is None else write_of(path, value)
-        records.append(make_record(position, observed, name, [(number, operation)]))
-    return records
+    path = encode_path(edit.path)
+    return edit.document, Increment(path, counter, 1) if edit.value is None else write_of(edit.path, edit.value)
 
 
 def take_turns(lists: Sequence[Sequence[Any]]) -> list[Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from bench import __main__ as command
-from bench import messages, one_field, point_read
+from bench import inserts, messages, one_field, point_read, sizes
 from bench.kernel import Kernel
 from bench.measure import Row, race, versus
 from bench.mergers import MERGERS
@@ -36,6 +36,7 @@ BENCHES: Mapping[str, tuple[Callable[[], list[Row]], Sequence[str]]] = {
     "S1": (lambda: one_field.rows(2, documents=22), ("pycrdt", "loro")),
     "S2": (lambda: messages.rows(2, documents=5, operations=20), ("pycrdt",)),
     "S5": (lambda: point_read.rows(2, documents=30, reads=50), ()),
+    "S8": (lambda: inserts.rows(2, documents=200), ()),
 }
 """Target -> a tiny run, and the peers that it needs."""
 
@@ -58,6 +59,15 @@ def test_every_target_gives_its_rows(target: str) -> None:
         assert "target: " in row.what
         assert "{" not in row.what
         assert json.loads(json.dumps(row._asdict())) == row._asdict()
+
+
+def test_sizes_are_counted() -> None:
+    rows = [*sizes.disk_rows(1, documents=30), *sizes.heap_rows(1, documents=(10, 500))]
+    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(("S3.", "S4."))}
+    values = {row.id: row.ours for row in rows}
+    assert values["S3.fresh"] < values["S3.document"] < values["S3.siblings"]
+    assert values["S3.log"] > 0
+    assert values["S4.heap"] < 100, "documents do not stay in memory"
 
 
 @pytest.mark.parametrize("target", ["S1", "S2"])

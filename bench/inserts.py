@@ -1,0 +1,89 @@
+"""S8: new documents, a hundred in a transaction, against the bare LMDB that they end in.
+
+Rules: bare LMDB puts each document as msgpack under its number, with nothing else: no merge, no log, no digest, no
+seal. Both flush at every commit, on the same disk, so wall time is compared; `S8.insert.cpu` leaves the flushes out on
+both sides and compares CPU time. Every round begins with empty files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lmdb
+import msgpack
+
+from bench.children import ROOT
+from bench.measure import Row, Side, cpu_microseconds, race, versus, wall_microseconds
+from bench.workloads import COLLECTION, clock, profile
+from crdtstore import Store, Upsert
+
+DOCUMENTS = 10_000
+BATCH = 100
+MAP_BYTES = 1 << 30
+
+Document = Mapping[str, Any]
+
+
+def rows(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
+    """Insert the same documents into both, round by round."""
+    made = [profile(number) for number in range(documents)]
+    peer = f"LMDB by lmdb {lmdb.__version__} and msgpack"
+    flushed = race(
+        {"ours": side(insert, made, is_durable=True), "bare": side(insert_bare, made, is_durable=True)}, rounds
+    )
+    times = race(
+        {"ours": side(insert, made, is_durable=False), "bare": side(insert_bare, made, is_durable=False)}, rounds
+    )
+    return [
+        versus("S8.insert", peer, flushed, "ours", "bare", batch=BATCH),
+        versus("S8.insert.cpu", peer, times, "ours", "bare", batch=BATCH),
+    ]
+
+
+def side(insert_all: Callable[..., float], made: Sequence[Document], *, is_durable: bool) -> Side:
+    """Insert into a folder of the round's own."""
+
+    def run(_number: int) -> float:
+        with TemporaryDirectory(prefix="crdtstore-bench-", dir=ROOT / "build") as folder:
+            return insert_all(Path(folder), made, is_durable=is_durable)
+
+    return run
+
+
+def insert(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:
+    """Ours: upserts, evaluated, merged, logged and committed."""
+    with Store.open(folder / "store", durability="sync" if is_durable else "none", clock=clock) as store:
+
+        def work() -> None:
+            for start in range(0, len(made), BATCH):
+                some = enumerate(made[start : start + BATCH], start)
+                store.write([Upsert(COLLECTION, dict(one), id=number) for number, one in some])
+
+        spent = measured(work, len(made), is_durable=is_durable)
+        assert store.stats().documents == len(made)
+    return spent
+
+
+def insert_bare(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:
+    """The peer: a put for each document."""
+    with lmdb.open(str(folder), map_size=MAP_BYTES, sync=is_durable, max_dbs=1, lib_version=0) as environment:
+        table = environment.open_db(COLLECTION.encode())
+
+        def work() -> None:
+            for start in range(0, len(made), BATCH):
+                with environment.begin(write=True, db=table) as batch:
+                    for number, one in enumerate(made[start : start + BATCH], start):
+                        batch.put(number.to_bytes(8, "big"), msgpack.packb(one))
+
+        spent = measured(work, len(made), is_durable=is_durable)
+        with environment.begin(db=table) as snapshot:
+            assert snapshot.stat(table)["entries"] == len(made)
+    return spent
+
+
+def measured(work: Callable[[], Any], operations: int, *, is_durable: bool) -> float:
+    """Microseconds of an operation: of the wall where disks are waited for, else of the CPU."""
+    return (wall_microseconds if is_durable else cpu_microseconds)(work, operations)
