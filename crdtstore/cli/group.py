@@ -59,6 +59,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "trim": Entry("crdtstore.cli.trim", "Forget the oldest entries of a store's log."),
     "keys": Entry("crdtstore.cli.keys", "Make, list and revoke the API keys of a store."),
     "sim": Entry("crdtstore.cli.sim", "Play deterministic worlds of stores under faults."),
+    "query": Entry("crdtstore.cli.query", "Look at queries without running them."),
 }
 
 

@@ -29,7 +29,7 @@ BLOCK = re.compile(r"^```sh\n(?P<script>.*?)^```$(?:\n\n```json\n(?P<printed>.*?
 PROGRAM = ".venv/bin/crdtstore"
 ADDRESS = "http://127.0.0.1:8080"
 MARK = "-- end of block --"
-SECONDS_MAX = 120
+SECONDS_MAX = 500
 
 STAND_IN = """
 import sys

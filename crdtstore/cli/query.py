@@ -1,0 +1,79 @@
+"""`crdtstore query`: look at queries without running them.
+
+Rules: a tree is printed as JSON. With `--lines` each line of the input is one query, as a JSON string, and each line of
+the output its tree, or `{"error": ...}` where it is refused: then the exit code is 0 all the same.
+
+Not here: the languages (`crdtstore/query/`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from crdtstore.cli.options import Documented, Family, json_option
+
+if TYPE_CHECKING:
+    from crdtstore.crdt.value import Value
+
+LANGUAGES: Final = ("legacy", "rql", "rql-options")
+
+Reader = Callable[[str], Any]
+"""Takes a query's text and gives its tree as JSON values."""
+
+
+@click.group("query", cls=Family, example="crdtstore query parse --language rql 'gt(attributes/size,3)'")
+def command() -> None:
+    """Look at queries without running them."""
+
+
+@command.command("parse", cls=Documented, example="crdtstore query parse 'age >= 18 && city == :city' --arg city=Oslo")
+@click.argument("text", required=False)
+@click.option("--language", type=click.Choice(LANGUAGES), default="legacy", show_default=True, help="What it is in.")
+@click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="A value for :NAME, in the legacy language.")
+@click.option("--lines", is_flag=True, help="Read queries from standard input, each a JSON string on a line.")
+@json_option
+def parse_command(*, text: str | None, language: str, pairs: tuple[str, ...], lines: bool, as_json: bool) -> None:  # noqa: ARG001  the tree is JSON in any case
+    """Print the tree of a query, or where it cannot be read."""
+    from crdtstore.cli.output import print_json
+    from crdtstore.cli.values import named_values
+
+    if (text is None) != lines:
+        raise click.UsageError("Give a query, or --lines and queries on standard input.")
+    read = reader_of(language, named_values(pairs))
+    if text is not None:
+        print_json(read(text))
+        return
+    for line in sys.stdin:
+        print_json(read_line(read, line))
+
+
+def reader_of(language: str, args: Mapping[str, Value]) -> Reader:
+    """What reads a language."""
+    from msgspec import to_builtins
+
+    from crdtstore.query import legacy, rql, rql_options
+
+    readers: dict[str, Reader] = {
+        "legacy": lambda text: to_builtins(legacy.parse(text, args)),
+        "rql": lambda text: rql.as_json(rql.parse(text)),
+        "rql-options": lambda text: rql_options.options_as_json(rql_options.parse_options(text)),
+    }
+    return readers[language]
+
+
+def read_line(read: Reader, line: str) -> Any:
+    """The tree of one line's query, or what is wrong with it."""
+    import msgspec
+
+    from crdtstore.errors import CallerError
+
+    try:
+        return read(msgspec.json.decode(line, type=str))
+    except msgspec.MsgspecError as error:
+        return {"error": {"code": "malformed-json", "message": f"The line is no JSON string: {error}.", "data": {}}}
+    except CallerError as error:
+        return {"error": {"code": error.code, "message": error.message, "data": error.data}}
