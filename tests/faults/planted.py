@@ -1,0 +1,26 @@
+"""Planted bugs: each breaks one promise, and the harness of that promise must notice.
+
+Rules: each is a function that breaks this process; it is called in a process that ends soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from crdtstore.storage.interface import Batch
+from crdtstore.version.sequencer import Job, Sequencer
+
+Outcomes = Sequence[tuple[Any, Exception | None]]
+
+
+def acknowledged_before_commit() -> None:
+    """Writers are answered, and then their group is committed."""
+    commit = Sequencer.finish
+
+    def finish(self: Sequencer, batch: Batch, jobs: Sequence[Job], outcomes: Outcomes) -> None:
+        for job, (result, _) in zip(jobs, outcomes, strict=True):
+            job.future.set_result(result)
+        commit(self, batch, [], [])
+
+    Sequencer.finish = finish  # type: ignore[method-assign]

@@ -1,0 +1,30 @@
+"""Nothing that was acknowledged is lost by a kill, and nothing is there in part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.running import run
+
+pytestmark = pytest.mark.crash
+
+
+def test_no_kill_of_500_loses_what_was_acknowledged(tmp_path: Path) -> None:
+    seen = run("kills", tmp_path, 500, 1, "")
+    assert seen["found"] == []
+    assert seen["kills"] == 500
+    assert seen["acknowledged"] > 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(2, 22))
+def test_no_kill_of_10000_loses_what_was_acknowledged(tmp_path: Path, part: int) -> None:
+    seen = run("kills", tmp_path, 500, part, "")
+    assert (seen["found"], seen["kills"]) == ([], 500)
+
+
+def test_an_answer_before_the_commit_is_noticed(tmp_path: Path) -> None:
+    seen = run("kills", tmp_path, 500, 1, "acknowledged_before_commit")
+    assert "was acknowledged, and" in seen["found"][0]
