@@ -7,6 +7,7 @@ Rules:
   replaced.
 - The file is checked before LMDB maps it: a file shorter than its meta pages say would end the process with a
   signal at the first read of what is missing.
+- What is shown is on disk first (`settle.py`).
 - LMDB runs with its defaults, which are the safe ones: no writable map, no asynchronous flushing.
   `durable=False` leaves out the flushing of commits, for benches and tests.
 - The engine is the compiled core's if there is one, else `adapter.py`; both read the same files.
@@ -31,6 +32,7 @@ from crdtstore._version import __version__
 from crdtstore.errors import Corrupted, FormatTooNew, NotAStore, StoreError, StoreFull
 from crdtstore.storage import adapter
 from crdtstore.storage.lock import LOCK_NAME, hold_store
+from crdtstore.storage.settle import settle, sync_path
 from crdtstore.storage.tables import TABLE_NAMES, Table, seal
 
 if TYPE_CHECKING:
@@ -89,7 +91,9 @@ def open_storage(
     with system_errors(directory):
         lock = hold_or_create(directory, map_bytes, create=create and not read_only, writer=not read_only)
         try:
-            check_file(directory / DATA_NAME)
+            page_bytes = check_file(directory / DATA_NAME)
+            if not read_only:
+                settle(directory / DATA_NAME, page_bytes)
             engine: Any = core.lmdb_environment or adapter.Environment
             storage: Storage = engine(
                 str(directory),
@@ -239,15 +243,6 @@ def put_in_place(new: Path, directory: Path) -> None:
     sync_path(directory.parent)
 
 
-def sync_path(path: Path) -> None:
-    """Bring a file's bytes, or a directory's names, to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 # --- what is checked before a store is used ---
 
 META_PAGE: Final = struct.Struct("=10x H 4x II 16x I 44x 48x QQ")
@@ -259,8 +254,8 @@ META_VERSION: Final = 1
 PAGE_SIZES: Final = frozenset(1 << bits for bits in range(9, 17))
 
 
-def check_file(path: Path) -> None:
-    """Refuse a data file that LMDB must not map.
+def check_file(path: Path) -> int:
+    """Refuse a data file that LMDB must not map; returns the size of its pages.
 
     The file is opened and closed here before LMDB opens it in this process: closing any descriptor of a file
     drops all `fcntl` locks that the process has on it, and LMDB relies on such locks. (It has them on another
@@ -281,6 +276,7 @@ def check_file(path: Path) -> None:
     needed = (newest.page_last + 1) * newest.page_bytes
     if size < needed:
         raise Corrupted("meta", b"", f"the data file has {size} bytes, and its meta page says {needed}")
+    return first.page_bytes
 
 
 def read_meta(descriptor: int, offset: int) -> Meta:

@@ -85,9 +85,9 @@ class Case:
 
     def open(self) -> None:
         """Open the store; one that does not open leaves no descriptor."""
-        before = set(os.listdir("/proc/self/fd"))
+        before = set(Path("/proc/self/fd").iterdir())
         self.store = self.attempt("open", partial(Store.open, self.path))
-        if self.store is None and set(os.listdir("/proc/self/fd")) != before:
+        if self.store is None and set(Path("/proc/self/fd").iterdir()) != before:
             self.found.append("a store that could not be opened leaves a descriptor")
 
     def write(self, names: list[Name]) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from crdtstore.errors import CrdtStoreError
+from crdtstore.storage import environment
 from crdtstore.storage.interface import Batch
 from crdtstore.version.sequencer import Job, Sequencer
 
@@ -47,3 +48,8 @@ def commit_errors_ignored() -> None:
         finish(self, cast("Batch", Deaf(batch)), jobs, outcomes)
 
     Sequencer.finish = ignore  # type: ignore[method-assign]
+
+
+def opened_without_settling() -> None:
+    """What the page cache holds is taken for what is on disk."""
+    vars(environment)["settle"] = lambda path, page_bytes: None

@@ -82,7 +82,7 @@ static int decide(const char *path) {
     state->fired = 1;
     if (state->kind == STOP)
         _exit(77);
-    return state->kind;
+    return call == state->at ? state->kind : FAIL;
 }
 
 static int decide_file(int descriptor) {

@@ -64,7 +64,7 @@ def watch(folder: Path) -> None:
 
 
 def arm(at: int, kind: Kind = Kind.PASS, code: int = 0, *, sticky: bool = False) -> None:
-    """Begin to count at 0, and let the call of this number fail; 0: none. `sticky`: and all after it."""
+    """Begin to count at 0, and let the call of this number fail; 0: none. `sticky`: all after it fail too."""
     ctypes.CDLL(None).fault_arm(at, int(kind), code, int(sticky))
 
 

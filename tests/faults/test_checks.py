@@ -90,10 +90,9 @@ def test_a_store_that_was_left_alone_is_consistent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_one_wrong_row_is_seen(tmp_path: Path, damage: Callable[[Batch], None]) -> None:
     make_store(tmp_path / "store")
-    with Store.open(tmp_path / "store") as store:
-        with store.storage.batch() as batch:
-            damage(batch)
-            batch.commit()
+    with Store.open(tmp_path / "store") as store, store.storage.batch() as batch:
+        damage(batch)
+        batch.commit()
     with Store.open(tmp_path / "store") as store:
         assert inconsistencies(store, make_twin())
 

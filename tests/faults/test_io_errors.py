@@ -11,17 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.running import run
-from tests.faults.shim import build, environment
 
 pytestmark = pytest.mark.crash
 
 CALLS_MIN = {"create": 20, "open": 6, "write": 4, "group": 4, "close": 0}
 """So many calls each route makes at least: fewer would mean that the shim does not see them."""
-
-
-@pytest.fixture(scope="session")
-def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return environment(build(tmp_path_factory.mktemp("shim")))
 
 
 @pytest.mark.parametrize("route", CALLS_MIN)

@@ -1,0 +1,37 @@
+"""What a store showed after a commit whose outcome was unknown is on disk: its position is never given again.
+
+Rules: the disk is a model (`shim.c`): a flush that fails leaves pages in the cache that the kernel takes for clean.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.running import run
+
+pytestmark = pytest.mark.crash
+
+OFTEN = ["unflushed", "unflushed-from-then-on", "flushed", "killed"]
+RARE = ["flushed-then-failing", "full"]
+
+
+def found(folder: Path, variables: dict[str, str], planted: str, *faults: str) -> dict[str, list[str]]:
+    seen = run("outcomes", folder, planted, *faults, environment=variables)
+    assert all(seen[fault]["cases"] > 50 for fault in faults)
+    return {fault: seen[fault]["found"] for fault in faults}
+
+
+def test_what_was_shown_after_a_failed_commit_survives_a_power_cut(tmp_path: Path, variables: dict[str, str]) -> None:
+    assert found(tmp_path, variables, "", *OFTEN) == {fault: [] for fault in OFTEN}
+
+
+@pytest.mark.slow
+def test_so_it_does_after_rarer_faults(tmp_path: Path, variables: dict[str, str]) -> None:
+    assert found(tmp_path, variables, "", *RARE) == {fault: [] for fault in RARE}
+
+
+def test_a_page_cache_that_is_believed_is_noticed(tmp_path: Path, variables: dict[str, str]) -> None:
+    seen = found(tmp_path, variables, "opened_without_settling", "unflushed-from-then-on", "killed")
+    assert all("was shown, and is gone" in wrong[0] for wrong in seen.values())
