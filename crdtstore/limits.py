@@ -84,6 +84,9 @@ READERS_MAX: Final = 1_024
 SNAPSHOTS_KEPT_MAX: Final = 64
 """Ended read transactions kept for the next snapshot: each saves taking a reader slot, and keeps one."""
 
+READER_CHECK_BATCHES: Final = 256
+"""Commits between two looks for readers that died: what they held open would keep pages from being used again."""
+
 GROUP_TRANSACTIONS_MAX: Final = 4_096
 """Transactions committed together: bounds the longest time that one commit takes."""
 

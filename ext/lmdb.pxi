@@ -24,6 +24,7 @@ cdef enum:
     LMDB_TABLES = 32  # of one environment at most: far more than there are
 
 cdef size_t lmdb_key_bytes_max = limits.KEY_BYTES_MAX
+cdef unsigned int lmdb_reader_check_batches = limits.READER_CHECK_BATCHES
 cdef int lmdb_spares_max = min(limits.SNAPSHOTS_KEPT_MAX, LMDB_SPARES)
 
 # Locks of environments that could not be closed: held until the process ends.
@@ -113,6 +114,7 @@ cdef class Environment:
     cdef int spare_count
     cdef void *newest                   # the live snapshots and the batch, linked; not owned
     cdef bint batching
+    cdef unsigned int batches           # opened so far
     cdef void *writer                   # the live batch; not owned
     cdef readonly str path
     cdef readonly bint read_only
@@ -186,8 +188,11 @@ cdef class Environment:
         environment_check_writable(self)
         environment_enter(self)
         self.batching = True
+        self.batches += 1
         try:
             with nogil:
+                if self.batches % lmdb_reader_check_batches == 0:
+                    lmdb_reap(self.env)
                 code = lmdb_begin(self.env, 0, &txn)
             if code:
                 self.batching = False
@@ -292,6 +297,14 @@ cdef int environment_check_writable(Environment self) except -1:
     if self.batching:
         raise errors.StoreError("A batch is open already: there is one at a time.")
     return 0
+
+
+cdef bint environment_is_full(Environment self) except -1:
+    """Whether the disk has no room: a write that is cut short for that reason looks like one that failed."""
+    try:
+        return os.statvfs(self.path).f_bavail == 0
+    except OSError:
+        return False
 
 
 cdef void environment_enter(Environment self) noexcept:

@@ -82,6 +82,8 @@ cdef class Batch(Snapshot):
 
 cdef object batch_commit_error(Environment environment, int code, int after):
     """What a failed commit means: `after` says whether LMDB goes on."""
+    if code == EIO and not after and environment_is_full(environment):
+        code = ENOSPC
     if code == LMDB_ASSERTED or after == LMDB_ASSERTED:
         environment.leaked = True
     if after or code == LMDB_ASSERTED or code == EIO:

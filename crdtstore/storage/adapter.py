@@ -78,6 +78,7 @@ class Environment:
         self.pid = os.getpid()
         self.closed = False
         self.fenced = False
+        self.batches = 0
         self.live: WeakSet[Snapshot] = WeakSet()
         self.live_lock = threading.Lock()
         self.writing: ref[Batch] | None = None
@@ -145,7 +146,10 @@ class Environment:
                 raise StoreFenced("A write failed with an unknown outcome: reopen the store.")
             if self.open_batch() is not None:
                 raise StoreError("A batch is open already: there is one at a time.")
+            self.batches += 1
             try:
+                if self.batches % limits.READER_CHECK_BATCHES == 0:
+                    self.lmdb.reader_check()
                 transaction = self.lmdb.begin(write=True, buffers=False)
             except lmdb.Error as error:
                 raise store_error("meta", b"", error) from error
@@ -157,6 +161,13 @@ class Environment:
         """Return the batch that has not ended, if there is one."""
         batch = self.writing() if self.writing is not None else None
         return batch if batch is not None and not batch.over else None
+
+    def is_full(self) -> bool:
+        """Whether the disk has no room: a write that is cut short for that reason looks like one that failed."""
+        try:
+            return os.statvfs(self.path).f_bavail == 0
+        except OSError:
+            return False
 
     def reader_check(self) -> None:
         """Free the reader slots of dead processes: what they held open keeps pages from being used again."""
@@ -417,6 +428,8 @@ class Batch(Snapshot):
         except lmdb.Error:
             known = False
         else:
+            if error.code == errno.EIO and self.environment.is_full():
+                return StoreFull(f"The disk of the store is full: {error}.")
             known = error.code != errno.EIO
         if known:
             return problem

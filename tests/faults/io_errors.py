@@ -30,6 +30,7 @@ from crdtstore import CrdtStoreError, Store
 from crdtstore.errors import StoreFenced
 from tests.faults import planted, shim
 from tests.faults.checks import inconsistencies, make_twin
+from tests.faults.forking import forked
 from tests.faults.shim import Kind
 from tests.faults.work import Acknowledged, Name, commands, halves, missing, prepare
 
@@ -180,21 +181,14 @@ def fork_case(route: Route, base: Path, acknowledged: list[Acknowledged], at: in
     if route.before != "absent":
         shutil.copytree(base, path)
         case.acknowledged = list(acknowledged)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, json.dumps(run_case(route, case, at, fault)).encode())
-            os._exit(0)
-        except BaseException as error:  # noqa: BLE001  the parent is told
-            os.write(writing, json.dumps({"fired": True, "outcomes": case.outcomes, "found": [repr(error)]}).encode())
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return dict(json.loads(said)) if said else {"fired": True, "outcomes": [], "found": [f"it ended with {status}"]}
+    code, said = forked(lambda pipe: tell(pipe, run_case(route, case, at, fault)))
+    failed = {"fired": True, "outcomes": [], "found": [f"the case ended with {code}"]}
+    return dict(json.loads(said)) if code == 0 else failed
+
+
+def tell(pipe: int, seen: dict[str, Any]) -> None:
+    """Say what was seen."""
+    os.write(pipe, json.dumps(seen).encode())
 
 
 def enumerate_calls(folder: Path, route: Route, fault: Fault) -> dict[str, Any]:

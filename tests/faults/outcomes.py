@@ -1,8 +1,8 @@
 """Commits whose outcome is unknown, followed by a new opening, followed by a power cut.
 
 Rules: runs as a process of its own that the shim was loaded into: `python -m tests.faults.outcomes`. The shim keeps
-what a power cut would leave (shim.c). A case: a write meets a fault at one of its calls, which may leave the page cache and
-the disk different; the store is opened again, in the same process, or in another one where the first was killed; it
+what a power cut would leave (shim.c). A case: a write meets a fault at one of its calls, which may leave page cache and
+disk different; the store is opened again, in the same process, or in another one where the first was killed; it
 says what it shows, and writes on; at one of these calls the power goes. Whatever was shown or acknowledged before must
 then be on disk, as it was: else a peer could have it under a position that is given again to something else.
 
@@ -18,7 +18,6 @@ import os
 import shutil
 import struct
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +28,7 @@ from crdtstore.storage.interface import Snapshot
 from crdtstore.storage.tables import Table
 from tests.faults import planted, shim
 from tests.faults.checks import inconsistencies, make_twin
+from tests.faults.forking import forked
 from tests.faults.shim import STOPPED, Kind
 from tests.faults.work import Name, commands, halves, prepare
 
@@ -92,23 +92,10 @@ def go_on(path: Path, cut: int, pipe: int) -> None:
             show(store, pipe)
 
 
-def forked(job: Callable[[int], None]) -> tuple[int, list[Shown]]:
+def show_all(job: Callable[[int], None]) -> tuple[int, list[Shown]]:
     """Run a job in a forked child; returns its exit code, and what the store showed."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            job(writing)
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        shown = [Shown(*each) for each in SHOWN.iter_unpack(pipe.read())]
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), shown
+    code, said = forked(job)
+    return code, [Shown(*each) for each in SHOWN.iter_unpack(said)]
 
 
 def run_case(folder: Path, at: int, fault: Fault, cut: int) -> tuple[bool, list[str]]:
@@ -126,11 +113,11 @@ def run_case(folder: Path, at: int, fault: Fault, cut: int) -> tuple[bool, list[
 
     shim.arm(0)
     if fault.kind is Kind.STOP_CACHED:
-        _, shown = forked(lambda pipe: write(path, at, fault, pipe))
-        code, more = forked(lambda pipe: go_on(path, cut, pipe))
+        _, shown = show_all(lambda pipe: write(path, at, fault, pipe))
+        code, more = show_all(lambda pipe: go_on(path, cut, pipe))
         shown += more
     else:
-        code, shown = forked(write_and_go_on)
+        code, shown = show_all(write_and_go_on)
     shim.arm(0)
     found = [] if code in (0, STOPPED) else [f"the second opening ended with {code}"]
     return code == STOPPED, found + look(disk, shown)
