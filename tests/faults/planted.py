@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
+import lmdb
+
+from crdtstore import core
 from crdtstore.errors import CrdtStoreError
 from crdtstore.storage import environment
 from crdtstore.storage.interface import Batch
@@ -53,3 +56,20 @@ def commit_errors_ignored() -> None:
 def opened_without_settling() -> None:
     """What the page cache holds is taken for what is on disk."""
     vars(environment)["settle"] = lambda path, page_bytes: None
+
+
+def commits_not_flushed() -> None:
+    """A commit returns before it is on disk."""
+    environment_of(sync=False)
+
+
+def meta_page_not_flushed() -> None:
+    """A commit returns before its meta page is on disk."""
+    environment_of(metasync=False)
+
+
+def environment_of(**options: bool) -> None:
+    """Open stores through LMDB's Python API, with other options."""
+    core.lmdb_environment = None
+    open_as_it_was = lmdb.open
+    vars(lmdb)["open"] = lambda *arguments, **given: open_as_it_was(*arguments, **{**given, **options})

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 550
 
 
-def run(module: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Any:
-    """Run a module of this folder to its end; returns what it printed."""
-    command = [sys.executable, "-m", f"tests.faults.{module}", *map(str, arguments)]
+def run(
+    module: str, *arguments: object, environment: Mapping[str, str] | None = None, before: Sequence[str] = ()
+) -> Any:
+    """Run a module of this folder to its end; returns what it printed. `before`: what starts it."""
+    command = [*before, sys.executable, "-m", f"tests.faults.{module}", *map(str, arguments)]
     variables = {**os.environ, **(environment or {})}
     done = subprocess.run(
         command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=SECONDS_MAX, check=False

@@ -1,0 +1,91 @@
+"""Cuts the power under a writer, mounts the file system again and asks whether what was acknowledged is there.
+
+Rules: as `kills.py`, whose writer and checks these are; root only, in a mount namespace of its own. The power is cut by
+telling the file system to do nothing more (FS_IOC_SHUTDOWN, without flushing its journal); what it had not brought to
+the device is gone. Each store lives for ROUNDS_OF_A_STORE cuts, its creation included.
+
+    unshare -m --propagation private python -m tests.faults.power_cuts FOLDER ext4|xfs CUTS SEED [PLANTED]
+
+Prints one JSON value: cuts, acknowledged transactions, cuts that lost something, and what was wrong first. A planted bug
+is only there while the store is written.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from random import Random
+from time import sleep
+from typing import Any
+
+from crdtstore import CrdtStoreError
+from tests.faults import planted
+from tests.faults.checks import make_twin
+from tests.faults.kills import ANSWERS_MAX, EARLY, HANG_SECONDS, ROUNDS_OF_A_STORE, look, read_answers, write_until_killed
+from tests.faults.mounts import Disk, new_disk
+from tests.faults.work import Acknowledged, decode
+
+
+def cut_one(disk: Disk, path: Path, number: int, random: Random, plant: str) -> list[Acknowledged]:
+    """Fork a writer and cut the power; returns what it acknowledged."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            threading.excepthook = lambda _: None
+            if plant:
+                getattr(planted, plant)()
+            write_until_killed(path, writing, number)
+        finally:
+            # What the disk refuses ends the threads, and this process waits for its end.
+            sleep(HANG_SECONDS)
+            os._exit(1)
+    os.close(writing)
+    said = b""
+    if random.random() >= EARLY:
+        said = read_answers(reading, random.randrange(1, ANSWERS_MAX))
+    sleep(random.random() * 0.003)
+    disk.cut_power()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        said += pipe.read()
+    disk.unmount()
+    disk.mount()
+    return list(decode(said))
+
+
+def run(folder: Path, kind: str, cuts: int, seed: int, plant: str) -> dict[str, Any]:
+    """Cut the power so many times; a store that lost something is thrown away."""
+    random, acknowledged, lost, found = Random(seed), 0, 0, list[str]()
+    with new_disk(folder, kind) as disk:
+        path, twin = disk.folder / "store", make_twin()
+        fresh = True
+        for number in range(cuts):
+            if fresh or number % ROUNDS_OF_A_STORE == 0:
+                for each in (path, path.with_name("store.new")):
+                    shutil.rmtree(each, ignore_errors=True)
+                twin = make_twin()
+            answered = cut_one(disk, path, number, random, plant)
+            acknowledged += len(answered)
+            try:
+                wrong = look(path, number, answered, twin)
+            except CrdtStoreError as error:
+                wrong = [f"it cannot be opened or read: {error!r}"]
+            fresh = bool(wrong)
+            lost += fresh
+            found += wrong[:1]
+    return {"cuts": cuts, "acknowledged": acknowledged, "lost": lost, "found": found[:5]}
+
+
+if __name__ == "__main__":
+    directory, system, times, start, *rest = sys.argv[1:]
+    logging.disable()
+    print(json.dumps(run(Path(directory), system, int(times), int(start), "".join(rest))))  # noqa: T201  its answer

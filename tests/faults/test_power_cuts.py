@@ -1,0 +1,42 @@
+"""Nothing that was acknowledged is lost by a power cut, on real file systems.
+
+Rules: on demand, as root, where there are loop devices: `pytest -m slow tests/faults/test_power_cuts.py`. A cut takes
+about a fifth of a second.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+import pytest
+
+from tests.faults.mounts import NAMESPACE, need
+from tests.faults.running import run
+
+pytestmark = [pytest.mark.crash, pytest.mark.slow]
+
+SYSTEMS = ["ext4", "xfs"]
+
+
+def cut(folder: Path, system: str, cuts: int, planted: str = "") -> Any:
+    """Cut the power so many times; left out, with the reason, where that cannot be done."""
+    need("losetup", f"mkfs.{system}")
+    if not Path("/dev/loop-control").exists():
+        raise SkipTest("not there: loop devices")
+    return run("power_cuts", folder, system, cuts, 1, planted, before=NAMESPACE)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_power_cut_of_100_loses_what_was_acknowledged(tmp_path: Path, system: str) -> None:
+    seen = cut(tmp_path, system, 100)
+    assert (seen["found"], seen["lost"], seen["cuts"]) == ([], 0, 100)
+    assert seen["acknowledged"] > 1_000
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("planted", ["commits_not_flushed", "meta_page_not_flushed"])
+def test_commits_that_are_not_flushed_are_lost(tmp_path: Path, system: str, planted: str) -> None:
+    seen = cut(tmp_path, system, 100, planted)
+    assert seen["lost"] > 0
