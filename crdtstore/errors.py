@@ -29,12 +29,14 @@ CrdtStoreError                    code, status, retryable, data
 │  ├─ StoreFull                   the disk or the map is full
 │  ├─ StoreFenced                 a commit's outcome is unknown; reopen
 │  ├─ NotAStore                   the directory holds no store
+│  ├─ NotRestored                 a backup is not written to; restore it
 │  ├─ FormatTooNew                written by a newer version
 │  ├─ Corrupted                   a stored value fails its seal; names table and key
 │  └─ ForkedProcess               an environment was used after fork
 └─ ReplicationError               what came from another store does not fit
    ├─ MalformedRecord             not a canonical record
    ├─ MalformedMessage            not a message, frame or snapshot of the exchange
+   ├─ DamagedFile                 a delta, or a backup on its way, is cut short or altered
    ├─ PositionGap                 records between are missing
    ├─ NotCausal                   the record depends on one that was not applied
    ├─ RecordAhead                 stamped too far ahead of this clock
@@ -255,6 +257,12 @@ class NotAStore(StoreError):
     code = "not-a-store"
 
 
+class NotRestored(StoreError):
+    """A backup is not written to: restore it, and write to what comes of it."""
+
+    code = "not-restored"
+
+
 class FormatTooNew(StoreError):
     """The store was written by a newer version: `data` has `found` and `newest`."""
 
@@ -296,6 +304,13 @@ class MalformedMessage(ReplicationError):
     """Bytes that are no message, frame or snapshot of the exchange; nothing of them was applied."""
 
     code = "malformed-message"
+    status = 400
+
+
+class DamagedFile(ReplicationError):
+    """A delta, an ask or a backup on its way is cut short or altered: `data` has the `byte` of the stream."""
+
+    code = "damaged-file"
     status = 400
 
 

@@ -78,6 +78,9 @@ KEY_PREFIX_BYTES: Final = 480
 MAP_BYTES_DEFAULT: Final = 2**40
 """Address space, not disk: LMDB grows its file as needed and must never be resized with readers about."""
 
+COPY_PIECE_BYTES: Final = 256 * 1_024
+"""A backup goes through memory in pieces of this size: large enough to cost nothing, small enough for many at once."""
+
 READERS_MAX: Final = 1_024
 """Reader slots: one for each thread or process that reads at the same time."""
 

@@ -12,33 +12,34 @@ Advance: TypeAlias = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(what: str, *, total_bytes: int | None, quiet: bool) -> Iterator[Advance]:
+def progress(what: str, *, total_bytes: int | None, quiet: bool, documents: bool = True) -> Iterator[Advance]:
     """Show how far a command is while the block runs.
 
     Args:
         what: What is done, in a word or two.
         total_bytes: The size of the input; None where nobody knows.
         quiet: Show nothing, as where standard error is no terminal.
+        documents: Whether the number of documents is shown; else that of bytes.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[documents]:,} documents"),
+        TextColumn("{task.fields[documents]:,} documents") if documents else DownloadColumn(binary_units=True),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total_bytes, documents=0)
         done = 0
 
-        def advance(documents: int, size: int) -> None:
+        def advance(more: int, size: int) -> None:
             nonlocal done
-            done += documents
+            done += more
             bar.update(task, advance=size, documents=done)
 
         yield advance

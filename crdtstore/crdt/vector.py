@@ -9,7 +9,10 @@ what it covers and was live is what the transaction *observed*. Missing origins 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
+
+import msgpack
 
 from crdtstore.crdt.stamp import Stamp
 
@@ -49,3 +52,9 @@ def missing_from(vector: VersionVector, needed: VersionVector) -> bytes | None:
 def difference(vector: VersionVector, earlier: VersionVector) -> dict[bytes, Reached]:
     """The entries of `vector` that are not in `earlier`: what a record carries."""
     return {origin: reached for origin, reached in vector.items() if earlier.get(origin) != reached}
+
+
+def vector_digest(vector: VersionVector) -> bytes:
+    """16 bytes that stand for a vector, chain digests included."""
+    rows = [(origin, reached.position, reached.digest) for origin, reached in sorted(vector.items())]
+    return blake2b(msgpack.packb(rows), digest_size=len(NOWHERE.digest)).digest()

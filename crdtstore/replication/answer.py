@@ -19,6 +19,7 @@ from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.entry import Entry, KeyRange, is_record
 from crdtstore.crdt.record import decode_record
 from crdtstore.crdt.scope import Scope, format_scope, holds, includes
+from crdtstore.crdt.vector import vector_digest
 from crdtstore.errors import CrdtStoreError, Divergence, MalformedMessage, ScopeMismatch, StoreError
 from crdtstore.limits import DIGESTS_MAX, FRAME_BYTES_TARGET, RANGE_PARTS
 from crdtstore.replication.compare import (
@@ -28,7 +29,6 @@ from crdtstore.replication.compare import (
     knows_more,
     rows_of,
     unequal_documents,
-    vector_digest,
 )
 from crdtstore.replication.frame import Frame, decode_frame, encode_frame
 from crdtstore.replication.message import (

@@ -9,14 +9,9 @@ which is `Divergence` too.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgpack
-
-from crdtstore.crdt.chain import CHAIN_DIGEST_BYTES
 from crdtstore.crdt.scope import Scope, holds
-from crdtstore.crdt.vector import VersionVector
 from crdtstore.errors import Divergence
 from crdtstore.storage.catalog import read_counts, sum_digests
 from crdtstore.storage.log import chain_at
@@ -36,12 +31,6 @@ def rows_of(head: Head) -> Rows:
         (origin, reached.position, reached.digest, origin not in head.partials)
         for origin, reached in sorted(head.vector.items())
     )
-
-
-def vector_digest(vector: VersionVector) -> bytes:
-    """16 bytes that stand for a vector, chain digests included."""
-    rows = [(origin, reached.position, reached.digest) for origin, reached in sorted(vector.items())]
-    return blake2b(msgpack.packb(rows), digest_size=CHAIN_DIGEST_BYTES).digest()
 
 
 def documents_digest(snapshot: Snapshot, scope: Scope) -> bytes:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.entry import place_of
 from crdtstore.crdt.scope import Scope, format_scope
+from crdtstore.crdt.vector import vector_digest
 from crdtstore.errors import Divergence, MalformedMessage, ReplicationError
 from crdtstore.limits import FRAME_BYTES_TARGET
-from crdtstore.replication.compare import compare, documents_digest, knows_more, rows_of, vector_digest
+from crdtstore.replication.compare import compare, documents_digest, knows_more, rows_of
 from crdtstore.replication.frame import Frame, decode_frame, encode_frame
 from crdtstore.replication.joining import join_peer
 from crdtstore.replication.message import (

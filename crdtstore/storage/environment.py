@@ -22,24 +22,27 @@ import os
 import struct
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import lmdb
 import msgpack
 
 from crdtstore import core, limits
 from crdtstore._version import __version__
-from crdtstore.errors import Corrupted, FormatTooNew, NotAStore, StoreError, StoreFull
+from crdtstore.errors import CallerError, Corrupted, CrdtStoreError, FormatTooNew, NotAStore, StoreError, StoreFull
 from crdtstore.storage import adapter
+from crdtstore.storage.backup_record import check_restored
 from crdtstore.storage.lock import LOCK_NAME, hold_store
 from crdtstore.storage.settle import settle, sync_path
 from crdtstore.storage.tables import TABLE_NAMES, Table, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from crdtstore.storage.interface import Storage
     from crdtstore.storage.lock import StoreLock
+
+Result = TypeVar("Result")
 
 FORMAT: Final = 1
 """The number of the stored format that this version writes, and the newest that it reads."""
@@ -81,6 +84,7 @@ def open_storage(
 
     Raises:
         NotAStore: the directory holds no store, or something else.
+        NotRestored: it holds a backup, and is opened for writing.
         StoreLocked: another process writes to it, or this process has it open.
         Corrupted: the data file is damaged in a way that forbids to map it.
         FormatTooNew: a newer version wrote it.
@@ -90,39 +94,70 @@ def open_storage(
     directory = Path(path).resolve()
     with system_errors(directory):
         lock = hold_or_create(directory, map_bytes, create=create and not read_only, writer=not read_only)
+        storage = open_engine(
+            directory, lock, map_bytes=map_bytes, readers_max=readers_max, read_only=read_only, durable=durable
+        )
         try:
-            page_bytes = check_file(directory / DATA_NAME)
             if not read_only:
-                settle(directory / DATA_NAME, page_bytes)
-            engine: Any = core.lmdb_environment or adapter.Environment
-            storage: Storage = engine(
-                str(directory),
-                lock,
-                TABLE_NAMES,
-                map_bytes=map_bytes,
-                readers_max=readers_max,
-                read_only=read_only,
-                durable=durable,
-            )
-        except BaseException:
-            lock.release()
-            raise
-        try:
-            check_format(storage, directory)
+                check_restored(storage, directory)
         except BaseException:
             storage.close()
             raise
     return storage
 
 
+def open_engine(
+    directory: Path,
+    lock: StoreLock,
+    *,
+    map_bytes: int = limits.MAP_BYTES_DEFAULT,
+    readers_max: int = limits.READERS_MAX,
+    read_only: bool = False,
+    durable: bool = True,
+) -> Storage:
+    """Open what lies in a directory that is held already: check the file, map it, check the format.
+
+    Args:
+        directory: The directory.
+        lock: What holds it; released when the storage is closed, or cannot be opened.
+        map_bytes: As in `open_storage`, and the others too.
+        readers_max: Reader slots.
+        read_only: Whether to refuse batches.
+        durable: Whether a commit returns only once it is on disk.
+    """
+    try:
+        page_bytes = check_file(directory / DATA_NAME)
+        if not read_only:
+            settle(directory / DATA_NAME, page_bytes)
+        engine: Any = core.lmdb_environment or adapter.Environment
+        storage: Storage = engine(
+            str(directory),
+            lock,
+            TABLE_NAMES,
+            map_bytes=map_bytes,
+            readers_max=readers_max,
+            read_only=read_only,
+            durable=durable,
+        )
+    except BaseException:
+        lock.release()
+        raise
+    try:
+        check_format(storage, directory)
+    except BaseException:
+        storage.close()
+        raise
+    return storage
+
+
 @contextmanager
-def system_errors(directory: Path) -> Iterator[None]:
+def system_errors(directory: Path, done: str = "opened") -> Iterator[None]:
     """Turn what the operating system refuses into this package's errors."""
     try:
         yield
     except OSError as error:
         kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
-        raise kind(f"The store {directory} cannot be opened: {error}.", errno=error.errno) from error
+        raise kind(f"The store {directory} cannot be {done}: {error}.", errno=error.errno) from error
 
 
 # --- creation ---
@@ -168,7 +203,7 @@ def create_store(directory: Path, map_bytes: int) -> StoreLock | None:
     lock = hold_store(str(new), writer=True)
     try:
         if not still_there(new, lock) or holds_store(directory):
-            withdraw(new, lock)
+            discard(new, lock)
             return None
         remove_leftovers(new)
         build(new, map_bytes)
@@ -181,6 +216,56 @@ def create_store(directory: Path, map_bytes: int) -> StoreLock | None:
     return lock
 
 
+def build_from(directory: Path, fill: Callable[[Path], None], settle: Callable[[Storage], Result]) -> Result:
+    """Build a store around a data file that was made elsewhere; it is whole or not there, as one that is created.
+
+    Args:
+        directory: Where it will be; absent, or empty.
+        fill: Writes the data file.
+        settle: Checks the store, and writes to it before anybody else can; returns what is returned.
+
+    Raises:
+        CallerError: the directory holds a store already.
+        StoreLocked: another process builds one there.
+        NotAStore: it holds something else.
+    """
+    new = directory.with_name(f"{directory.name}.new")
+    with suppress(FileExistsError):
+        new.mkdir(0o700)
+    lock = hold_store(str(new), writer=True)
+    try:
+        check_free(directory, new, lock)
+        remove_leftovers(new)
+        fill(new / DATA_NAME)
+        sync_path(new / DATA_NAME)
+        with open_engine(new, lock) as storage:
+            settled = settle(storage)
+            sync_path(new)
+            put_in_place(new, directory)
+    except BaseException:
+        discard(new, lock)
+        raise
+    return settled
+
+
+def check_free(directory: Path, new: Path, lock: StoreLock) -> None:
+    """Refuse to build where a store is, or was put just now."""
+    if not still_there(new, lock) or holds_store(directory):
+        message = f"The directory {directory} holds a store already; nothing was changed."
+        raise CallerError(message, store=str(directory))
+
+
+def discard(new: Path, lock: StoreLock) -> None:
+    """Remove what was built in vain: on a full disk its room is needed. What cannot be removed, the next one does."""
+    with suppress(CrdtStoreError, OSError):
+        lock = lock if lock.descriptors else hold_store(str(new), writer=True)
+        if still_there(new, lock):
+            remove_leftovers(new)
+            (new / LOCK_NAME).unlink()
+            new.rmdir()
+    lock.release()
+
+
 def still_there(new: Path, lock: StoreLock) -> bool:
     """Say whether a name is still that of the directory that was locked: its builder may have renamed it."""
     try:
@@ -188,15 +273,6 @@ def still_there(new: Path, lock: StoreLock) -> bool:
     except FileNotFoundError:
         return False
     return (status.st_dev, status.st_ino) == lock.identity
-
-
-def withdraw(new: Path, lock: StoreLock) -> None:
-    """Remove an unneeded directory that was made for building, if it is still there, and its lock."""
-    if still_there(new, lock):
-        remove_leftovers(new)
-        (new / LOCK_NAME).unlink()
-        new.rmdir()
-    lock.release()
 
 
 def remove_leftovers(new: Path) -> None:

@@ -9,10 +9,13 @@ Rules:
   two would drop the other's. So this process remembers the directories that it has open, read-only ones too,
   by device and inode: no symbolic link, bind mount or renaming gets around it. A descriptor kept on the
   directory makes sure that its inode is not given to another one meanwhile.
+- Whoever has a store open, readers too, shares a `flock` on its directory; compacting takes it alone, since it
+  puts another data file in the place of the one that they have mapped. A file system that cannot lock
+  directories has stores all the same, and cannot compact them.
 - A forked child would keep the lock alive with its copy of the descriptor, so it closes its copies at once.
   It has nothing open then, and may open a store itself.
 
-Readers of other processes need no lock: LMDB gives each a slot.
+Readers of other processes need no other lock: LMDB gives each a slot.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
 from weakref import ref
@@ -39,11 +43,11 @@ mutex = threading.RLock()
 class StoreLock:
     """This process's hold on one store: ends when it is released or dropped."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, alone: bool = False) -> None:
         """Open a directory, and hold it if this process does not do so already.
 
         Raises:
-            StoreLocked: this process has the store open.
+            StoreLocked: this process has the store open, or one has it that does not share.
             OSError: there is no such directory.
         """
         self.descriptors = [os.open(path, os.O_RDONLY | os.O_DIRECTORY)]
@@ -57,6 +61,11 @@ class StoreLock:
                     f"This process has the store {path} open already: it can be open once in a process.",
                     pid=os.getpid(),
                 )
+            try:
+                lock_directory(self.descriptors[0], path, alone=alone)
+            except BaseException:
+                self.close_descriptors()
+                raise
             open_stores[self.identity] = ref(self)
 
     def lock_for_writing(self, path: str) -> None:
@@ -97,18 +106,47 @@ class StoreLock:
             self.release()
 
 
-def hold_store(path: str, *, writer: bool) -> StoreLock:
+def lock_directory(descriptor: int, path: str, *, alone: bool = False) -> None:
+    """Lock a store's directory, together with all others that have it open, or against them.
+
+    Raises:
+        StoreLocked: somebody holds it otherwise.
+        OSError: it is to be locked alone, and the file system locks no directories.
+    """
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        who = "Another process has the store {} open" if alone else "Another process compacts the store {}"
+        raise StoreLocked(f"{who.format(path)}: this works when it is done.", pid=None) from None
+    except OSError:
+        if alone:
+            raise
+
+
+@contextmanager
+def stays_in_place(path: str) -> Iterator[None]:
+    """Keep a store from being compacted while another process reads it for this one, which may have it open too."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock_directory(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def hold_store(path: str, *, writer: bool, alone: bool = False) -> StoreLock:
     """Hold a store's directory for this process, and for writing if asked.
 
     Args:
         path: The directory; it must exist.
         writer: Whether to take the writer's lock too.
+        alone: Whether nobody else may have the store open, to read it either.
 
     Raises:
         StoreLocked: another writer has it, or this process; `data` has the `pid` where known.
         OSError: the directory cannot be opened.
     """
-    lock = StoreLock(path)
+    lock = StoreLock(path, alone=alone)
     if writer:
         try:
             lock.lock_for_writing(path)

@@ -21,9 +21,10 @@ from crdtstore.auth import api_key
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import VERBS, Permission
 from crdtstore.crdt.scope import Scope
+from crdtstore.crdt.vector import vector_digest
 from crdtstore.http.replication import exchange as endpoint
 from crdtstore.http.server import Application, application
-from crdtstore.replication.compare import documents_digest, vector_digest
+from crdtstore.replication.compare import documents_digest
 from crdtstore.replication.frame import Frame, decode_frame, encode_frame
 from crdtstore.replication.message import (
     EXCHANGE_FORMAT,

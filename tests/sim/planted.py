@@ -16,7 +16,7 @@ from crdtstore.crdt import join
 from crdtstore.crdt.cell import Total
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.timestamp import from_milliseconds
-from crdtstore.crdt.vector import Reached, VersionVector, is_covered
+from crdtstore.crdt.vector import Reached, VersionVector, is_covered, vector_digest
 from crdtstore.errors import CrdtStoreError, Divergence, RecordAhead, StoreError
 from crdtstore.replication import answer, compare, exchange, joining, missing, snapshot
 from crdtstore.sim.conversation import Conversation
@@ -298,7 +298,7 @@ def histories_are_not_compared(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(
             module,
             "vector_digest",
-            lambda vector: compare.vector_digest(
+            lambda vector: vector_digest(
                 {origin: reached._replace(digest=bytes(16)) for origin, reached in vector.items()}
             ),
         )

@@ -1,0 +1,65 @@
+"""`crdtstore backup`: a whole, compact copy of a store at one moment, while others write to it.
+
+Not here: how it is copied (`crdtstore/storage/backup.py`), how it is restored (`restore`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crdtstore.cli.options import Documented, json_option, with_settings
+from crdtstore.settings import Layers
+
+if TYPE_CHECKING:
+    from crdtstore.storage.backup import Copy
+
+
+@click.command(
+    "backup",
+    cls=Documented,
+    example="crdtstore backup cities-backup --store cities-data\ncrdtstore restore cities-backup cities-again",
+)
+@click.argument("destination")
+@with_settings("store")
+@json_option
+def command(layers: Layers, *, destination: str, as_json: bool) -> None:
+    """Make a backup of a store while others write to it.
+
+    DESTINATION becomes a directory with everything that the store holds at one moment, without free space; it is
+    there whole, or not at all. It also works while a server has the store open.
+
+    A backup can be read like a store: crdtstore find --store DESTINATION. It is not written to: crdtstore restore
+    makes a store of it.
+    """
+    from crdtstore.cli.output import counted, print_json, size_of
+
+    copy = back_up_directory(layers, destination, quiet=as_json)
+    path = str(Path(destination).resolve())
+    if as_json:
+        print_json({"backup": path, "bytes": copy.bytes, **copy.moment.as_dict()})
+        return
+    held = f"{counted(copy.moment.documents, 'document')} at transaction {copy.moment.txn:,}"
+    click.echo(f"Backed up {held} to {path}: {size_of(copy.bytes)}.")
+
+
+def back_up_directory(layers: Layers, destination: str, *, quiet: bool) -> Copy:
+    """Copy a store's directory."""
+    from crdtstore.cli.progress import progress
+    from crdtstore.cli.target import directory_of
+    from crdtstore.storage.backup import back_up
+    from crdtstore.version.clock import steady_clock
+
+    store = directory_of(layers)
+    with progress("Backing up", total_bytes=bytes_of(store), quiet=quiet, documents=False) as advance:
+        return back_up(store, destination, created=steady_clock()(), advance=lambda size: advance(0, size))
+
+
+def bytes_of(store: str) -> int | None:
+    """The size of a store's data file; None if it has none, which is told when it is opened."""
+    from crdtstore.storage.environment import DATA_NAME
+
+    path = Path(store) / DATA_NAME
+    return path.stat().st_size if path.is_file() else None

@@ -1,0 +1,146 @@
+"""A backup: a consistent, compact copy of one snapshot of a store, while others write to it.
+
+Rules:
+
+- LMDB copies what one snapshot reaches, without free pages. A process of its own does it (`copy_process`): it opens
+  the store as any reader does, so it works beside a server, and a damaged file ends it and not the caller.
+- The copy is a stream, so it goes to a file or to another machine with constant memory. The snapshot is held until
+  the last byte was read: it keeps every page that is replaced meanwhile.
+- What is built from such a stream is checked, gets its record, is brought to disk and only then its name: there is a
+  whole backup or none. Each is a store's directory that is not written to.
+
+Not here: the record (`backup_record`), restoring (`version/restore.py`), the stream over HTTP (`http/admin/backup.py`).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
+
+from crdtstore._version import __version__
+from crdtstore.errors import NotAStore, StoreError
+from crdtstore.limits import COPY_PIECE_BYTES, MAP_BYTES_DEFAULT
+from crdtstore.storage.backup_record import BACKUP_FORMAT, Backup, Moment, moment_of, put_backup
+from crdtstore.storage.environment import DATA_NAME, build_from, check_file, holds_store, system_errors
+from crdtstore.storage.lock import stays_in_place
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from crdtstore.storage.interface import Storage
+
+PROCESS: Final = Path(__file__).with_name("copy_process.py")
+
+
+class Copy(NamedTuple):
+    """A copy that was made: the bytes of its data file, and the moment that it holds."""
+
+    bytes: int
+    moment: Moment
+
+
+def back_up(
+    store: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    created: int,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Copy:
+    """Make a backup of the store in a directory, which other processes may have open and write to.
+
+    Args:
+        store: The store's directory.
+        destination: Where the backup will be; its parent must exist, it must not.
+        created: The time, in milliseconds since 1970.
+        advance: Told how many bytes more are copied.
+
+    Raises:
+        NotAStore: There is no store, or something else at the destination.
+        CallerError: The destination holds a store already.
+        StoreLocked: The store is being compacted.
+        Corrupted: Its file is cut short or damaged.
+        StoreFull: The disk is full.
+        StoreError: The copy failed; nothing is left of it.
+    """
+    source = Path(store).resolve()
+    with system_errors(source):
+        check_store(source)
+        with stays_in_place(str(source)):
+            return receive(copied(source), destination, created=created, advance=advance)
+
+
+def check_store(directory: Path) -> None:
+    """Refuse a directory that holds no store, or one whose file must not be mapped."""
+    if not holds_store(directory):
+        raise NotAStore(f"The directory {directory} holds no store.")
+    check_file(directory / DATA_NAME)
+
+
+def receive(
+    pieces: Iterable[bytes],
+    destination: str | PathLike[str],
+    *,
+    created: int,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Copy:
+    """Make a backup of the pieces of a copy's data file, wherever they come from.
+
+    Args:
+        pieces: In order. What they raise ends the backup, and nothing is left of it.
+        destination: As in `back_up`, and the others too.
+        created: The time.
+        advance: Told how many bytes more have come.
+    """
+    directory = Path(destination).resolve()
+    with system_errors(directory, "written"):
+        return build_from(directory, partial(write_file, pieces, advance), partial(mark, created=created))
+
+
+def write_file(pieces: Iterable[bytes], advance: Callable[[int], object], path: Path) -> None:
+    """Write pieces to a new file."""
+    with path.open("xb") as file:
+        path.chmod(0o600)
+        for piece in pieces:
+            file.write(piece)
+            advance(len(piece))
+
+
+def mark(storage: Storage, created: int) -> Copy:
+    """Read where a copy stands, which shows that it can be read, and make it a backup."""
+    with storage.snapshot() as snapshot:
+        moment = moment_of(snapshot)
+    with storage.batch() as batch:
+        put_backup(batch, Backup(BACKUP_FORMAT, moment, created, __version__))
+        batch.commit()
+    return Copy(storage.bytes_on_disk(), moment)
+
+
+def copied(directory: Path) -> Iterator[bytes]:
+    """Copy a store; gives the data file of the copy piece by piece.
+
+    Raises:
+        StoreError: The copy failed: what was given of it is none.
+    """
+    command = [sys.executable, "-P", str(PROCESS), str(directory), str(MAP_BYTES_DEFAULT)]
+    with subprocess.Popen(  # noqa: S603  our own file, run by the interpreter that runs this
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None, "It was asked for."
+        assert process.stderr is not None, "It was asked for."
+        yield from pieces_of(process.stdout)
+        said = process.stderr.read().decode("utf-8", "replace").strip()
+    if process.returncode < 0:
+        message = f"The store {directory} cannot be copied: LMDB ended with signal {-process.returncode}. Verify it."
+        raise StoreError(message, signal=-process.returncode)
+    if process.returncode:
+        raise StoreError(f"The store {directory} cannot be copied: {said or 'its copying failed'}.")
+
+
+def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
+    """Read a file piece by piece."""
+    while piece := file.read(COPY_PIECE_BYTES):
+        yield piece
