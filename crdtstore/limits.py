@@ -127,6 +127,9 @@ applied in one commit beside other writes."""
 ORIGINS_MAX: Final = 65_536
 """Origins in a vector that arrives: stores that ever wrote."""
 
+BLOCK_BYTES_MAX: Final = FRAME_BYTES_MAX + 1_024
+"""A block of a delta or of a backup on its way: the largest frame with its envelope, held in memory at once."""
+
 RANGES_MAX: Final = 4_096
 """Key ranges of one message."""
 

@@ -55,6 +55,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "export": Entry("crdtstore.cli.export", "Print all documents of a collection as JSON Lines."),
     "stats": Entry("crdtstore.cli.stats", "Say what a store holds."),
     "sync": Entry("crdtstore.cli.sync", "Make a store and another one equal."),
+    "delta": Entry("crdtstore.cli.delta", "Carry what a store lacks to it in a file."),
     "peers": Entry("crdtstore.cli.peers", "Say which other stores a store met; release or forget one."),
     "trim": Entry("crdtstore.cli.trim", "Forget the oldest entries of a store's log."),
     "backup": Entry("crdtstore.cli.backup", "Make a backup of a store while others write to it."),
