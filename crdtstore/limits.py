@@ -279,6 +279,9 @@ STOP_SECONDS_MAX: Final = 10
 READ_THREADS: Final = 4
 """Threads that run finds, so that the event loop goes on; more only take turns at the interpreter's lock."""
 
+BACKUPS_AT_ONCE_MAX: Final = 2
+"""Backups that a server sends at the same time: each is a process that reads all of the store, and holds a snapshot."""
+
 EXCHANGE_THREADS: Final = 2
 """Threads that answer other stores, apart from those of finds: a store that joins must hold up no reader."""
 

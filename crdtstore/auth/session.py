@@ -93,6 +93,15 @@ class Session:
         self.permission.check_full()
         return self.store.stats()
 
+    def for_backup(self) -> Store:
+        """Give the store to copy all of it, keys and what the layers above keep in it too.
+
+        Raises:
+            Forbidden: The permission is not the full one.
+        """
+        self.permission.check_full()
+        return self.store
+
     def for_exchange(self, verb: Verb, scope: Scope) -> Store:
         """Give the store to answer one request of another store.
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import TypeVar
 
 import msgspec
@@ -30,7 +31,8 @@ Result = TypeVar("Result")
 class Call:
     """One request on its way to its answer.
 
-    `wait_seconds` is how long it may wait for a transaction, `held` who waits, `pins` what other stores join from.
+    `wait_seconds` is how long it may wait for a transaction, `held` who waits, `pins` what other stores join from,
+    `backups` how many more backups may be sent at once.
     """
 
     request: Request
@@ -41,6 +43,7 @@ class Call:
     wait_seconds: float
     held: Held = field(repr=False)
     pins: Pins = field(repr=False)
+    backups: BoundedSemaphore = field(repr=False)
 
     async def until_readable(self, collection: str) -> None:
         """Wait for the transaction that the caller names in `X-DITTO-TXN-ID`, if it names one.

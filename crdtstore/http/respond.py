@@ -1,7 +1,7 @@
 """An answer: status, headers, body; and how it goes out.
 
-Rules: every answer is JSON, but for those to other stores, is not cached, and says in `X-DITTO-TXN-ID` at which
-transaction the store was.
+Rules: every answer is JSON, but for those to other stores and for backups, is not cached, and says in
+`X-DITTO-TXN-ID` at which transaction the store was. A stream is sent piece by piece, as fast as its reader takes it.
 An answer that is given before the body was read ends the connection: what follows on it would be that body.
 
 Not here: what stands in the body (the families, `faults`).
@@ -9,7 +9,7 @@ Not here: what stands in the body (the families, `faults`).
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -21,6 +21,16 @@ FIXED_HEADERS: Final = (
 )
 
 
+class Stream(Protocol):
+    """A body that is made while it is sent."""
+
+    async def piece(self) -> bytes:
+        """The next piece; empty at the end."""
+
+    def close(self) -> None:
+        """Let go of what it is made of, sent to its end or not."""
+
+
 class Answer(NamedTuple):
     """What goes back to the caller; `txn` is the transaction that it says the store was at."""
 
@@ -29,10 +39,13 @@ class Answer(NamedTuple):
     txn: int | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     media_type: bytes = JSON.media_type
+    stream: Stream | None = None
 
     def all_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that stand before this body."""
-        described = ((b"content-type", self.media_type), (b"content-length", b"%d" % len(self.body)))
+        described = [(b"content-type", self.media_type)]
+        if self.stream is None:
+            described.append((b"content-length", b"%d" % len(self.body)))
         return [*FIXED_HEADERS, *described, *self.headers]
 
 
@@ -55,6 +68,9 @@ async def respond(send: Send, answer: Answer, *, close: bool) -> None:
     if close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.stream is not None:
+        while piece := await answer.stream.piece():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": answer.body})
 
 

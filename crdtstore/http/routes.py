@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from crdtstore.errors import MethodNotAllowed, NotFound
+from crdtstore.http.admin.backup import backup
 from crdtstore.http.admin.stats import stats
 from crdtstore.http.call import Call
 from crdtstore.http.replication.exchange import exchange
@@ -37,6 +38,7 @@ ROUTES: Final = (
     Route("/api/v3/store/find", ("GET", "POST"), find),
     Route("/api/v3/store/findbyid", ("GET", "POST"), findbyid),
     Route("/admin/stats", ("GET",), stats, takes_body=False),
+    Route("/admin/backup", ("GET",), backup, takes_body=False),
     Route("/api/replication/v1", ("POST",), exchange, form=MESSAGE),
 )
 

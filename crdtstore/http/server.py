@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 
 from crdtstore import limits
 from crdtstore.auth.api_key import KeyRing
@@ -70,6 +71,7 @@ class Application:
         self.exchange_threads = ThreadPoolExecutor(limits.EXCHANGE_THREADS, "crdtstore-exchange")
         self.pins = Pins()
         self.held = Held()
+        self.backups = BoundedSemaphore(limits.BACKUPS_AT_ONCE_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's start and stop."""
@@ -106,7 +108,11 @@ class Application:
             answer = answer_to_unexpected(scope["method"], scope["path"], error)
         if answer.txn is None:
             answer = answer._replace(txn=self.applied())
-        await respond(send, answer, close=not body.complete)
+        try:
+            await respond(send, answer, close=not body.complete)
+        finally:
+            if answer.stream is not None:
+                answer.stream.close()
 
     async def answer(self, scope: Scope, body: Body) -> Answer:
         """Take a request through its steps to the endpoint's answer."""
@@ -122,7 +128,7 @@ class Application:
     def call(self, request: Request, body: bytes, session: Session, receive: Receive, route: Route) -> Call:
         """Put together what an endpoint holds."""
         threads = self.exchange_threads if route.form is MESSAGE else self.threads
-        return Call(request, body, session, receive, threads, self.wait_seconds, self.held, self.pins)
+        return Call(request, body, session, receive, threads, self.wait_seconds, self.held, self.pins, self.backups)
 
     def applied(self) -> int | None:
         """Return the newest transaction, or None when even that cannot be had."""

@@ -14,17 +14,20 @@ Not here: the record (`backup_record`), restoring (`version/restore.py`), the st
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore._version import __version__
-from crdtstore.errors import NotAStore, StoreError
+from crdtstore.errors import NotAStore, NotFound, StoreError
 from crdtstore.limits import COPY_PIECE_BYTES, MAP_BYTES_DEFAULT
 from crdtstore.storage.backup_record import BACKUP_FORMAT, Backup, Moment, moment_of, put_backup
+from crdtstore.storage.blocks import write_blocks
 from crdtstore.storage.environment import DATA_NAME, build_from, check_file, holds_store, system_errors
 from crdtstore.storage.lock import stays_in_place
 
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
     from crdtstore.storage.interface import Storage
 
+COPY_MAGIC: Final = b"CRDTCOPY"
+"""What a copy begins with on its way to another machine; blocks follow (`blocks`), the first tells its size."""
+
+SIZE: Final = struct.Struct("<Q")
 PROCESS: Final = Path(__file__).with_name("copy_process.py")
 
 
@@ -69,8 +76,8 @@ def back_up(
     source = Path(store).resolve()
     with system_errors(source):
         check_store(source)
-        with stays_in_place(str(source)):
-            return receive(copied(source), destination, created=created, advance=advance)
+        with stays_in_place(str(source)), closing(copied(source)) as pieces:
+            return receive(pieces, destination, created=created, advance=advance)
 
 
 def check_store(directory: Path) -> None:
@@ -119,7 +126,7 @@ def mark(storage: Storage, created: int) -> Copy:
     return Copy(storage.bytes_on_disk(), moment)
 
 
-def copied(directory: Path) -> Iterator[bytes]:
+def copied(directory: Path) -> Generator[bytes, None, None]:
     """Copy a store; gives the data file of the copy piece by piece.
 
     Raises:
@@ -138,6 +145,28 @@ def copied(directory: Path) -> Iterator[bytes]:
         raise StoreError(message, signal=-process.returncode)
     if process.returncode:
         raise StoreError(f"The store {directory} cannot be copied: {said or 'its copying failed'}.")
+
+
+def file_of(storage: Storage) -> Path:
+    """The data file of a storage.
+
+    Raises:
+        NotFound: It is in memory.
+    """
+    place = getattr(storage, "path", None)
+    if place is None:
+        raise NotFound("This store is in memory: it has no file that could be copied.")
+    return Path(place) / DATA_NAME
+
+
+def sent(file: Path) -> Iterator[bytes]:
+    """A copy of a store for another machine, as blocks: about how many bytes it has, and its data file."""
+
+    def payloads() -> Iterator[bytes]:
+        yield SIZE.pack(file.stat().st_size)
+        yield from copied(file.parent)
+
+    return write_blocks(COPY_MAGIC, payloads())
 
 
 def pieces_of(file: IO[bytes]) -> Iterator[bytes]:

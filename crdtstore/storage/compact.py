@@ -11,6 +11,7 @@ Not here: the copy (`backup`).
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -69,7 +70,8 @@ def replace_file(storage: Storage, directory: Path, advance: Callable[[int], obj
     new, old = directory / NEW_NAME / DATA_NAME, directory / DATA_NAME
     shutil.rmtree(new.parent, ignore_errors=True)
     new.parent.mkdir(0o700)
-    write_file(copied(directory), advance, new)
+    with closing(copied(directory)) as pieces:
+        write_file(pieces, advance, new)
     sync_path(new)
     with storage.snapshot() as snapshot:
         check_same(new.parent, moment_of(snapshot))

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from crdtstore import Store, Upsert
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.permission import Permission
 from crdtstore.crdt.actor import format_actor
+from crdtstore.http.server import application
 from tests.cli.running import documents, error_of, run
+from tests.http.calling import serving
 
 DATA = ("--store", "data")
 
@@ -58,6 +62,21 @@ def test_a_backup_is_read_as_a_store_and_not_written_to() -> None:
     assert len(documents(run("find", "c", "--store", "backup"))) == 2
     error = error_of(run("trim", "--log-keep-days", "1", "--store", "backup", "--json", code=1))
     assert error["code"] == "not-restored"
+
+
+def test_a_server_is_backed_up_for_a_key_that_may_do_everything() -> None:
+    with Store.open("data") as store:
+        keyring = KeyRing(store)
+        key, lesser = keyring.create("all", Permission.full()), keyring.create("some", Permission(frozenset({"read"})))
+        with serving(application(store, keyring)) as (host, port):
+            url = ("--url", f"http://{host}:{port}")
+            said = run("backup", "backup", *url, "--key", key).stdout
+            error = error_of(run("backup", "other", *url, "--key", lesser, "--json", code=3))
+            again = error_of(run("backup", "backup", *url, "--key", key, "--json", code=3))
+    assert said.startswith("Backed up 2 documents at transaction 20 to ")
+    assert (error["code"], again["code"]) == ("forbidden", "caller")
+    run("restore", "backup", "again")
+    assert sorted(path.name for path in Path().iterdir()) == ["again", "backup", "data"]
 
 
 def test_a_store_is_compacted() -> None:

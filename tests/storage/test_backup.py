@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -193,7 +194,7 @@ def test_a_copying_process_that_dies_is_an_error(data: Path, tmp_path: Path, mon
 def test_who_stops_reading_ends_the_copying_process(data: Path) -> None:
     pieces = copied(data)
     next(pieces)
-    pieces.close()  # type: ignore[attr-defined]  # waits for the process, which would wait for ever otherwise
+    pieces.close()  # waits for the process, which would wait for ever otherwise
 
 
 def test_compacting_frees_what_is_not_used_and_loses_nothing(data: Path) -> None:
@@ -241,7 +242,7 @@ def test_a_store_that_is_compacted_is_not_opened(data: Path, monkeypatch: pytest
     """Not even to read it: a file that was replaced meanwhile would be read for ever."""
     seen = []
 
-    def look(directory: Path) -> object:
+    def look(directory: Path) -> Generator[bytes, None, None]:
         for read_only in (True, False):
             code, answered = open_elsewhere(directory, read_only=read_only)
             seen.append((code, "compacts" in answered))
