@@ -108,6 +108,9 @@ RANGE_LEAVES_MAX: Final = 8_192
 RANGE_DOCUMENTS_AT_ONCE: Final = 1_024
 """Documents added up in one go of the compiled core, about a millisecond, before another thread has its turn."""
 
+FINDINGS_MAX: Final = 1_000
+"""Findings of one kind in one table that a verification keeps; the others are counted. A person acts on the first."""
+
 # --- exchange between stores ---
 
 MESSAGE_BYTES_MAX: Final = 64 * 1_024 * 1_024

@@ -60,7 +60,7 @@ def back_up_directory(layers: Layers, destination: str, *, quiet: bool) -> Copy:
     from crdtstore.version.clock import steady_clock
 
     store = directory_of(layers)
-    with progress("Backing up", total_bytes=bytes_of(store), quiet=quiet, documents=False) as advance:
+    with progress("Backing up", total_bytes=bytes_of(store), quiet=quiet, noun=None) as advance:
         return back_up(store, destination, created=steady_clock()(), advance=lambda size: advance(0, size))
 
 
@@ -76,7 +76,7 @@ def fetch(layers: Layers, destination: str, *, quiet: bool) -> Copy:
     try:
         with (
             download(remote.client) as coming,
-            progress("Backing up", total_bytes=coming.size, quiet=quiet, documents=False) as advance,
+            progress("Backing up", total_bytes=coming.size, quiet=quiet, noun=None) as advance,
         ):
             created, told = steady_clock()(), lambda size: advance(0, size)
             return receive(coming.pieces, destination, created=created, advance=told)

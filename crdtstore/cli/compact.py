@@ -32,7 +32,7 @@ def command(layers: Layers, *, as_json: bool) -> None:
 
     store = directory_of(layers)
     try:
-        with progress("Compacting", total_bytes=bytes_of(store), quiet=as_json, documents=False) as advance:
+        with progress("Compacting", total_bytes=bytes_of(store), quiet=as_json, noun=None) as advance:
             done = compact(store, advance=lambda size: advance(0, size))
     except StoreLocked as error:
         raise StoreLocked(f"{error.message} If that is a server, {WITHOUT_SERVER}.", **error.data) from None

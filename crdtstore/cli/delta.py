@@ -99,7 +99,7 @@ def import_(layers: Layers, *, file: IO[bytes], as_json: bool) -> None:
     with (
         advising(),
         open_store(directory_of(layers), writes=True, create=True, advice=WITHOUT_SERVER) as store,
-        progress("Importing", total_bytes=size_of_file(file), quiet=as_json, documents=False) as advance,
+        progress("Importing", total_bytes=size_of_file(file), quiet=as_json, noun=None) as advance,
     ):
         done = read_delta(store, Watched(file, advance))
     if as_json:

@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "import": Entry("crdtstore.cli.import_", "Write the documents of a JSON file to a collection."),
     "export": Entry("crdtstore.cli.export", "Print all documents of a collection as JSON Lines."),
     "stats": Entry("crdtstore.cli.stats", "Say what a store holds."),
+    "verify": Entry("crdtstore.cli.verify", "Check every row of a store, without changing it."),
     "sync": Entry("crdtstore.cli.sync", "Make a store and another one equal."),
     "delta": Entry("crdtstore.cli.delta", "Carry what a store lacks to it in a file."),
     "peers": Entry("crdtstore.cli.peers", "Say which other stores a store met; release or forget one."),

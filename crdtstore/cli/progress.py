@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 Advance: TypeAlias = Callable[[int, int], None]
-"""Takes how many documents are done more, and how many bytes of the input."""
+"""Takes how many documents (or what is counted) are done more, and how many bytes of the input."""
 
 
 @contextmanager
-def progress(what: str, *, total_bytes: int | None, quiet: bool, documents: bool = True) -> Iterator[Advance]:
+def progress(what: str, *, total_bytes: int | None, quiet: bool, noun: str | None = "documents") -> Iterator[Advance]:
     """Show how far a command is while the block runs.
 
     Args:
         what: What is done, in a word or two.
         total_bytes: The size of the input; None where nobody knows.
         quiet: Show nothing, as where standard error is no terminal.
-        documents: Whether the number of documents is shown; else that of bytes.
+        noun: What is counted, in the plural; None: bytes.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
@@ -30,7 +30,7 @@ def progress(what: str, *, total_bytes: int | None, quiet: bool, documents: bool
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[documents]:,} documents") if documents else DownloadColumn(binary_units=True),
+        TextColumn(f"{{task.fields[documents]:,}} {noun}") if noun else DownloadColumn(binary_units=True),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -31,7 +31,7 @@ def command(*, backup: str, destination: str, as_json: bool) -> None:
     from crdtstore.crdt.actor import format_actor
     from crdtstore.version.restore import restore
 
-    with progress("Restoring", total_bytes=bytes_of(backup), quiet=as_json, documents=False) as advance:
+    with progress("Restoring", total_bytes=bytes_of(backup), quiet=as_json, noun=None) as advance:
         restored = restore(backup, destination, advance=lambda size: advance(0, size))
     path, moment = str(Path(destination).resolve()), restored.backup.moment
     if as_json:

@@ -1,0 +1,85 @@
+"""Damages copies of a store at random places, in a process of its own, and verifies them.
+
+    python -m tests.storage.damaged_stores DIRECTORY FIRST LAST WITHOUT
+
+Rules: the truth is every row of every table, by scan and by key. Where that is not what it was, verification has to
+find something; where nothing is found, everything must read as before. WITHOUT names checks that are taken away, for
+the controls. Answers with one JSON object: how many copies were damaged, found, and missed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+from pathlib import Path
+from typing import TypeAlias
+
+from crdtstore.errors import CrdtStoreError, StoreError
+from crdtstore.storage import verify as verification
+from crdtstore.storage import verify_rows
+from crdtstore.storage.environment import open_storage
+from crdtstore.storage.tables import Table
+from tests.storage.children import damaged
+
+Content: TypeAlias = "list[dict[bytes, bytes]]"
+
+
+def main(directory: Path, first: int, last: int, without: list[str]) -> None:
+    """Damage, verify, compare."""
+    original = directory.joinpath("data.mdb").read_bytes()
+    before = read(directory)
+    take_away(without)
+    counts = {"damaged": 0, "found": 0, "missed": 0}
+    codes: dict[str, int] = {}
+    for seed in range(first, last):
+        copy = directory.with_name(f"damaged-{seed}")
+        copy.mkdir()
+        copy.joinpath("data.mdb").write_bytes(damaged(original, random.Random(seed)))
+        found = codes_of(copy)
+        same = read_or_none(copy) == before
+        counts["damaged"] += not same
+        counts["found"] += bool(found)
+        counts["missed"] += not same and not found
+        for code in set(found):
+            codes[code] = codes.get(code, 0) + 1
+        shutil.rmtree(copy)
+    sys.stdout.write(json.dumps({**counts, "codes": codes}))
+
+
+def codes_of(directory: Path) -> list[str]:
+    """What verification finds; a store that is refused as none is found too."""
+    try:
+        return [finding.code for finding in verification.verify(directory)]
+    except StoreError:
+        return ["refused"]
+
+
+def take_away(names: list[str]) -> None:
+    """Take checks away."""
+    verification.CHECKS = tuple(check for check in verification.CHECKS if check.__name__ not in names)  # type: ignore[misc]
+    if "check_structure" in names:
+        verification.check_structure = lambda *_: iter(())
+    if "check_count" in names:
+        verify_rows.check_count = lambda *_: None
+
+
+def read_or_none(directory: Path) -> Content | None:
+    """As `read`; None where something is refused."""
+    try:
+        return read(directory)
+    except CrdtStoreError:
+        return None
+
+
+def read(directory: Path) -> Content:
+    """Every row of every table, by scan; each must be found by its key too."""
+    with open_storage(directory, create=False, read_only=True) as storage, storage.snapshot() as snapshot:
+        content = [dict(snapshot.scan(table)) for table in Table]
+        hidden = [key for table in Table for key in content[table] if snapshot.get(table, key) != content[table][key]]
+        return content if not hidden else []
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
