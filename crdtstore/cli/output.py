@@ -6,6 +6,7 @@ comes with a result and is not the result goes to standard error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -65,3 +66,10 @@ def size_of(number: int) -> str:
             break
         size /= 1024
     return f"{size:.1f} {unit} ({exact})" if unit else exact
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns, each as wide as its widest value; the last one as wide as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(f"{value:{width}}" for value, width in zip(row, widths, strict=True)).rstrip())
