@@ -326,6 +326,15 @@ IMPORT_BATCHES_MAX: Final = 32
 IMPORT_ARRAY_BYTES_MAX: Final = 256 * 1_024 * 1_024
 """A JSON array to import is read whole; JSON Lines are not, and have no such bound."""
 
+DISK_FREE_BYTES_MIN: Final = 256 * 1_024 * 1_024
+"""Free space below which `crdtstore doctor` sees a problem: a few large commits, after which writes are refused."""
+
+DESCRIPTORS_SPARE: Final = 64
+"""Descriptors of a server besides its connections: the store's files, its log, connections to peers."""
+
+PEER_SILENT_SECONDS: Final = 86_400
+"""A peer that was not met for so long and keeps the log from being trimmed is named by `crdtstore doctor`."""
+
 # --- simulator ---
 
 WORLD_STORES_MAX: Final = 500

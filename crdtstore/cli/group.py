@@ -56,6 +56,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "stats": Entry("crdtstore.cli.stats", "Say what a store holds."),
     "verify": Entry("crdtstore.cli.verify", "Check every row of a store, without changing it."),
     "inspect": Entry("crdtstore.cli.inspect", "Show how documents, transactions and rows are stored."),
+    "doctor": Entry("crdtstore.cli.doctor", "Say what is wrong around a store, and what to do."),
     "sync": Entry("crdtstore.cli.sync", "Make a store and another one equal."),
     "delta": Entry("crdtstore.cli.delta", "Carry what a store lacks to it in a file."),
     "peers": Entry("crdtstore.cli.peers", "Say which other stores a store met; release or forget one."),
