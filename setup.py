@@ -1,8 +1,10 @@
 """The compiled core `crdtstore._core`, and nothing else: all other facts stand in `pyproject.toml`.
 
 Rules: `CRDTSTORE_BUILD` says what is built. `release` (the default) is what a wheel holds; `debug` checks
-every index, keeps assertions and is not optimised; `pure` builds no core, which gives a wheel for any
-platform. What runs is chosen later, by `CRDTSTORE_CORE`: see `crdtstore/core.py`.
+every index, keeps assertions and is not optimised; `sanitize` keeps assertions and lets gcc's sanitizers
+watch every access and every operation without a defined result (`docs/fuzzing.md` says how it is run); `pure`
+builds no core, which gives a wheel for any platform. What runs is chosen later, by `CRDTSTORE_CORE`: see
+`crdtstore/core.py`.
 """
 
 from __future__ import annotations
@@ -13,13 +15,19 @@ from pathlib import Path
 from Cython.Distutils import Extension
 from setuptools import setup
 
-MODES = ("release", "debug", "pure")
+MODES = ("release", "debug", "sanitize", "pure")
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+FLAGS = {
+    "release": ["-O2", "-g1"],
+    "debug": ["-O0", "-g"],
+    "sanitize": ["-O1", "-g", "-fno-omit-frame-pointer", *SANITIZERS],
+}
 MODE = os.environ.get("CRDTSTORE_BUILD") or "release"
 
 
-def core_extension(*, debug: bool) -> Extension:
+def core_extension(mode: str) -> Extension:
     """Describe the one compiled module: `ext/_core.pyx` and the fragments that it includes."""
-    optimisation = ["-O0", "-g"] if debug else ["-O2", "-g1"]
+    checked = mode != "release"
     return Extension(
         "crdtstore._core",
         ["ext/_core.pyx"],
@@ -30,13 +38,14 @@ def core_extension(*, debug: bool) -> Extension:
             "binding": True,
             "auto_pickle": False,
             "wraparound": False,
-            "boundscheck": debug,
+            "boundscheck": mode == "debug",
             "initializedcheck": False,
             "cdivision": True,
         },
-        define_macros=[] if debug else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
-        undef_macros=["NDEBUG"] if debug else [],
-        extra_compile_args=[] if os.name == "nt" else optimisation,
+        define_macros=[] if checked else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
+        undef_macros=["NDEBUG"] if checked else [],
+        extra_compile_args=[] if os.name == "nt" else FLAGS[mode],
+        extra_link_args=SANITIZERS if mode == "sanitize" else [],
         depends=[*sorted(str(path) for path in Path("ext").glob("*.pxi")), mark_mode()],
     )
 
@@ -54,7 +63,7 @@ if MODE not in MODES:
     raise SystemExit(f"CRDTSTORE_BUILD is {MODE!r}; it must be one of {', '.join(MODES)}.")
 
 setup(
-    ext_modules=[] if MODE == "pure" else [core_extension(debug=MODE == "debug")],
-    # Each mode has its own place for the generated C: the two must not be taken for one another.
+    ext_modules=[] if MODE == "pure" else [core_extension(MODE)],
+    # Each mode has its own place for the generated C: one must not be taken for another.
     options={"build": {"build_base": f"build/{MODE}"}},
 )

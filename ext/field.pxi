@@ -6,9 +6,8 @@
 # Making them may run Python code, so the paths that cells point to are held meanwhile. Include after
 # `json_output.pxi`.
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.long cimport PyLong_AsLongLongAndOverflow
-from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -342,5 +341,6 @@ cdef str field_key(value_place key, size_t size):
     """A key of a path as text."""
     if size and memchr(key, 1, size) != NULL:
         raw = PyBytes_FromStringAndSize(<const char *>key, <Py_ssize_t>size)
-        return raw.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01").decode()
-    return PyUnicode_DecodeUTF8(<const char *>key, <Py_ssize_t>size, NULL)
+        raw = raw.replace(b"\x01\x01", b"\x00").replace(b"\x01\x02", b"\x01")
+        return stored_text(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))
+    return stored_text(<const char *>key, <Py_ssize_t>size)

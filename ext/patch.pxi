@@ -25,7 +25,7 @@ cdef int merge_patch(Merge *merge, const DocumentView *view, const unsigned char
     cdef bint found
     if read_array(&cursor, &fields) or read_unsigned(&cursor, &code) or read_binary(&cursor, &text, &length):
         return 0
-    if view.local_count or view.stamp_width or view.n == 0:
+    if view.local_count or view.stamp_width or view.n == 0 or view.m == 0:
         return 0
     path = find_path(numbers, texts, text, length)
     if path == UNRESOLVED or width_for(path) > view.path_width:
@@ -44,7 +44,8 @@ cdef int merge_patch(Merge *merge, const DocumentView *view, const unsigned char
     if not found or not patch_fits(view, &splice):
         return 0
     grow(<void **>&scratch.out, &scratch.out_size, document_length + splice.after.heap_length + 64)
-    patch_copy(view, &splice)
+    if patch_copy(view, &splice):
+        return 0
     if splice.removed < view.n:
         digest_row(merge, &splice.before, texts, replica_texts, False)
     digest_row(merge, &splice.after, texts, replica_texts, True)
@@ -174,8 +175,8 @@ cdef inline unsigned char *patch_column(unsigned char *out, const unsigned char 
     return out + first * width
 
 
-cdef void patch_copy(const DocumentView *view, const Splice *splice) noexcept nogil:
-    """The document's bytes with the splice made, in scratch.out."""
+cdef int patch_copy(const DocumentView *view, const Splice *splice) noexcept nogil:
+    """The document's bytes with the splice made, in scratch.out; -1 when their heap is not in order."""
     cdef uint32_t n = view.n + (splice.removed == view.n)
     cdef uint32_t m = view.m + (splice.stamp == view.m)
     cdef unsigned char *out = scratch.out
@@ -210,15 +211,20 @@ cdef void patch_copy(const DocumentView *view, const Splice *splice) noexcept no
     room = patch_column(out, view.timestamps, view.m, 8, splice.stamp, view.m)
     memcpy(room, &splice.after.timestamp, 8)
     out += 8 * <size_t>m
-    patch_heap(view, splice, slots, out)
+    if patch_heap(view, splice, slots, out):
+        return -1
     scratch.out_length = (out - scratch.out) + view.heap_length + splice.after.heap_length
     if splice.removed < view.n:
         scratch.out_length -= splice.before.heap_length
+    return 0
 
 
-cdef void patch_heap(const DocumentView *view, const Splice *splice, unsigned char *slots,
-                     unsigned char *heap) noexcept nogil:
-    """Copy the heap with the removed value cut out and the new one put in, and move the slots that point behind."""
+cdef int patch_heap(const DocumentView *view, const Splice *splice, unsigned char *slots,
+                    unsigned char *heap) noexcept nogil:
+    """Copy the heap with the removed value cut out and the new one put in, and move the slots that point behind.
+
+    -1 for values that do not lie in the order of their entries: no pack has written those.
+    """
     cdef size_t cut = view.heap_length, cut_length = 0, place = view.heap_length
     cdef size_t length = splice.after.heap_length
     cdef uint32_t at, row
@@ -231,6 +237,8 @@ cdef void patch_heap(const DocumentView *view, const Splice *splice, unsigned ch
     if removed and splice.before.heap_length:
         cut = splice.before.heap - view.heap
         cut_length = splice.before.heap_length
+    if place > view.heap_length or (cut_length and cut + cut_length > place):
+        return -1
     if cut_length or length:
         for at in range(splice.removed + 1 if removed else splice.place, view.n):
             if view.types[at] >> 4 >= KIND_STRING:
@@ -239,7 +247,7 @@ cdef void patch_heap(const DocumentView *view, const Splice *splice, unsigned ch
                 memcpy(slots + 8 * <size_t>row, &slot, 8)
     elif splice.after.kind < KIND_STRING:
         memcpy(heap, view.heap, view.heap_length)
-        return
+        return 0
     if splice.after.kind >= KIND_STRING:
         slot = <uint64_t>(place - cut_length) | <uint64_t>length << 32
         memcpy(slots + 8 * <size_t>(splice.place - removed), &slot, 8)
@@ -249,3 +257,4 @@ cdef void patch_heap(const DocumentView *view, const Splice *splice, unsigned ch
     memcpy(heap + cut, view.heap + cut + cut_length, place - cut - cut_length)
     memcpy(heap + place - cut_length, splice.after.heap, length)
     memcpy(heap + place - cut_length + length, view.heap + place, view.heap_length - place)
+    return 0

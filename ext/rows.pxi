@@ -299,8 +299,12 @@ cdef int load_row(const DocumentView *view, uint32_t number, uint32_t replica_co
     row.dead = 0
     if row.replica >= replica_count:
         raise damaged("a replica number is unknown")
+    if row.code < CODE_REGISTER or row.code > CODE_TOTAL or row.kind > KIND_OBJECT:
+        raise damaged("an entry is of no known kind")
     if row.kind < KIND_STRING:
         row.slot = load_u64(slot)
+        if row.kind == KIND_SHORT and slot[0] > 7:
+            raise damaged("a short string is longer than its slot")
     else:
         if heap_read(view, slot, &row.heap, &length):
             raise damaged("a value lies outside its heap")
@@ -326,6 +330,8 @@ cdef int load_rows(const DocumentView *view, Merge *merge, list texts) except -1
             instance = row
         elif instance == NULL:
             raise damaged("a total stands before its counter")
+        elif instance.code < CODE_IMPLICIT or not same_path(instance, row.path, row.text, row.text_length):
+            raise damaged("a total belongs to no counter")
         else:
             row.cell_timestamp = instance.timestamp
             row.cell_replica = instance.replica

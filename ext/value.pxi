@@ -144,6 +144,14 @@ cdef value_place value_skip(value_place at, value_place end) noexcept nogil:
     return at
 
 
+cdef str stored_text(const char *text, Py_ssize_t size):
+    """A text of stored bytes."""
+    try:
+        return PyUnicode_DecodeUTF8(text, size, NULL)
+    except UnicodeDecodeError:
+        raise damaged("a text is not UTF-8") from None
+
+
 cdef object value_scalar(const ValueItem *item):
     """The Python object of an item that is no array and no object."""
     if item.kind == KIND_INT:
@@ -151,7 +159,7 @@ cdef object value_scalar(const ValueItem *item):
     if item.kind == KIND_DOUBLE:
         return item.number
     if item.kind == KIND_STRING:
-        return PyUnicode_DecodeUTF8(<const char*>item.text, <Py_ssize_t>item.size, NULL)
+        return stored_text(<const char*>item.text, <Py_ssize_t>item.size)
     if item.kind == KIND_BINARY:
         return PyBytes_FromStringAndSize(<const char*>item.text, <Py_ssize_t>item.size)
     if item.kind == KIND_NULL:

@@ -32,10 +32,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, NoReturn
 
 import msgpack
+import msgspec
 
 from crdtstore import limits
 from crdtstore.auth.permission import Permission
-from crdtstore.errors import Forbidden, MalformedRequest, Overloaded, Unauthenticated
+from crdtstore.errors import Corrupted, Forbidden, MalformedRequest, Overloaded, Unauthenticated
 from crdtstore.store import Store
 
 ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -57,6 +58,17 @@ SCRYPT_P: Final = 1
 
 REFUSAL: Final = "The credential is missing or not known: send `Authorization: Bearer <API key>`."
 """Said for a missing header, another scheme, an unknown prefix and a wrong suffix alike."""
+
+
+class PermissionNames(msgspec.Struct):
+    """What a stored permission must be made of, where it is there."""
+
+    permission: list[str] = []
+    verbs: list[str] = []
+    collections: list[str] = []
+
+
+NAMES: Final = msgspec.msgpack.Decoder(PermissionNames)
 
 
 class StoredKey(NamedTuple):
@@ -313,7 +325,15 @@ def encode(stored: StoredKey) -> bytes:
 
 
 def decode(data: bytes) -> StoredKey:
-    """Read a key as `encode` wrote it."""
-    row: dict[str, Any] = msgpack.unpackb(data)
-    row["permission"] = Permission.from_row(row)
-    return StoredKey(**{field: row[field] for field in StoredKey._fields})
+    """Read a key as `encode` wrote it.
+
+    Raises:
+        Corrupted: The bytes are no key.
+    """
+    try:
+        NAMES.decode(data)
+        row: dict[str, Any] = msgpack.unpackb(data)
+        row["permission"] = Permission.from_row(row)
+        return msgspec.convert([row[field] for field in StoredKey._fields], StoredKey)
+    except (ValueError, TypeError, LookupError, RecursionError, msgspec.MsgspecError) as error:
+        raise Corrupted("keys", SETTING_PREFIX, f"a row is no API key: {error}") from None

@@ -33,6 +33,7 @@ from crdtstore.crdt.cell import Cell, CellType, Total
 from crdtstore.crdt.document import DIGEST_BYTES, MODULUS, digest
 from crdtstore.crdt.merge import merge
 from crdtstore.crdt.names import FULL, Names, Replicas
+from crdtstore.crdt.path import is_path
 from crdtstore.crdt.record import decode_operations
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import Value, decode_value, encode_value
@@ -217,16 +218,31 @@ def read_local(data: bytes, at: int) -> tuple[tuple[bytes, ...], memoryview]:
 
 
 def unpack_document(data: bytes, paths: Names, replicas: Replicas) -> list[Cell]:
-    """Read the cells back, in the order in which they lie. No bytes, no cells."""
+    """Read the cells back, in the order in which they lie. No bytes, no cells.
+
+    Raises:
+        Corrupted: A row names what is not there, or holds what no value is.
+    """
     if not data:
         return []
-    columns = read_columns(data)
+    try:
+        return read_cells(read_columns(data), paths, replicas)
+    except (LookupError, TypeError, ValueError, struct.error):
+        raise Corrupted("documents", b"", "a row names what is not there, or holds what no value is") from None
+
+
+def read_cells(columns: Columns, paths: Names, replicas: Replicas) -> list[Cell]:
+    """The cells of columns."""
+    if not all(map(is_path, columns.local)):
+        raise Corrupted("documents", b"", "a local path is none")
     cells: list[Cell] = []
     for row, number in enumerate(columns.paths):
         code, kind = columns.types[row] & 15, columns.types[row] >> 4
         stamp = replicas.stamp(columns.replicas[columns.stamps[row]], columns.timestamps[columns.stamps[row]])
         value = value_of(kind, read_payload(columns, row, kind))
         if code == TOTAL:
+            if cells[-1].type != CellType.COUNTER or number != columns.paths[row - 1]:
+                raise Corrupted("documents", b"", "a total belongs to no counter")
             cells[-1] = cells[-1]._replace(totals=tuple(sorted([*cells[-1].totals, Total(stamp, value)])))
         else:
             path = columns.local[number ^ LOCAL_PATH] if number >= LOCAL_PATH else paths.texts[number]

@@ -214,6 +214,8 @@ def check_change(fields: Any) -> Change:
     size = len(collection.encode()) if isinstance(collection, str) else 0
     if not 0 < size <= COLLECTION_BYTES_MAX or "\0" in collection:
         raise MalformedRecord(f"A collection's name has 1 to {COLLECTION_BYTES_MAX} bytes, none of them 0.")
+    if not isinstance(encoded_id, bytes):
+        raise MalformedRecord("A document's id is binary.")
     decode_id(encoded_id)
     decoded = tuple(check_operation(operation) for operation in operations)
     ranks = [rank(operation) for operation in decoded]

@@ -277,7 +277,7 @@ def decode(decoder: msgspec.msgpack.Decoder[Any], data: bytes, what: str) -> Any
         raise MalformedMessage(f"A message has at most {MESSAGE_BYTES_MAX} bytes; this one has {len(data)}.")
     try:
         return decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedMessage(f"These bytes are no {what} of the exchange: {error}.") from None
 
 

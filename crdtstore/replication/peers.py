@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+import msgspec
 
 from crdtstore.crdt.actor import format_actor
 from crdtstore.errors import Divergence, NotFound, Quarantined
 from crdtstore.limits import PEER_SAVE_SECONDS, PEERS_MAX
-from crdtstore.storage.tables import Table
+from crdtstore.storage.tables import Table, decode_row
 
 if TYPE_CHECKING:
     from crdtstore.storage.interface import Batch, Snapshot
@@ -41,16 +42,19 @@ class Peer:
         return {**asdict(self), "origin": format_actor(self.origin)}
 
 
+ROWS = msgspec.msgpack.Decoder(tuple[int, int, str])
+
+
 def read_peer(snapshot: Snapshot, origin: bytes) -> Peer:
     """What is known of one peer."""
     row = snapshot.get(Table.PEERS, origin)
-    return Peer(origin) if row is None else Peer(origin, *msgpack.unpackb(row))
+    return Peer(origin) if row is None else Peer(origin, *decode_row(ROWS, Table.PEERS, origin, row))
 
 
 def read_peers(snapshot: Snapshot) -> Iterator[Peer]:
     """All peers that were met."""
     for origin, row in snapshot.scan(Table.PEERS):
-        yield Peer(origin, *msgpack.unpackb(row))
+        yield Peer(origin, *decode_row(ROWS, Table.PEERS, origin, row))
 
 
 def put_peer(batch: Batch, peer: Peer) -> None:

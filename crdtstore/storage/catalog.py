@@ -13,17 +13,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
+import msgspec
 
 from crdtstore.crdt.document import DIGEST_BYTES, MODULUS
 from crdtstore.crdt.names import Names, Replicas, paths
 from crdtstore.errors import InvalidDocument, Overloaded
 from crdtstore.limits import COLLECTION_BYTES_MAX, COLLECTIONS_MAX
-from crdtstore.storage.tables import Table
+from crdtstore.storage.tables import Table, decode_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from crdtstore.storage.interface import Batch, Snapshot
+
+
+ROWS = msgspec.msgpack.Decoder(tuple[str, int, bytes])
 
 
 def number_key(*numbers: int) -> bytes:
@@ -157,7 +161,7 @@ class Counts(NamedTuple):
 
 def read_counts(snapshot: Snapshot) -> list[Counts]:
     """The counts of all collections, as they were committed."""
-    rows = (msgpack.unpackb(row) for _, row in snapshot.scan(Table.COLLECTIONS))
+    rows = (decode_row(ROWS, Table.COLLECTIONS, key, row) for key, row in snapshot.scan(Table.COLLECTIONS))
     return [Counts(name, documents, int.from_bytes(digest, "little")) for name, documents, digest in rows]
 
 

@@ -14,18 +14,33 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+import msgspec
 
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.vector import NOWHERE, Reached
 from crdtstore.storage.identity import read_origin, read_scope
 from crdtstore.storage.log import last_txn
-from crdtstore.storage.tables import Table
+from crdtstore.storage.tables import Table, decode_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crdtstore.crdt.names import Names
     from crdtstore.storage.interface import Batch, Snapshot
+
+
+class OriginRow(msgspec.Struct, array_like=True, frozen=True):
+    """What the table keeps of an origin; the last two are left out where they say nothing."""
+
+    position: int
+    timestamp: int
+    digest: bytes
+    author: tuple[tuple[bytes, int, int, bytes], ...]
+    floor: int = 0
+    partial: bool = False
+
+
+ROWS = msgspec.msgpack.Decoder(OriginRow)
 
 
 class Head:
@@ -63,13 +78,12 @@ class Head:
         """Read the head of a store that has an origin."""
         head = cls(read_origin(snapshot), origins, read_scope(snapshot))
         for key, row in snapshot.scan(Table.ORIGINS):
-            position, timestamp, digest, author, *rest = msgpack.unpackb(row)
-            head.vector[key] = Reached(position, timestamp, digest)
-            head.authors[key] = {origin: Reached(*reached) for origin, *reached in author}
-            floor, partial = rest or (0, False)
-            if floor:
-                head.floors[key] = floor
-            if partial:
+            known = decode_row(ROWS, Table.ORIGINS, key, row)
+            head.vector[key] = Reached(known.position, known.timestamp, known.digest)
+            head.authors[key] = {origin: Reached(*reached) for origin, *reached in known.author}
+            if known.floor:
+                head.floors[key] = known.floor
+            if known.partial:
                 head.partials.add(key)
         head.greatest = max((reached.timestamp for reached in head.vector.values()), default=0)
         head.txn = last_txn(snapshot)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgpack
+import msgspec
 
 from crdtstore.crdt.scope import Scope, format_scope
 from crdtstore.errors import ScopeMismatch
-from crdtstore.storage.tables import Table
+from crdtstore.storage.tables import Table, decode_row
 
 if TYPE_CHECKING:
     from crdtstore.storage.interface import Snapshot, Storage
@@ -23,6 +24,8 @@ Entropy: TypeAlias = Callable[[int], bytes]
 
 ORIGIN_KEY: Final = b"origin"
 SCOPE_KEY: Final = b"scope"
+
+SCOPES: Final = msgspec.msgpack.Decoder(tuple[str, ...])
 
 SITE_BYTES: Final = 8
 FIRST_EPOCH: Final = 1
@@ -57,7 +60,7 @@ def read_origin(snapshot: Snapshot) -> bytes:
 def read_scope(snapshot: Snapshot) -> Scope:
     """The scope of a store."""
     row = snapshot.get(Table.META, SCOPE_KEY)
-    return None if row is None else tuple(msgpack.unpackb(row))
+    return None if row is None else decode_row(SCOPES, Table.META, SCOPE_KEY, row)
 
 
 def check_scope(storage: Storage, scope: Scope) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore import core
 from crdtstore.crdt.chain import CHAIN_DIGEST_BYTES
-from crdtstore.errors import LogTrimmed
+from crdtstore.errors import Corrupted, LogTrimmed
 from crdtstore.storage.tables import Table
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ NO_CHAIN: Final = bytes(CHAIN_DIGEST_BYTES)
 
 NOT_WHOLE: Final = b"\1"
 """Behind a position whose record is not in the log as its origin made it: cut, advanced over or joined."""
+
+
+PLACE_BYTES: Final = (24, 25)
+"""Of what POSITIONS keeps: txn id, chain digest, and perhaps NOT_WHOLE."""
 
 
 class LogEntry(NamedTuple):
@@ -130,10 +134,14 @@ class Place(NamedTuple):
 def place_at(snapshot: Snapshot, origin: bytes, position: int) -> Place | None:
     """What is known of a position; None where it was not reached."""
     row = snapshot.get(Table.POSITIONS, position_key(origin, position))
-    return None if row is None else Place(int.from_bytes(row[:8], "big"), row[8:24], len(row) == 24)
+    if row is None:
+        return None
+    if len(row) not in PLACE_BYTES:
+        raise Corrupted("positions", position_key(origin, position), f"its value has {len(row)} bytes")
+    return Place(int.from_bytes(row[:8], "big"), row[8:24], len(row) == 24)
 
 
 def chain_at(snapshot: Snapshot, origin: bytes, position: int) -> bytes | None:
     """The chain digest at a position that was applied here; None where it was not."""
-    row = snapshot.get(Table.POSITIONS, position_key(origin, position))
-    return None if row is None else row[8:24]
+    place = place_at(snapshot, origin, position)
+    return None if place is None else place.digest

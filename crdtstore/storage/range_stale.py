@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgpack
+import msgspec
 
 from crdtstore.crdt.entry import decode_join, is_join, is_record
 from crdtstore.limits import RANGE_LEAVES_MAX
 from crdtstore.storage.documents import id_key
 from crdtstore.storage.log import first_txn, last_txn, read_entries
 from crdtstore.storage.range_table import KEY_END, Interval, interval_of
-from crdtstore.storage.tables import Table
+from crdtstore.storage.tables import Table, decode_row
 
 if TYPE_CHECKING:
     from crdtstore.storage.catalog import Catalog
@@ -34,6 +35,10 @@ STATE_FORMAT: Final = 1
 
 Stale: TypeAlias = dict[str, list[Interval]]
 """By collection, sorted and disjoint."""
+
+
+FORMATS = msgspec.msgpack.Decoder(list[Any])
+ROWS = msgspec.msgpack.Decoder(tuple[int, int, list[tuple[str, bytes, bytes]]])
 
 
 class State(NamedTuple):
@@ -103,9 +108,9 @@ def touches(intervals: list[Interval], start: bytes, end: bytes) -> bool:
 
 def unpack_state(row: bytes | None) -> State | None:
     """Read the row of META; None where there is none of this format."""
-    format_, txn, intervals = (None, 0, ()) if row is None else msgpack.unpackb(row)
-    if format_ != STATE_FORMAT:
+    if row is None or decode_row(FORMATS, Table.META, STATE_KEY, row)[:1] != [STATE_FORMAT]:
         return None
+    _, txn, intervals = decode_row(ROWS, Table.META, STATE_KEY, row)
     stale: Stale = {}
     for name, start, end in intervals:
         stale.setdefault(name, []).append((start, end))

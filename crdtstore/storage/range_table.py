@@ -202,6 +202,8 @@ def read_sums(
     """The rows of a level that end from one key to before another."""
     start, stop = row_key(level, collection, first), row_key(level, collection, behind)
     for key, value in snapshot.scan(Table.RANGES, start, stop):
+        if len(value) < VALUE.size:
+            raise Corrupted("ranges", key, f"its value has {len(value)} bytes")
         documents, digest = VALUE.unpack_from(value)
         yield Span(value[VALUE.size :], key[PREFIX_BYTES:], Sum(documents, int.from_bytes(digest, "little")))
 

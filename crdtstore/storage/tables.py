@@ -9,12 +9,16 @@ table, or whose bytes were altered, therefore fails. How keys and values are mad
 from __future__ import annotations
 
 from enum import IntEnum, unique
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from crdtstore import core, limits
 from crdtstore.errors import Corrupted, LimitExceeded, StoreError
 
 SEAL_BYTES: Final = 4
+
+Value = TypeVar("Value")
 
 
 @unique
@@ -76,6 +80,18 @@ def unseal(table: int, key: bytes, stored: bytes) -> bytes:
     if len(stored) < SEAL_BYTES or checksum(table, key, value) != int.from_bytes(sealed, "little"):
         raise Corrupted(table_name(table), key)
     return value
+
+
+def decode_row(decoder: msgspec.msgpack.Decoder[Value], table: int, key: bytes, row: bytes) -> Value:
+    """Decode a value whose seal was right.
+
+    Raises:
+        Corrupted: It is none of this table's all the same: another program, or a fault of this one, has written it.
+    """
+    try:
+        return decoder.decode(row)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Corrupted(table_name(table), key, f"its value is none of this table: {error}") from None
 
 
 def checksum(table: int, key: bytes, value: bytes) -> int:

@@ -1,0 +1,10 @@
+"""The table of all targets: every decoder of bytes that come from elsewhere or from the disk, and every parser."""
+
+from __future__ import annotations
+
+from tests.fuzz import documents, records, rows, texts
+from tests.fuzz.engine import Target
+
+TARGETS: dict[str, Target] = {
+    target.name: target for target in [*documents.TARGETS, *records.TARGETS, *rows.TARGETS, *texts.TARGETS]
+}
