@@ -11,13 +11,14 @@ origin is *partial* where not all of its records came whole, in a store that hol
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgpack
 import msgspec
 
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.vector import NOWHERE, Reached
+from crdtstore.limits import ACTOR_BYTES
 from crdtstore.storage.identity import read_origin, read_scope
 from crdtstore.storage.log import last_txn
 from crdtstore.storage.tables import Table, decode_row
@@ -29,14 +30,19 @@ if TYPE_CHECKING:
     from crdtstore.storage.interface import Batch, Snapshot
 
 
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Name: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=ACTOR_BYTES, max_length=ACTOR_BYTES)]
+"""An origin, or a chain digest."""
+
+
 class OriginRow(msgspec.Struct, array_like=True, frozen=True):
     """What the table keeps of an origin; the last two are left out where they say nothing."""
 
-    position: int
-    timestamp: int
-    digest: bytes
-    author: tuple[tuple[bytes, int, int, bytes], ...]
-    floor: int = 0
+    position: Natural
+    timestamp: Natural
+    digest: Name
+    author: tuple[tuple[Name, Natural, Natural, Name], ...]
+    floor: Natural = 0
     partial: bool = False
 
 
@@ -80,7 +86,7 @@ class Head:
         for key, row in snapshot.scan(Table.ORIGINS):
             known = decode_row(ROWS, Table.ORIGINS, key, row)
             head.vector[key] = Reached(known.position, known.timestamp, known.digest)
-            head.authors[key] = {origin: Reached(*reached) for origin, *reached in known.author}
+            head.authors[key] = {seen[0]: Reached(seen[1], seen[2], seen[3]) for seen in known.author}
             if known.floor:
                 head.floors[key] = known.floor
             if known.partial:

@@ -42,13 +42,13 @@ def main(
     """Run fuzz targets, all of them or those that are named."""
     if listed:
         for target in TARGETS.values():
-            click.echo(f"{target.name:20} {target.count:>8} cases, {len(kept(target))} kept")
+            click.echo(f"{target.name:20} {target.cases:>8} cases, {len(kept(target))} kept")
         return
     if atheris is not None:
         guided(named(atheris), names)
         return
     chosen = [named(name) for name in names] or list(TARGETS.values())
-    found = [fuzz(target, count or target.count, seed, seconds, keeps=keeps) for target in chosen]
+    found = [fuzz(target, count or target.cases, seed, seconds, keeps=keeps) for target in chosen]
     sys.exit(1 if any(found) else 0)
 
 

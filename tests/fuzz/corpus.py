@@ -25,7 +25,7 @@ def kept(target: Target) -> dict[str, bytes]:
 
 def keep(finding: Finding) -> Path:
     """Write a case down."""
-    words = re.sub(r"[^a-z]+", "-", finding.what.split(":")[0].lower()).strip("-")[:30]
+    words = re.sub(r"[^a-z]+", "-", finding.what.partition(":")[0].lower()).strip("-")[:30]
     folder = FOLDER / finding.target
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{words}-{hashlib.sha256(finding.data).hexdigest()[:8]}"
@@ -35,7 +35,7 @@ def keep(finding: Finding) -> Path:
 
 def alike(what: str) -> str:
     """What is the same in cases that fail in the same way: everything but the words behind the place."""
-    return what.split(":")[0] if ":" not in what[:60] else ":".join(what.split(":")[:2])
+    return ":".join(what.split(":", 2)[:2]) if ":" in what[:60] else what
 
 
 def shrink(target: Target, finding: Finding) -> Finding:

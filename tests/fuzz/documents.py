@@ -17,12 +17,12 @@ from crdtstore import _core
 from crdtstore.crdt import document_bytes, field, json_output
 from crdtstore.crdt.cell import ALL_TYPES, CellType
 from crdtstore.crdt.names import Names, Replicas
-from crdtstore.crdt.operation import Increment, Mark, Remove, Restart, Write
+from crdtstore.crdt.operation import Increment, Mark, Operation, Remove, Restart, Write
 from crdtstore.crdt.path import encode_path
 from crdtstore.crdt.record import encode_operations
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import check_number, check_value, decode_value, encode_value
-from crdtstore.errors import CrdtStoreError, Corrupted
+from crdtstore.errors import Corrupted, CrdtStoreError
 from tests.core.merging import ACTORS, KEY, ORIGINS
 from tests.core.strategies import KEYS, documents
 from tests.fuzz.engine import Target
@@ -36,16 +36,27 @@ PATHS = Names(KNOWN, len(KNOWN) + 1)
 
 REPLICAS = Replicas([actor + origin for actor in ACTORS for origin in ORIGINS])
 COVERAGE = array("Q", [5, 2, 90_000])
-FIELDS: tuple[tuple[str | int, ...], ...] = ((), ("a",), ("a", "b"), ("b", 0, "a"), ("ab", 1), ("\xe9", "a", ""), ("c",))
+FIELDS: tuple[tuple[str | int, ...], ...] = (
+    (),
+    ("a",),
+    ("a", "b"),
+    ("b", 0, "a"),
+    ("ab", 1),
+    ("\xe9", "a", ""),
+    ("c",),
+)
 STAMP = Stamp(2**63, ACTORS[1], ORIGINS[1])
-OPERATIONS = [
+OPERATIONS: list[list[Operation]] = [
     [Write(KNOWN[1], encode_value("text of more than a slot"))],
     [Write(KNOWN[2], encode_value(7))],
     [Increment(KNOWN[1], Stamp(2, ACTORS[0], ORIGINS[0]), 3)],
     [Remove(KNOWN[1], ALL_TYPES), Write(KNOWN[2], encode_value([1, {"k": None}]))],
     [Remove(b"", ALL_TYPES)],
     [Mark(KNOWN[1]), Restart(KNOWN[2], 5), Increment(KNOWN[1], Stamp(1, ACTORS[0], ORIGINS[0]), 2)],
-    [Write(encode_path(("new", "path")), encode_value(b"x")), Increment(KNOWN[2], Stamp(2, ACTORS[1], ORIGINS[2]), 0.5)],
+    [
+        Write(encode_path(("new", "path")), encode_value(b"x")),
+        Increment(KNOWN[2], Stamp(2, ACTORS[1], ORIGINS[2]), 0.5),
+    ],
 ]
 
 
@@ -151,18 +162,18 @@ def target(name: str, compiled: Callable[[bytes], Any], plain: Callable[[bytes],
 
 
 TARGETS = [
-    target("document-fields", fields(_core), fields(field), 100_000),
+    target("document-fields", fields(_core), fields(field), 40_000),
     target(
         "document-json",
         lambda data: _core.document_json(data, PATHS, REPLICAS),
         lambda data: json_output.document_json(data, PATHS, REPLICAS),
-        100_000,
+        40_000,
     ),
     target(
         "document-digest",
         lambda data: _core.document_digest(data, PATHS, REPLICAS, KEY),
         lambda data: document_bytes.document_digest(data, PATHS, REPLICAS, KEY),
-        100_000,
+        40_000,
     ),
-    target("document-merge", merged(_core), merged(document_bytes), 100_000),
+    target("document-merge", merged(_core), merged(document_bytes), 40_000),
 ]

@@ -10,6 +10,7 @@ Not here: how a finding is made smaller and kept (`corpus`).
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import mmap
 import os
@@ -18,14 +19,14 @@ import resource
 import signal
 import sys
 import time
-import tracemalloc
 import traceback
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.fuzz.mutate import CASE_BYTES_MAX, alter
+from tests.fuzz.mutate import CASE_BYTES_MAX, Form, alter
 
 CASE_SECONDS_MAX = 20.0
 """Of the CPU, for up to CASES_AT_ONCE cases; a case takes some microseconds."""
@@ -45,7 +46,7 @@ class Target(NamedTuple):
     """A decoder or parser.
 
     `take` raises one of `allowed` for what it refuses; `check` raises AssertionError when what was taken is not what
-    it must be. `count` cases are run in the normal run. `packed` says that seeds are msgpack.
+    it must be. `cases` of them are run in the normal run. `form` says what the seeds are, and so how they are altered.
     """
 
     name: str
@@ -53,8 +54,8 @@ class Target(NamedTuple):
     allowed: tuple[type[Exception], ...]
     seeds: Callable[[], Sequence[bytes]]
     check: Callable[[bytes, Any], None] = lambda _data, _taken: None
-    count: int = 100_000
-    packed: bool = False
+    cases: int = 100_000
+    form: Form = "bytes"
     fragments: Sequence[bytes] = ()
 
 
@@ -80,7 +81,7 @@ def cases(target: Target, seed: int) -> Iterator[bytes]:
     seeds = target.seeds()
     while True:
         chosen = seeds[int(choose.random() * len(seeds))]
-        yield alter(chosen, seeds, target.fragments, choose, packed=target.packed)
+        yield alter(chosen, seeds, target.fragments, choose, form=target.form)
 
 
 def execute(target: Target, data: bytes) -> bool:
@@ -179,12 +180,13 @@ def apart(target: Target, given: Iterator[bytes]) -> Run:
 
 def serve(target: Target, given: Iterator[bytes], board: Board, write_end: int) -> None:
     """Be the process: run, tell, end."""
+    faulthandler.disable()  # What happened is told by the parent.
     try:
         bound_addresses()
         told = pickle.dumps(run_here(target, given, board))
         with os.fdopen(write_end, "wb") as pipe:
             pipe.write(told)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  the process must end here, whatever happened
         traceback.print_exc()
         os._exit(70)
     os._exit(0)
@@ -194,7 +196,7 @@ def run_here(target: Target, given: Iterator[bytes], board: Board) -> Run:
     """Run cases in this process."""
     gc.freeze()
     number = taken = 0
-    for number, data in enumerate(given, 1):  # noqa: B007  the last one counts
+    for number, data in enumerate(given, 1):
         if number % CASES_AT_ONCE == 1:
             # Nothing catches this signal: its default ends the process, within a loop in C too.
             signal.setitimer(signal.ITIMER_PROF, CASE_SECONDS_MAX)

@@ -2,18 +2,21 @@
 
 Rules: everything follows from one source of random numbers, so a run repeats exactly. Half of the alterations know
 nothing of what they alter: bits, bytes, cuts, splices, numbers at their edges where a length may stand, nesting. The
-other half, for targets that say so, move whole items of msgpack about, change what their heads announce, and spell
-them longer than they need be.
+other half move whole items of msgpack about, change what their heads announce, and spell them longer than they need be;
+in texts they move words.
 
 Not here: which seeds and fragments there are (`targets`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
+from typing import Literal, TypeAlias
 
+Form: TypeAlias = Literal["bytes", "msgpack", "text"]
 CASE_BYTES_MAX = 64 * 1_024
 """No case is longer: what a decoder does with many bytes it does with few that announce many."""
 
@@ -25,14 +28,42 @@ TIMES = (1, 2, 3, 8, 63, 64, 65, 72, 73, 80, 81, 82, 200, 600, 1_100)
 """How often something is nested: around the bounds on depth, and far beyond the stack of a reader that recurs."""
 
 HEADS = [b"\x90", b"\x91", b"\x9f", b"\xdc\x00\x10", b"\xdc\xff\xff", b"\xdd\x7f\xff\xff\xff", b"\xdd\xff\xff\xff\xff"]
-HEADS += [b"\x80", b"\x81", b"\x8f", b"\xde\x00\x10", b"\xdf\x7f\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xa0", b"\xbf"]
+HEADS += [
+    b"\x80",
+    b"\x81",
+    b"\x8f",
+    b"\xde\x00\x10",
+    b"\xdf\x7f\xff\xff\xff",
+    b"\xdf\xff\xff\xff\xff",
+    b"\xa0",
+    b"\xbf",
+]
 HEADS += [b"\xd9\xff", b"\xda\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xc4\xff", b"\xc5\xff\xff", b"\xc6\xff\xff\xff\xff"]
 HEADS += [b"\xc6\x7f\xff\xff\xff", b"\xc7\x08\x01", b"\xd6\xff", b"\xd4\x00", b"\xc1"]
-ITEMS = [b"\xc0", b"\xc2", b"\xc3", b"\x00", b"\x7f", b"\xff", b"\xe0", b"\xcc\x80", b"\xcd\xff\xff", b"\xce\xff\xff\xff\xff"]
+ITEMS = [
+    b"\xc0",
+    b"\xc2",
+    b"\xc3",
+    b"\x00",
+    b"\x7f",
+    b"\xff",
+    b"\xe0",
+    b"\xcc\x80",
+    b"\xcd\xff\xff",
+    b"\xce\xff\xff\xff\xff",
+]
 ITEMS += [b"\xcf" + edge.to_bytes(8, "big") for edge in (2**32, 2**63 - 1, 2**63, 2**64 - 1)]
 ITEMS += [b"\xd3\x80" + bytes(7), b"\xd2\x80\x00\x00\x00", b"\xca\x7f\x80\x00\x00", b"\xcb\x7f\xf0" + bytes(6)]
 ITEMS += [b"\xcb\x7f\xf8" + bytes(6), b"\xcb\x80" + bytes(7), b"\xcb\x43\xe0" + bytes(6), b"\xa0", b"\xc4\x00", b"\x90"]
-ITEMS += [b"\x80", b"\xc4\x10" + bytes(16), b"\xa1\xff", b"\xa3\xed\xa0\x80", b"\xc4\x01\x00", b"\x81\xa1a\x01", b"\x91\xc0"]
+ITEMS += [
+    b"\x80",
+    b"\xc4\x10" + bytes(16),
+    b"\xa1\xff",
+    b"\xa3\xed\xa0\x80",
+    b"\xc4\x01\x00",
+    b"\x81\xa1a\x01",
+    b"\x91\xc0",
+]
 LONGER = {1: 0xCC, 2: 0xCD, 4: 0xCE, 8: 0xCF}
 """Heads of an unsigned integer of so many bytes."""
 
@@ -42,7 +73,7 @@ def below(choose: Random, count: int) -> int:
     return int(choose.random() * count)
 
 
-def alter(seed: bytes, others: Sequence[bytes], fragments: Sequence[bytes], choose: Random, *, packed: bool) -> bytes:
+def alter(seed: bytes, others: Sequence[bytes], fragments: Sequence[bytes], choose: Random, form: Form) -> bytes:
     """Change a seed in one to four places.
 
     Args:
@@ -50,11 +81,12 @@ def alter(seed: bytes, others: Sequence[bytes], fragments: Sequence[bytes], choo
         others: All seeds, for splices.
         fragments: Pieces that mean something to the target; nested and inserted.
         choose: The source of everything.
-        packed: Whether the seeds are msgpack.
+        form: What the seeds are.
     """
     data = seed
-    if packed and choose.random() < 0.5:
-        data = alter_item(data, others, choose)
+    if form != "bytes" and choose.random() < 0.5:
+        packed = form == "msgpack"
+        data = alter_item(data, others, choose) if packed else alter_word(data, others, fragments, choose)
         if choose.random() < 0.7:
             return data[:CASE_BYTES_MAX]
     altered = bytearray(data)
@@ -96,7 +128,7 @@ def alter_bytes(data: bytearray, others: Sequence[bytes], fragments: Sequence[by
 
 def nested(choose: Random) -> int:
     """How often a fragment comes: mostly once."""
-    return 1 if choose.random() < 0.9 else TIMES[below(choose, len(TIMES))]
+    return 1 if choose.random() < 0.75 else TIMES[below(choose, len(TIMES))]
 
 
 def put_edge(data: bytearray, at: int, choose: Random) -> None:
@@ -104,6 +136,41 @@ def put_edge(data: bytearray, at: int, choose: Random) -> None:
     size = SIZES[below(choose, 4)]
     number = EDGES[below(choose, len(EDGES))] & (1 << 8 * size) - 1
     data[at : at + size] = number.to_bytes(size, "little" if choose.random() < 0.5 else "big")
+
+
+# --- words of text ---
+
+WORDS = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+\w.]+|\S')
+
+
+@lru_cache(maxsize=4_096)
+def words(data: bytes) -> list[tuple[int, int]]:
+    """Where strings, numbers, names and signs begin and end."""
+    return [match.span() for match in WORDS.finditer(data)]
+
+
+def alter_word(data: bytes, others: Sequence[bytes], fragments: Sequence[bytes], choose: Random) -> bytes:
+    """Put one whole word in the place of another, beside it, or leave it out."""
+    known = words(data)
+    if not known:
+        return data
+    start, end = known[below(choose, len(known))]
+    other = data if choose.random() < 0.5 else others[below(choose, len(others))]
+    there = words(other) or [(0, len(other))]
+    for _ in range(4):
+        first, last = there[below(choose, len(there))]
+        if other[first : first + 1] == data[start : start + 1]:
+            break  # One of its kind is likelier to be read on.
+    match below(choose, 5):
+        case 0:
+            piece = fragments[below(choose, len(fragments))]
+        case 1:
+            piece = b""
+        case 2:
+            piece = data[start:end] + other[first:last]
+        case _:
+            piece = other[first:last]
+    return data[:start] + piece + data[end:]
 
 
 # --- items of msgpack ---
@@ -135,7 +202,9 @@ def alter_item(data: bytes, others: Sequence[bytes], choose: Random) -> bytes:
         case 6:
             piece = longer(data[start:end], choose)
         case 7:
-            piece = (b"\x91", b"\x81\xa1a", b"\xdd\x00\x00\x00\x01")[below(choose, 3)] * nested(choose) + data[start:end]
+            piece = (b"\x91", b"\x81\xa1a", b"\xdd\x00\x00\x00\x01")[below(choose, 3)] * nested(choose) + data[
+                start:end
+            ]
         case _:
             number = EDGES[below(choose, len(EDGES))]
             piece = b"\xcf" + number.to_bytes(8, "big") if number > 0x7F else bytes([number])
@@ -162,7 +231,21 @@ def longer(item: bytes, choose: Random) -> bytes:
     return item
 
 
-FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+FIXED = {
+    0xC0: 0,
+    0xC2: 0,
+    0xC3: 0,
+    0xCA: 4,
+    0xCB: 8,
+    0xCC: 1,
+    0xCD: 2,
+    0xCE: 4,
+    0xCF: 8,
+    0xD0: 1,
+    0xD1: 2,
+    0xD2: 4,
+    0xD3: 8,
+}
 COUNTED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 """Bytes behind the first one: of the number itself, or of the length of what follows."""
 

@@ -44,6 +44,19 @@ from tests.query import strategies
 JSON_PIECES = (*SCALARS, *STRINGS, *FLAWED, b"[", b'{"a":', b"]", b"}", b',"a":1', b'"_id":')
 
 
+COMMAND_PIECES = (
+    *SCALARS,
+    *STRINGS,
+    b'"$args.a"',
+    b'"counter"',
+    b'"register"',
+    b'"set"',
+    b'"increment"',
+    b'"a.b[0]"',
+    b"{}",
+)
+
+
 def scan(side: Any) -> Callable[[bytes], Any]:
     """Scan, and tell everything that a refused caller is told."""
     return lambda data: refusal(side.scan_json, data, DEPTH)
@@ -57,7 +70,12 @@ def json_seeds() -> list[bytes]:
 COMMANDS = [
     {"method": "upsert", "collection": "c", "value": {"_id": "a", "x": 1, "y": {"z": [1, None, "t"]}}},
     {"method": "upsert", "collection": "c", "id": 7, "value": {"n": 2.5}, "valueTypeOverrides": {"n": "counter"}},
-    {"method": "upsert", "collection": "d", "value": {"_id": {"k": True}, "o": {}}, "valueTypeOverrides": {"o": "register"}},
+    {
+        "method": "upsert",
+        "collection": "d",
+        "value": {"_id": {"k": True}, "o": {}},
+        "valueTypeOverrides": {"o": "register"},
+    },
     {
         "method": "update",
         "collection": "c",
@@ -117,7 +135,13 @@ def check_written(_data: bytes, store: Store) -> None:
 @cache
 def line_seeds() -> list[bytes]:
     lines = b'{"_id": 1, "a": "x"}\n\n{"_id": 2}\r\n  {"_id": {"k": [1]}, "b": null}\n{"_id": "last"}'
-    return [lines, b"\n" + lines, b"[" + lines.replace(b"}\n", b"},\n").replace(b"}\r", b"},\r") + b"]", b" [{},\n {}]\n", b""]
+    return [
+        lines,
+        b"\n" + lines,
+        b"[" + lines.replace(b"}\n", b"},\n").replace(b"}\r", b"},\r") + b"]",
+        b" [{},\n {}]\n",
+        b"",
+    ]
 
 
 def check_lines(data: bytes, taken: list[reader.Line]) -> None:
@@ -130,8 +154,36 @@ def check_lines(data: bytes, taken: list[reader.Line]) -> None:
 
 # --- queries ---
 
-QUERY_PIECES = [b"(", b")", b"[", b"]", b"!", b"&&", b"||", b"==", b"'", b'"', b"\\u", b"\\ud800", b"$args", b":", b".", b","]
-QUERY_PIECES += [b"regex(", b"contains(", b"true", b"null", b"9223372036854775808", b"1e400", b"-0", b"a.b", b"[0]", b"\xff"]
+QUERY_PIECES = [
+    b"(",
+    b")",
+    b"[",
+    b"]",
+    b"!",
+    b"&&",
+    b"||",
+    b"==",
+    b"'",
+    b'"',
+    b"\\u",
+    b"\\ud800",
+    b"$args",
+    b":",
+    b".",
+    b",",
+]
+QUERY_PIECES += [
+    b"regex(",
+    b"contains(",
+    b"true",
+    b"null",
+    b"9223372036854775808",
+    b"1e400",
+    b"-0",
+    b"a.b",
+    b"[0]",
+    b"\xff",
+]
 DOCUMENT = {"_id": "a", "a": {"b": [1, 2.5, "x", None]}, "x": 1, "t": "text", "d": "2024-01-01T00:00:00Z"}
 ARGS = {"a": 1, "b": "x", "c": [1, "2"]}
 
@@ -139,7 +191,12 @@ ARGS = {"a": 1, "b": "x", "c": [1, "2"]}
 @cache
 def query_seeds() -> list[bytes]:
     made = [print_legacy(tree).encode() for tree in collect(strategies.written_queries, 150)]
-    more = ["a == $args.a && b != :b", "startsWith(t, 'te') || regex(t, '^t.*(x|y)$')", "a.b[2] == \"x\"", "['k']['l'] < 3"]
+    more = [
+        "a == $args.a && b != :b",
+        "startsWith(t, 'te') || regex(t, '^t.*(x|y)$')",
+        'a.b[2] == "x"',
+        "['k']['l'] < 3",
+    ]
     return different([*made, *(text.encode() for text in more)], 400)
 
 
@@ -186,10 +243,22 @@ def check_encoded_path(data: bytes, taken: tuple[str, ...]) -> None:
 
 
 HEADERS = [b"host: localhost:8080", b"content-type: application/json; charset=utf-8", b"content-length: 12"]
-HEADERS += [b"authorization: Bearer ABCDEFGHIJKL_cs1_" + b"x" * 33, b"x-ditto-txn-id: 42", b"content-type: application/json"]
-HEADERS += [b"x-ditto-client-id: AAAAAAAAAAEAAAAAAAAAAQ==", b"transfer-encoding: chunked", b"content-encoding: identity"]
+HEADERS += [
+    b"authorization: Bearer ABCDEFGHIJKL_cs1_" + b"x" * 33,
+    b"x-ditto-txn-id: 42",
+    b"content-type: application/json",
+]
+HEADERS += [
+    b"x-ditto-client-id: AAAAAAAAAAEAAAAAAAAAAQ==",
+    b"transfer-encoding: chunked",
+    b"content-encoding: identity",
+]
 HEADERS += [b"host: [::1]:1", b"host: 127.0.0.1", b"content-type: application/msgpack", b"accept: */*"]
-HEADERS += [b'content-type: application/json;charset="UTF8"', b"content-length: 00000000000000000", b"authorization: bearer  t"]
+HEADERS += [
+    b'content-type: application/json;charset="UTF8"',
+    b"content-length: 00000000000000000",
+    b"authorization: bearer  t",
+]
 
 
 def header_seeds() -> list[bytes]:
@@ -199,7 +268,14 @@ def header_seeds() -> list[bytes]:
 
 @lru_cache(1)
 def listening() -> dict[str, Any]:
-    return {"http_version": "1.1", "method": "POST", "path": "/", "raw_path": b"/x", "query_string": b"", "server": ("::", 80)}
+    return {
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/",
+        "raw_path": b"/x",
+        "query_string": b"",
+        "server": ("::", 80),
+    }
 
 
 def read_request(data: bytes) -> Any:
@@ -235,16 +311,19 @@ def text_target(name: str, take: Callable[[str], Any], allowed: type[Exception],
 
 MALFORMED = (MalformedJson, MalformedRequest, LimitExceeded)
 TARGETS = [
-    Target("json-scan", both(scan(_core), scan(json_scan)), (), json_seeds, fragments=JSON_PIECES),
-    Target("json-commands", commands_of, MALFORMED, command_seeds, check_commands, fragments=JSON_PIECES),
+    Target("json-scan", both(scan(_core), scan(json_scan)), (), json_seeds, form="text", fragments=JSON_PIECES),
+    Target(
+        "json-commands", commands_of, MALFORMED, command_seeds, check_commands, form="text", fragments=COMMAND_PIECES
+    ),
     Target(
         "json-write",
         written,
         (CallerError, RetryLater),
         command_seeds,
         check_written,
-        8_000,
-        fragments=(*JSON_PIECES, b'"$args.a"', b'"counter"'),
+        40_000,
+        form="text",
+        fragments=COMMAND_PIECES,
     ),
     Target(
         "json-lines",
@@ -252,6 +331,7 @@ TARGETS = [
         MALFORMED,
         line_seeds,
         check_lines,
+        form="text",
         fragments=JSON_PIECES,
     ),
     Target(
@@ -261,6 +341,7 @@ TARGETS = [
         query_seeds,
         check_query,
         40_000,
+        form="text",
         fragments=QUERY_PIECES,
     ),
     Target(
@@ -269,6 +350,7 @@ TARGETS = [
         (QuerySyntaxError,),
         lambda: [b"a.b[0]", b"work['street-line'].x", b'a["\\u00e9"][12].true', b"_id"],
         check_path,
+        form="text",
         fragments=QUERY_PIECES,
     ),
     Target("id", lambda data: identifier.decode_id(data), (InvalidId,), id_seeds, check_id),
@@ -287,7 +369,7 @@ TARGETS = [
         lambda: [actor.format_actor(bytes(range(at, at + 16))).encode() for at in (0, 100, 240)],
         lambda data, taken: assert_same(actor.format_actor(taken).encode(), data),
     ),
-    Target("headers", read_request, (CallerError,), header_seeds, check_request, fragments=HEADERS),
+    Target("headers", read_request, (CallerError,), header_seeds, check_request, form="text", fragments=HEADERS),
 ]
 
 
