@@ -18,8 +18,6 @@ from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import lmdb
-
 from bench.children import ROOT, environment
 from bench.measure import Row, counted
 from bench.workloads import (
@@ -37,6 +35,7 @@ from bench.workloads import (
     profile,
 )
 from crdtstore import Store, Upsert
+from crdtstore.storage.compact import compact
 from crdtstore.storage.tables import Table
 
 ACTORS = 4
@@ -106,7 +105,7 @@ def stored(path: Path, base: Base, changes: Sequence[bytes], documents: int) -> 
         store.apply(changes)
         edited, logged = table_bytes(store, Table.DOCUMENTS), table_bytes(store, Table.LOG) - log
         store.trim(store.applied)
-    file = compacted_bytes(path, path.with_name(f"{path.name}-copy"))
+    file = compact(path).after
     updates = ACTORS * EDITS_EACH * documents
     return {
         "fresh": fresh / documents,
@@ -120,14 +119,6 @@ def table_bytes(store: Store, table: Table) -> int:
     """Keys and values of a table."""
     with store.storage.snapshot() as snapshot:
         return sum(len(key) + len(value) for key, value in snapshot.scan(table))
-
-
-def compacted_bytes(path: Path, copy: Path) -> int:
-    """The file's size after a compacting copy."""
-    copy.mkdir()
-    with lmdb.open(str(path), readonly=True, lock=False, max_dbs=32, lib_version=0) as environment:
-        environment.copy(str(copy), compact=True)
-    return (copy / "data.mdb").stat().st_size
 
 
 # --- in memory ---

@@ -15,6 +15,7 @@ Not here: the record (`backup_record`), restoring (`version/restore.py`), the st
 from __future__ import annotations
 
 import struct
+import errno
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -40,7 +41,7 @@ COPY_MAGIC: Final = b"CRDTCOPY"
 """What a copy begins with on its way to another machine; blocks follow (`blocks`), the first tells its size."""
 
 SIZE: Final = struct.Struct("<Q")
-PROCESS: Final = Path(__file__).with_name("copy_process.py")
+COPY_PROCESS: Final = Path(__file__).with_name("copy_process.py")
 
 
 class Copy(NamedTuple):
@@ -132,7 +133,17 @@ def copied(directory: Path) -> Generator[bytes, None, None]:
     Raises:
         StoreError: The copy failed: what was given of it is none.
     """
-    command = [sys.executable, "-P", str(PROCESS), str(directory), str(MAP_BYTES_DEFAULT)]
+    yield from told_by(COPY_PROCESS, directory)
+
+
+def told_by(program: Path, directory: Path, *more: str) -> Generator[bytes, None, None]:
+    """Run a process on a store; gives what it writes to its standard output.
+
+    Raises:
+        StoreError: It failed.
+        OSError: The disk is full.
+    """
+    command = [sys.executable, "-P", str(program), str(directory), str(MAP_BYTES_DEFAULT), *more]
     with subprocess.Popen(  # noqa: S603  our own file, run by the interpreter that runs this
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -143,6 +154,8 @@ def copied(directory: Path) -> Generator[bytes, None, None]:
     if process.returncode < 0:
         message = f"The store {directory} cannot be copied: LMDB ended with signal {-process.returncode}. Verify it."
         raise StoreError(message, signal=-process.returncode)
+    if process.returncode == errno.ENOSPC:
+        raise OSError(errno.ENOSPC, "the disk is full")
     if process.returncode:
         raise StoreError(f"The store {directory} cannot be copied: {said or 'its copying failed'}.")
 

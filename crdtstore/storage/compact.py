@@ -1,11 +1,11 @@
-"""Compacting: a store's data file is written anew without its free pages, and takes the place of the old one.
+"""Compacting: a store's data file is written anew, row by row into full pages, and takes the place of the old one.
 
 Rules: nobody else may have the store open, to read it either: who has the old file mapped would go on with it. The
 copy is built in `data.new` inside the store's directory, checked, and brought to disk; then one renaming puts it in
 place. So a crash at any moment leaves the old file or the new one, and the next compacting removes what is left over.
 The store stays what it was, to its epoch: nothing is lost.
 
-Not here: the copy (`backup`).
+Not here: the writing (`pack_process`).
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore.errors import Corrupted
-from crdtstore.storage.backup import check_store, copied, write_file
+from crdtstore.storage.backup import check_store, told_by
 from crdtstore.storage.backup_record import Moment, check_restored, moment_of
 from crdtstore.storage.environment import DATA_NAME, open_engine, system_errors
 from crdtstore.storage.lock import hold_store
 from crdtstore.storage.settle import sync_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from os import PathLike
 
     from crdtstore.storage.interface import Storage
 
 NEW_NAME: Final = "data.new"
+PACK_PROCESS: Final = Path(__file__).with_name("pack_process.py")
 
 
 class Compacted(NamedTuple):
@@ -43,7 +44,7 @@ def compact(path: str | PathLike[str], *, advance: Callable[[int], object] = lam
 
     Args:
         path: The store's directory.
-        advance: Told how many bytes more are copied.
+        advance: Told how many bytes more are written.
 
     Raises:
         NotAStore: There is no store.
@@ -70,8 +71,10 @@ def replace_file(storage: Storage, directory: Path, advance: Callable[[int], obj
     new, old = directory / NEW_NAME / DATA_NAME, directory / DATA_NAME
     shutil.rmtree(new.parent, ignore_errors=True)
     new.parent.mkdir(0o700)
-    with closing(copied(directory)) as pieces:
-        write_file(pieces, advance, new)
+    with closing(packed(directory, new.parent)) as sizes_written:
+        for size in sizes_written:
+            advance(size)
+    new.chmod(0o600)
     sync_path(new)
     with storage.snapshot() as snapshot:
         check_same(new.parent, moment_of(snapshot))
@@ -79,6 +82,14 @@ def replace_file(storage: Storage, directory: Path, advance: Callable[[int], obj
     new.rename(old)
     sync_path(directory)
     return sizes
+
+
+def packed(directory: Path, new: Path) -> Generator[int, None, None]:
+    """Pack a store into a new directory; gives the bytes of rows that are written."""
+    rest = b""
+    for piece in told_by(PACK_PROCESS, directory, str(new)):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from map(int, lines)
 
 
 def check_same(new: Path, expected: Moment) -> None:

@@ -27,7 +27,15 @@ from typing import Any
 from crdtstore import CrdtStoreError
 from tests.faults import planted
 from tests.faults.checks import make_twin
-from tests.faults.kills import ANSWERS_MAX, EARLY, HANG_SECONDS, ROUNDS_OF_A_STORE, look, read_answers, write_until_killed
+from tests.faults.kills import (
+    ANSWERS_MAX,
+    EARLY,
+    HANG_SECONDS,
+    ROUNDS_OF_A_STORE,
+    look,
+    read_answers,
+    write_until_killed,
+)
 from tests.faults.mounts import Disk, new_disk
 from tests.faults.work import Acknowledged, decode
 

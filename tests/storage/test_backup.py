@@ -16,7 +16,7 @@ from crdtstore.errors import CallerError, Corrupted, NotAStore, NotRestored, Sto
 from crdtstore.storage import backup as backup_module
 from crdtstore.storage.backup import back_up, copied, receive
 from crdtstore.storage.backup_record import read_backup
-from crdtstore.storage.compact import compact
+from crdtstore.storage.compact import compact, packed
 from crdtstore.version.restore import restore
 from tests.replication.worlds import state
 
@@ -185,7 +185,7 @@ def test_a_copying_process_that_dies_is_an_error(data: Path, tmp_path: Path, mon
         ("import sys; sys.exit('no such page')", "no such page"),
     ):
         killer.write_text(text)
-        monkeypatch.setattr(backup_module, "PROCESS", killer)
+        monkeypatch.setattr(backup_module, "COPY_PROCESS", killer)
         with pytest.raises(StoreError, match=said):
             back_up(data, tmp_path / "backup", created=1)
         assert names(tmp_path) == ["data", "killer.py"]
@@ -242,15 +242,15 @@ def test_a_store_that_is_compacted_is_not_opened(data: Path, monkeypatch: pytest
     """Not even to read it: a file that was replaced meanwhile would be read for ever."""
     seen = []
 
-    def look(directory: Path) -> Generator[bytes, None, None]:
+    def look(directory: Path, new: Path) -> Generator[int, None, None]:
         for read_only in (True, False):
             code, answered = open_elsewhere(directory, read_only=read_only)
             seen.append((code, "compacts" in answered))
         with pytest.raises(StoreLocked):
             back_up(directory, directory.with_name("backup"), created=1)
-        return copied(directory)
+        return packed(directory, new)
 
-    monkeypatch.setattr("crdtstore.storage.compact.copied", look)
+    monkeypatch.setattr("crdtstore.storage.compact.packed", look)
     compact(data)
     assert seen == [(3, True), (3, True)]
 
@@ -272,7 +272,7 @@ def test_a_store_without_room_for_its_copy_stays_as_it_is(data: Path, monkeypatc
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("crdtstore.storage.compact.write_file", full)
+    monkeypatch.setattr("crdtstore.storage.compact.packed", full)
     with pytest.raises(StoreError, match="cannot be compacted"):
         compact(data)
     assert content(data) == before

@@ -1,0 +1,53 @@
+"""The process that packs a store: it writes every row of one snapshot, in order, into a new data file, and ends.
+
+    python pack_process.py DIRECTORY MAP_BYTES NEW_DIRECTORY
+
+Rules: rows are appended, so that pages are full; those of a store that grew in no order are little more than half
+full, and a copy of its pages stays so. Rows are taken over as bytes, with their seals. What was written is told on
+standard output, a number of bytes a line. The new file is not flushed: the caller does that. Why a process, and why
+the plain API: see `copy_process`.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from itertools import islice
+
+import lmdb
+
+TABLES_MAX = 64
+ROWS_AT_ONCE = 10_000
+
+
+def main(directory: str, map_bytes: int, new: str) -> int | str | None:
+    """Pack; returns what went wrong, ENOSPC where the disk is full."""
+    try:
+        with (
+            lmdb.open(
+                directory, map_size=map_bytes, readonly=True, create=False, max_dbs=TABLES_MAX, lib_version=0
+            ) as old,
+            lmdb.open(new, map_size=map_bytes, max_dbs=TABLES_MAX, lock=False, sync=False, lib_version=0) as packed,
+            old.begin() as snapshot,
+        ):
+            for name in list(snapshot.cursor().iternext(values=False)):
+                pack(old, packed, snapshot, name)
+    except lmdb.DiskError:
+        return errno.ENOSPC
+    except lmdb.Error as error:
+        return str(error)
+    return None
+
+
+def pack(old: lmdb.Environment, packed: lmdb.Environment, snapshot: lmdb.Transaction, name: bytes) -> None:
+    """Write one table."""
+    table = packed.open_db(name)
+    rows = iter(snapshot.cursor(old.open_db(name, txn=snapshot, create=False)))
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        with packed.begin(write=True) as batch:
+            batch.cursor(table).putmulti(some, append=True)
+        print(sum(len(key) + len(value) for key, value in some), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
