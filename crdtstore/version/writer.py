@@ -2,13 +2,15 @@
 
 Rules: the queue is bounded (QUEUE_TRANSACTIONS_MAX), a group is too (GROUP_TRANSACTIONS_MAX, GROUP_BYTES_MAX).
 A group is what arrived while the last one was written: with one caller it has one transaction, with many it
-shares their flush. Nothing waits for a timer. Closing lets the queue run empty.
+shares their flush. Nothing waits for a timer. Closing lets the queue run empty. What ends the thread, such as a lack
+of memory between two groups, fences the store, and whoever waits is told: nobody waits for a thread that is gone.
 
 `Inline` is the same without a thread, for storages in memory and for worlds that must replay exactly.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from concurrent.futures import Future
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from crdtstore.errors import ForkedProcess, Overloaded, StoreClosed
 from crdtstore.limits import GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX, QUEUE_TRANSACTIONS_MAX
-from crdtstore.version.sequencer import Job, Sequencer
+from crdtstore.version.sequencer import Job, Sequencer, fail, fenced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.head import Head
     from crdtstore.storage.interface import Batch
+
+
+logger = logging.getLogger(__name__)
 
 
 class Submitter(Protocol):
@@ -66,8 +71,10 @@ class Writer:
     def __init__(self, sequencer: Sequencer) -> None:
         self.sequencer = sequencer
         self.queue: deque[Job] = deque()
+        self.group: list[Job] = []
         self.ready = Condition()
         self.closed = False
+        self.ended = False
         self.pid = os.getpid()
         self.thread = Thread(target=self.write_groups, name="crdtstore-writer", daemon=True)
         self.thread.start()
@@ -79,6 +86,7 @@ class Writer:
             StoreClosed: The store was closed.
             ForkedProcess: The writer's thread is in the parent process.
             Overloaded: QUEUE_TRANSACTIONS_MAX jobs wait already.
+            StoreFenced: The writer's thread has ended by an error.
         """
         if os.getpid() != self.pid:
             raise ForkedProcess("This store was opened before fork(): open it again in this process.")
@@ -86,6 +94,8 @@ class Writer:
         with self.ready:
             if self.closed:
                 raise StoreClosed("The store was closed.")
+            if self.ended:
+                raise fenced()
             if len(self.queue) >= QUEUE_TRANSACTIONS_MAX:
                 message = f"{QUEUE_TRANSACTIONS_MAX} transactions wait to be written, the bound."
                 raise Overloaded(message, limit="QUEUE_TRANSACTIONS_MAX", maximum=QUEUE_TRANSACTIONS_MAX)
@@ -95,19 +105,32 @@ class Writer:
 
     def write_groups(self) -> None:
         """Commit groups until the writer is closed and its queue is empty."""
-        while group := self.next_group():
-            self.sequencer.commit_group(group)
+        try:
+            while group := self.next_group():
+                self.sequencer.commit_group(group)
+        except BaseException as error:  # noqa: BLE001  whatever it is, nobody must wait for this thread
+            self.give_up(error)
+
+    def give_up(self, error: BaseException) -> None:
+        """Fence the store, and tell everybody who waits."""
+        logger.exception("The writer's thread has ended; the store takes no write until reopened.")
+        self.sequencer.fenced = self.ended = True
+        with self.ready:
+            jobs = [*self.group, *self.queue]
+            self.queue.clear()
+        fail([job for job in jobs if not job.future.done()], fenced(error))
 
     def next_group(self) -> list[Job]:
         """What waits, within the bounds of a group; blocks until there is something; empty at the end."""
         with self.ready:
             while not self.queue and not self.closed:
                 self.ready.wait()
-            group: list[Job] = []
+            group = self.group = []
             size = 0
             while self.queue and len(group) < GROUP_TRANSACTIONS_MAX and size < GROUP_BYTES_MAX:
-                group.append(self.queue.popleft())
-                size += group[-1].bytes
+                # In this order, so that no job is lost in between.
+                group.append(self.queue[0])
+                size += self.queue.popleft().bytes
             return group
 
     def close(self) -> None:

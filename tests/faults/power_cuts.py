@@ -6,8 +6,8 @@ the device is gone. Each store lives for ROUNDS_OF_A_STORE cuts, its creation in
 
     unshare -m --propagation private python -m tests.faults.power_cuts FOLDER ext4|xfs CUTS SEED [PLANTED]
 
-Prints one JSON value: cuts, acknowledged transactions, cuts that lost something, and what was wrong first. A planted bug
-is only there while the store is written.
+Prints one JSON value: cuts, acknowledged transactions, cuts that lost something, and what was wrong first. A planted
+bug is only there while the store is written.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crdtstore.command.command import Increment, Update, Upsert
-from crdtstore.errors import CrdtStoreError, InvalidId, Overloaded, StoreClosed
+from crdtstore.errors import CrdtStoreError, InvalidId, Overloaded, StoreClosed, StoreFenced
 from crdtstore.storage.identity import give_identity
 from crdtstore.store import Store
 from crdtstore.version import writer
@@ -179,3 +179,22 @@ def test_threads_with_refused_writes(tmp_path: Path) -> None:
         assert sorted(txn for txn in txns if txn) == list(range(1, 31))
         assert store.collections() == tuple(sorted(f"c{number}" for number in range(1, 60, 2)))
         assert kept(store) == fresh(store.storage)
+
+
+def test_nobody_waits_for_a_thread_that_has_ended(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends it: who waits is told, who comes later is told, and reads go on."""
+    first = held.hold()
+    waiting = [held.store.submit([Upsert("a", {"x": 1}, id=1)]) for _ in range(3)]
+
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(held.store.sequencer, "commit_group", fail)
+    held.release.set()
+    assert first.result(60).txn == 1
+    for future in waiting:
+        with pytest.raises(StoreFenced, match="outcome is unknown"):
+            future.result(60)
+    with pytest.raises(StoreFenced):
+        held.store.write([Upsert("a", {"x": 1}, id=1)])
+    assert held.store.get("held", 1) is not None
