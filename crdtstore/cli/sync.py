@@ -38,7 +38,7 @@ ADVICE: Final = (
     cls=Documented,
     example=(
         "crdtstore sync http://127.0.0.1:8080 --key-file key --store cities-data\n"
-        "crdtstore sync backup/cities-data --push --store cities-data"
+        "crdtstore sync /media/disk/cities-data --push --store cities-data"
     ),
 )
 @click.argument("peer")

@@ -21,6 +21,7 @@ ENTRIES = {
     "crdtstore.cli.main": "the console script and `python -m crdtstore`",
     "crdtstore.__main__": "`python -m crdtstore`",
     "crdtstore._version": "read at build time",
+    "crdtstore.storage.copy_process": "run by its path, in a process of its own",
 }
 
 
