@@ -57,11 +57,15 @@ def test_only_what_is_permitted_reaches_the_store(use: str, verbs: frozenset[str
 def test_only_who_may_do_everything_is_told_what_the_store_holds(verbs: frozenset[str]) -> None:
     if verbs == VERBS:
         with Store.in_memory() as store:
-            assert Session(store, Permission(verbs)).stats() == store.stats()
+            session = Session(store, Permission(verbs))
+            assert session.stats() == store.stats()
+            assert session.for_backup() is store
     else:
-        with pytest.raises(Forbidden, match="may do everything") as refused:
-            Session(Untouchable(), Permission(verbs)).stats()  # type: ignore[arg-type]  # a double
-        assert refused.value.data == {"missing": sorted(VERBS - verbs)}
+        session = Session(Untouchable(), Permission(verbs))  # type: ignore[arg-type]  # a double
+        for call in (session.stats, session.for_backup):
+            with pytest.raises(Forbidden, match="may do everything") as refused:
+                call()
+            assert refused.value.data == {"missing": sorted(VERBS - verbs)}
 
 
 def test_the_guard_of_this_test_works() -> None:
@@ -72,7 +76,7 @@ def test_the_guard_of_this_test_works() -> None:
 def test_every_public_method_of_a_session_is_tried() -> None:
     methods = {name for name in vars(Session) if not name.startswith("_")}
     slots = {"store", "permission"}
-    assert methods - slots - {"applied"} == {"submit", "find", "get", "notify", "for_exchange", "stats"}
+    assert methods - slots - {"applied"} == {"submit", "find", "get", "notify", "for_backup", "for_exchange", "stats"}
 
 
 def test_a_session_writes_finds_and_gets() -> None:
