@@ -16,18 +16,22 @@ import sys
 from pathlib import Path
 from typing import TypeAlias
 
+from crdtstore import _core, core
 from crdtstore.errors import CrdtStoreError, StoreError
 from crdtstore.storage import verify as verification
 from crdtstore.storage import verify_rows
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.tables import Table
 from tests.storage.children import damaged
+from tests.storage.engines import LOADED
 
 Content: TypeAlias = "list[dict[bytes, bytes]]"
 
 
 def main(directory: Path, first: int, last: int, without: list[str]) -> None:
     """Damage, verify, compare."""
+    assert LOADED
+    core.lmdb_environment = _core.Environment  # the plain engine would end this process on damaged pages
     original = directory.joinpath("data.mdb").read_bytes()
     before = read(directory)
     take_away(without)
