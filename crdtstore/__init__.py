@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from crdtstore import errors
 from crdtstore._version import __version__
-from crdtstore.command.command import Command, Increment, Remove, ReplaceWithCounter, Set, Update, Upsert
+from crdtstore.command.command import Command, Increment, Remove, ReplaceWithCounter, Set, SetAttachment, Update, Upsert
 from crdtstore.command.result import Removed, Updated, Upserted, Written
 from crdtstore.crdt.actor import format_actor, make_actor, parse_actor
 from crdtstore.crdt.document import Sibling
@@ -29,6 +29,7 @@ __all__ = [
     "Removed",
     "ReplaceWithCounter",
     "Set",
+    "SetAttachment",
     "Sibling",
     "Stats",
     "Store",

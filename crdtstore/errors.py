@@ -16,6 +16,7 @@ CrdtStoreError                    code, status, retryable, data
 │  │  ├─ InvalidId                an `_id` of a refused type or size
 │  │  ├─ InvalidValue             a value outside the value model
 │  │  ├─ TypeConflict             two types at one path in one transaction
+│  │  ├─ DocumentBuried           this id was deleted permanently
 │  │  └─ OutsideScope             a collection that this store does not hold
 │  └─ LimitExceeded               names the limit, the value and the bound
 ├─ RetryLater                     nobody erred; the same call may work later
@@ -158,6 +159,13 @@ class TypeConflict(InvalidDocument):
     """Two types at one path in one transaction."""
 
     code = "type-conflict"
+
+
+class DocumentBuried(InvalidDocument):
+    """A document was deleted permanently: what is written to its id would never be seen."""
+
+    code = "document-buried"
+    status = 409
 
 
 class OutsideScope(InvalidDocument):

@@ -31,6 +31,12 @@ DOCUMENT_BYTES_WARN: Final = 256 * 1_024
 DOCUMENT_BYTES_MAX: Final = 5 * 1_024 * 1_024
 """A document beyond this size, bookkeeping included, is refused: one change must fit the group's budget."""
 
+ATTACHMENT_ID_BYTES_MAX: Final = 256
+"""An attachment's id in UTF-8: five times what a hash of its content takes as text."""
+
+ATTACHMENT_TOKEN_BYTES_MAX: Final = 16 * 1_024
+"""An attachment's token, encoded: metadata describes a file, and is not one."""
+
 DOCUMENT_KEYS_MAX: Final = 10_000
 """Fields that one command may write into one document."""
 

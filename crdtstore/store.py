@@ -37,7 +37,7 @@ from crdtstore.limits import CHANGES_ENTRIES_MAX, FIND_LIMIT_DEFAULT, WAIT_SECON
 from crdtstore.query.find import Document, check_page, find, show
 from crdtstore.query.legacy import parse
 from crdtstore.storage.catalog import names_of, read_counts, sum_digests
-from crdtstore.storage.documents import Row, get_document, read_json, read_json_many, scan_documents
+from crdtstore.storage.documents import Row, get_document, living_document, read_json, read_json_many, scan_living
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_origin
 from crdtstore.storage.log import LogEntry, check_reach, first_txn, last_txn, read_entries
@@ -279,7 +279,7 @@ class Store:
         encoded_id = encode_id(id)
         with self.view() as (snapshot, catalog):
             known = catalog.by_name.get(collection)
-            document = get_document(snapshot, known, encoded_id) if known else b""
+            document = living_document(snapshot, known, encoded_id) if known else b""
             return show(catalog, known, Row(encoded_id, document)) if known and document else None
 
     def get_json(self, collection: str, id: Value) -> bytes | None:
@@ -332,11 +332,11 @@ class Store:
         with self.view() as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             if known is not None:
-                for row in scan_documents(snapshot, known):
+                for row in scan_living(snapshot, known):
                     yield show(catalog, known, row)
 
     def cells(self, collection: str, id: Value) -> list[Cell]:
-        """Everything that lives in a document, losers of conflicts too; empty when it does not exist."""
+        """Everything that lives in a document, losers of conflicts and a grave too; empty when there is nothing."""
         with self.view() as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             if known is None:
@@ -350,7 +350,7 @@ class Store:
         return {format_path(encode_path(path)): rivals for path, rivals in found.items()}
 
     def document_digest(self, collection: str, id: Value) -> bytes:
-        """The digest of one document; zeros when it does not exist."""
+        """The digest of one document, or of its grave; zeros when there is neither."""
         encoded_id = encode_id(id)
         with self.view() as (snapshot, catalog):
             known = catalog.by_name.get(collection)
@@ -464,7 +464,7 @@ class Store:
         with self.view() as (snapshot, catalog):
             counts, applied, oldest = read_counts(snapshot), last_txn(snapshot), first_txn(snapshot)
             head = self.sequencer.head
-        known = {row.name: row.documents for row in counts if row.documents}
+        known = {row.name: row.living for row in counts if row.living}
         return Stats(
             origin=head.origin.hex(),
             applied=applied,

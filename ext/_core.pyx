@@ -27,6 +27,7 @@ include "flatten.pxi"
 # reading
 include "value.pxi"
 include "visible.pxi"
+include "counter.pxi"
 include "json_text.pxi"
 include "json_shape.pxi"
 include "json_output.pxi"

@@ -14,6 +14,7 @@ cdef struct ApplyPlace:
     unsigned char name_copy[512]
     size_t name_length
     int64_t documents
+    int64_t buried
     uint64_t digest_low
     uint64_t digest_high
 
@@ -89,10 +90,19 @@ cdef int apply_count(Applier applier) except -1:
     cdef unsigned char digest[16]
     memcpy(digest, &place.digest_low, 8)
     memcpy(digest + 8, &place.digest_high, 8)
-    applier.collection.count(place.documents, <bytes>digest[:16])
-    place.documents = 0
+    applier.collection.count(place.documents, <bytes>digest[:16], place.buried)
+    place.documents = place.buried = 0
     place.digest_low = place.digest_high = 0
     return 0
+
+
+cdef inline bint apply_is_grave(const unsigned char *document, size_t length) noexcept nogil:
+    """document_bytes.is_grave: whether the one entry of document bytes is a grave."""
+    cdef size_t place
+    if length < DOCUMENT_HEADER_BYTES or load_u32(document + 4) != 1:
+        return False
+    place = DOCUMENT_HEADER_BYTES + (<size_t>1 << (document[1] & 3))
+    return place < length and document[place] & 15 == CODE_GRAVE
 
 
 cdef int apply_change(Applier applier, Merge *merge, Cursor *cursor) except -1:
@@ -130,11 +140,14 @@ cdef int apply_compiled(Applier applier, Merge *merge, const unsigned char *key,
     cdef bint existed = batch_seek_c(
         applier.compiled, applier.cursor, applier.table, key, key_length, &document, &length
     )
+    if existed:
+        applier.place.buried -= apply_is_grave(document, length)
     merge_core(
         merge, document, length if existed else 0, cursor,
         applier.numbers, applier.texts, applier.maximum, applier.replica_numbers, applier.replica_texts,
     )
     applier.place.documents += (scratch.out_length > 0) - existed
+    applier.place.buried += apply_is_grave(scratch.out, scratch.out_length)
     if scratch.out_length and existed:
         batch_replace_c(
             applier.compiled, applier.cursor, applier.table, key, key_length, scratch.out, scratch.out_length
@@ -156,6 +169,10 @@ cdef int apply_any(Applier applier, Merge *merge, const unsigned char *key, size
         applier.numbers, applier.texts, applier.maximum, applier.replica_numbers, applier.replica_texts,
     )
     applier.place.documents += (scratch.out_length > 0) - (PyBytes_GET_SIZE(document) > 0)
+    applier.place.buried += apply_is_grave(scratch.out, scratch.out_length)
+    applier.place.buried -= apply_is_grave(
+        <const unsigned char *>PyBytes_AS_STRING(document), PyBytes_GET_SIZE(document)
+    )
     if scratch.out_length:
         applier.batch.put(applier.table, place, PyBytes_FromStringAndSize(<char *>scratch.out, scratch.out_length))
     elif PyBytes_GET_SIZE(document):

@@ -26,6 +26,9 @@ cdef enum:
     CODE_IMPLICIT = 3
     CODE_EXPLICIT = 4
     CODE_TOTAL = 5
+    CODE_ATTACHMENT = 6
+    CODE_GRAVE = 7
+    CODE_INITIAL = 8                   # added to the code of an initial cell
 
 cdef enum:
     KIND_NULL = 0
@@ -138,6 +141,11 @@ cdef int document_open(const unsigned char *data, size_t length, DocumentView *v
     view.heap = data + at
     view.heap_length = length - at
     return 0
+
+
+cdef inline bint document_is_grave(const DocumentView *view) noexcept nogil:
+    """Whether a document was buried: its one entry is a grave."""
+    return view.n == 1 and view.types[0] & 15 == CODE_GRAVE
 
 
 cdef inline int heap_read(

@@ -138,7 +138,7 @@ cdef int field_relate(
         visible_path(view, row, texts, &cell, &size)
         if size == 0 or cell[0] != asked.data[0]:
             continue
-        code = view.types[row] & 15
+        code = visible_code(view, row)
         if code == CODE_TOTAL or memcmp(cell, asked.data, min(size, asked.size)):
             continue
         if size > asked.size:
@@ -175,7 +175,7 @@ cdef inline Py_ssize_t field_keys(const FieldPath *asked, size_t size) noexcept 
 
 cdef object field_inside(const DocumentView *view, uint32_t row, tuple path, Py_ssize_t taken, replicas):
     """The value at the steps behind the first `taken` in the only cell that decides."""
-    cdef int code = view.types[row] & 15
+    cdef int code = visible_code(view, row)
     cdef VisibleCell cell = [0, NULL, 0, row]
     cdef ValueItem number
     if code == CODE_REGISTER:

@@ -259,7 +259,7 @@ cdef int json_draft(const DocumentView *view, const VisibleCells *found, JsonDra
     json_append(&draft.literals, b"{", 1)
     draft.is_first = True
     while cell != end:
-        is_map = view.types[cell.row] & 15 == CODE_MAP
+        is_map = visible_code(view, cell.row) == CODE_MAP
         has_below = cell + 1 != end and cell[1].size >= cell.size
         has_below = has_below and memcmp(cell.path, cell[1].path, cell.size) == 0
         if has_below and (not is_map or cell[1].size == cell.size):
@@ -377,7 +377,7 @@ cdef int json_step(const DocumentView *view, uint32_t row, replicas, JsonBuffer 
     """Append a register of any kind, or a counter of one instance."""
     cdef VisibleCell cell = [0, NULL, 0, row]
     cdef ValueItem number
-    if view.types[row] & 15 == CODE_REGISTER:
+    if visible_code(view, row) == CODE_REGISTER:
         return json_row(view, row, out)
     visible_counter(view, &cell, 1, replicas.texts, &number)
     return json_scalar(&number, out)

@@ -1,4 +1,5 @@
-# Twin of crdtstore/crdt/merge.py, register.py, map.py and counter.py, and of merge_document in document_bytes.py.
+# Twin of crdtstore/crdt/merge.py, register.py, map.py, counter.py and grave.py, and of merge_document in
+# document_bytes.py.
 #
 # The laws stand there. Here operations mark rows dead or add some, and what lives is laid out again (pack.pxi); the
 # digest changes by the rows that died and came. The commonest change, one register over the one it observed, is
@@ -12,8 +13,9 @@ cdef object malformed(str reason):
 
 
 cdef inline int type_of(int code) noexcept nogil:
-    """The CellType of a code; a total's is its counter's."""
-    return 3 if code >= CODE_IMPLICIT else code
+    """The CellType of a code, initial or not; a total's is its counter's."""
+    code &= 7
+    return 3 if CODE_IMPLICIT <= code <= CODE_TOTAL else code
 
 
 cdef int kill_row(Merge *merge, Row *row, list texts, list replica_texts) except -1:
@@ -72,7 +74,8 @@ cdef int apply_cell(Merge *merge, int code, const unsigned char *text, size_t le
     row.code = <uint8_t>code
     row.timestamp = row.cell_timestamp = merge.timestamp
     row.replica = row.cell_replica = merge.replica
-    if code == CODE_REGISTER:
+    code &= 7
+    if code == CODE_REGISTER or code == CODE_ATTACHMENT:
         if read_row_value(cursor, row):
             raise malformed("a register has no value")
     elif code == CODE_EXPLICIT:
@@ -154,7 +157,7 @@ cdef int apply_increment(Merge *merge, const unsigned char *text, size_t length,
             continue
         if row.cell_timestamp != instance_timestamp or row.cell_replica != replica:
             continue
-        if row.code < CODE_IMPLICIT or not same_path(row, path, text, length):
+        if type_of(row.code) != 3 or not same_path(row, path, text, length):
             continue
         if row.code != CODE_TOTAL:
             instance = row
@@ -179,15 +182,45 @@ cdef int apply_increment(Merge *merge, const unsigned char *text, size_t length,
     return digest_row(merge, total, texts, replica_texts, True)
 
 
-cdef int apply_operation(Merge *merge, Cursor *cursor, dict numbers, list texts,
+cdef int apply_bury(Merge *merge, bint buried, dict numbers, list texts, list replica_texts) except -1:
+    """grave.bury: everything goes, and of two graves the greater stamp stays."""
+    cdef size_t at, count = scratch.count
+    cdef Row *row = scratch.rows
+    if buried and not stamp_is_greater(merge, row, replica_texts):
+        return 0
+    for at in range(count):
+        if not scratch.rows[at].dead:
+            kill_row(merge, scratch.rows + at, texts, replica_texts)
+    row = add_row()
+    row.path = find_path(numbers, texts, <const unsigned char *>b"", 0)
+    row.text = <const unsigned char *>b""
+    row.code = CODE_GRAVE
+    row.timestamp = row.cell_timestamp = merge.timestamp
+    row.replica = row.cell_replica = merge.replica
+    return digest_row(merge, row, texts, replica_texts, True)
+
+
+cdef inline bint stamp_is_greater(const Merge *merge, const Row *row, list replica_texts) noexcept:
+    """Whether the transaction's stamp is greater than a row's: by timestamp, then actor and origin."""
+    if merge.timestamp != row.timestamp:
+        return merge.timestamp > row.timestamp
+    return memcmp(
+        PyBytes_AS_STRING(<object>PyList_GET_ITEM(replica_texts, merge.replica)),
+        PyBytes_AS_STRING(<object>PyList_GET_ITEM(replica_texts, row.replica)), 32,
+    ) > 0
+
+
+cdef int apply_operation(Merge *merge, Cursor *cursor, bint buried, dict numbers, list texts,
                          dict replica_numbers, list replica_texts) except -1:
-    """One operation: its code, its path, its fields."""
+    """One operation: its code, its path, its fields; a grave lets only another one through."""
     cdef uint32_t fields
     cdef uint64_t code, types
     cdef const unsigned char *text
     cdef size_t length
     if read_array(cursor, &fields) or read_unsigned(cursor, &code) or read_binary(cursor, &text, &length):
         raise malformed("an operation has no code and path")
+    if buried and code != 7:
+        return skip_fields(cursor, fields)
     if code == 0 and fields == 3:
         if read_unsigned(cursor, &types):
             raise malformed("a removal has no types")
@@ -202,7 +235,22 @@ cdef int apply_operation(Merge *merge, Cursor *cursor, dict numbers, list texts,
         return apply_cell(merge, CODE_EXPLICIT, text, length, cursor, numbers, texts, replica_texts)
     if code == 5 and fields == 6:
         return apply_increment(merge, text, length, cursor, numbers, texts, replica_numbers, replica_texts)
+    if code == 7 and fields == 2 and length == 0:
+        return apply_bury(merge, buried, numbers, texts, replica_texts)
+    if fields == 3 and (code == 6 or code == 9 or code == 12 or code == 14):
+        return apply_cell(merge, <int>code, text, length, cursor, numbers, texts, replica_texts)
+    if fields == 2 and code == 10:
+        return apply_cell(merge, <int>code, text, length, cursor, numbers, texts, replica_texts)
     raise malformed("an operation is of no known kind")
+
+
+cdef int skip_fields(Cursor *cursor, uint32_t fields) except -1:
+    """Pass over what follows an operation's code and path."""
+    cdef uint32_t field
+    for field in range(2, fields):
+        if skip_value(cursor, 0):
+            raise malformed("an operation has too few fields")
+    return 0
 
 
 # --- one document ---
@@ -217,6 +265,7 @@ cdef int merge_core(Merge *merge, const unsigned char *document, size_t document
     """
     cdef DocumentView view
     cdef uint32_t count, at
+    cdef bint buried = False
     cdef list local
     if read_array(cursor, &count):
         raise malformed("they are no array")
@@ -229,8 +278,9 @@ cdef int merge_core(Merge *merge, const unsigned char *document, size_t document
         ):
             return 0
         load_rows(&view, merge, texts)
+        buried = document_is_grave(&view)
     for at in range(count):
-        apply_operation(merge, cursor, numbers, texts, replica_numbers, replica_texts)
+        apply_operation(merge, cursor, buried, numbers, texts, replica_numbers, replica_texts)
     scratch.out_length = 0
     if drop_dead() == 0:
         return 0

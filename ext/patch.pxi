@@ -25,7 +25,7 @@ cdef int merge_patch(Merge *merge, const DocumentView *view, const unsigned char
     cdef bint found
     if read_array(&cursor, &fields) or read_unsigned(&cursor, &code) or read_binary(&cursor, &text, &length):
         return 0
-    if view.local_count or view.stamp_width or view.n == 0 or view.m == 0:
+    if view.local_count or view.stamp_width or view.n == 0 or view.m == 0 or document_is_grave(view):
         return 0
     path = find_path(numbers, texts, text, length)
     if path == UNRESOLVED or width_for(path) > view.path_width:
@@ -79,7 +79,7 @@ cdef bint patch_write(Merge *merge, const DocumentView *view, Cursor *cursor, ui
     cdef uint32_t at = first
     cdef Row sibling
     splice.removed = view.n
-    while at < last and view.types[at] & 15 == CODE_REGISTER:
+    while at < last and view.types[at] & 7 == CODE_REGISTER:
         load_row(view, at, merge.replica_count, &sibling)
         if is_observed(merge, sibling.timestamp, sibling.replica):
             if splice.removed < view.n:
@@ -117,7 +117,7 @@ cdef bint patch_increment(Merge *merge, const DocumentView *view, Cursor *cursor
         if row.code != CODE_TOTAL:
             if inside:
                 break
-            inside = row.code >= CODE_IMPLICIT and row.timestamp == timestamp and row.replica == replica
+            inside = type_of(row.code) == 3 and row.timestamp == timestamp and row.replica == replica
         if not inside:
             continue
         splice.place = at + 1

@@ -49,6 +49,8 @@ cdef object read_print(Snapshot snapshot, int table, bytes prefix, object id_, p
         return None
     if document_open(document, length, &view):
         raise damaged("its bytes are cut short")
+    if document_is_grave(&view):
+        return None
     json_document.length = 0
     json_emit(&view, paths, replicas, &json_document)
     return json_take(&json_document)

@@ -178,6 +178,11 @@ cdef int compare_bytes(const unsigned char *a, size_t a_length, const unsigned c
     return order if order else (a_length > b_length) - (a_length < b_length)
 
 
+cdef enum:
+    # The codes of operations, a bit each. Attachments are not among them: their tokens are for the plain twin.
+    RECORD_CODES = 0xBF | 1 << 9 | 1 << 10 | 1 << 12
+
+
 cdef int check_operations(Cursor *cursor) noexcept nogil:
     """The operations of one document, in their canonical order; -1 otherwise."""
     cdef uint32_t count, fields, at
@@ -189,7 +194,7 @@ cdef int check_operations(Cursor *cursor) noexcept nogil:
     if read_array(cursor, &count) or count == 0:
         return -1
     for at in range(count):
-        if read_array(cursor, &fields) or read_unsigned(cursor, &code) or code > 5:
+        if read_array(cursor, &fields) or read_unsigned(cursor, &code) or code > 15 or not RECORD_CODES >> code & 1:
             return -1
         if read_binary(cursor, &path, &length) or not is_path_c(path, length):
             return -1
@@ -201,14 +206,18 @@ cdef int check_operations(Cursor *cursor) noexcept nogil:
         phase_before = phase
         before = path
         before_length = length
+        code &= 7
         if code == 0:
-            if fields != 3 or read_unsigned(cursor, &types) or types == 0 or types & ~<uint64_t>0xE:
+            if fields != 3 or read_unsigned(cursor, &types) or types == 0 or types & ~<uint64_t>0x4E:
                 return -1
         elif code == 1:
             if fields != 3 or check_packed(cursor, RECORD_DEPTH_MAX):
                 return -1
         elif code == 2:
             if fields != 2:
+                return -1
+        elif code == 7:
+            if fields != 2 or length or count > 1:
                 return -1
         elif code == 5:
             if fields != 6 or check_instance(cursor) or check_amount(cursor):

@@ -191,7 +191,7 @@ cdef int digest_row(Merge *merge, const Row *row, list texts, list replica_texts
         put64(out + size, row.cell_timestamp)
         memcpy(out + size + 8, PyBytes_AS_STRING(<object>PyList_GET_ITEM(replica_texts, row.cell_replica)), 32)
         size += 40
-    if row.code != CODE_MAP:
+    if row.code & 7 != CODE_MAP and row.code != CODE_GRAVE:
         size += write_row_value(out + size, row)
     siphash128_c(merge.key, out, size, words)
     before = merge.digest_low

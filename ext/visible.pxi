@@ -1,4 +1,4 @@
-# Twin of crdtstore/crdt/document.py, `visible`, and crdtstore/crdt/counter.py: which cells a reader sees.
+# Twin of crdtstore/crdt/document.py, `visible`: which cells a reader sees.
 #
 # Cells are sorted by their path's text, so the cells at a path come first among those at it and below, and a
 # map is a run of cells: [first, own) lie at its path, [own, end) below. Stamps are compared by (timestamp,
@@ -95,13 +95,24 @@ cdef struct VisibleTotal:
     uint32_t row
 
 
+cdef inline int visible_code(const DocumentView *view, uint32_t row) noexcept nogil:
+    """The code of a row as a reader needs it: initial or not, and an attachment is a register; 0 for no known one."""
+    cdef int code = view.types[row] & 15
+    if code <= CODE_TOTAL:
+        return code
+    code &= 7
+    return CODE_REGISTER if code == CODE_ATTACHMENT else 0 if code == CODE_GRAVE or code == CODE_TOTAL else code
+
+
 cdef int visible_view(bytes document, DocumentView *view) except -1:
-    """Open document bytes, which are not empty."""
+    """Open document bytes, which are not empty; a grave shows nothing, as if there were no row."""
     cdef value_place data = <value_place>document
     if document_open(data, <size_t>len(document), view):
         if len(document) >= DOCUMENT_HEADER_BYTES and data[0] != DOCUMENT_FORMAT:
             raise damaged(f"its bytes are of format {data[0]}")
         raise damaged("its bytes are cut short")
+    if document_is_grave(view):
+        view.n = 0
     return 0
 
 
@@ -191,12 +202,12 @@ cdef int visible_fill(const DocumentView *view, list texts, list held, VisibleCe
     cdef uint32_t row, number
     cdef int code, before = 0
     for row in range(view.n):
-        code = view.types[row] & 15
+        code = visible_code(view, row)
         if code == CODE_TOTAL:
             if before not in (CODE_IMPLICIT, CODE_EXPLICIT, CODE_TOTAL):
                 raise damaged("a total belongs to no counter")
-        elif code == 0 or code > CODE_TOTAL:
-            raise damaged(f"a cell has the unknown code {code}")
+        elif code == 0:
+            raise damaged(f"a cell has the unknown code {view.types[row] & 15}")
         else:
             cell = found.cells + found.count
             visible_path(view, row, texts, &cell.path, &cell.size)
@@ -237,11 +248,13 @@ cdef inline value_place visible_replica(
 
 
 cdef int visible_later(const DocumentView *view, uint32_t row, int64_t other, list replicas) except -1:
-    """Whether a row's stamp is greater than another row's; -1 stands for no other row."""
+    """Whether a row comes behind another: an initial one never, else by stamp; -1 stands for no other row."""
     cdef uint64_t at, other_at
     cdef value_place replica, other_replica
     if other < 0:
         return 1
+    if (view.types[row] ^ view.types[other]) & CODE_INITIAL:
+        return not view.types[row] & CODE_INITIAL
     replica = visible_replica(view, row, replicas, &at)
     other_replica = visible_replica(view, <uint32_t>other, replicas, &other_at)
     if at != other_at:
@@ -259,6 +272,13 @@ cdef int64_t visible_newest(const DocumentView *view, uint32_t row, int64_t newe
     return newest
 
 
+cdef int64_t visible_value(const DocumentView *view, uint32_t row, int64_t newest, list replicas) except -2:
+    """The later of two registers or attachments; equal: the attachment, whose rows come behind."""
+    if newest >= 0 and view.types[row] & 7 == CODE_ATTACHMENT:
+        return newest if visible_later(view, <uint32_t>newest, row, replicas) else row
+    return row if visible_later(view, row, newest, replicas) else newest
+
+
 cdef int visible_type(
     const DocumentView *view,
     const VisibleCell *cell,
@@ -267,7 +287,7 @@ cdef int visible_type(
     list replicas,
     uint32_t *shown,
 ) except -1:
-    """The type that a reader sees at a path: CODE_REGISTER, CODE_MAP, or CODE_IMPLICIT for any counter.
+    """The type that a reader sees at a path: CODE_REGISTER, for an attachment too, CODE_MAP, or CODE_IMPLICIT.
 
     Args:
         view: The document.
@@ -282,11 +302,11 @@ cdef int visible_type(
     cdef int code
     if count == 1 and own:
         shown[0] = cell.row
-        return min(view.types[cell.row] & 15, CODE_IMPLICIT)
+        return min(visible_code(view, cell.row), CODE_IMPLICIT)
     for index in range(own):
-        code = view.types[cell[index].row] & 15
+        code = visible_code(view, cell[index].row)
         if code == CODE_REGISTER:
-            register_row = visible_newest(view, cell[index].row, register_row, replicas)
+            register_row = visible_value(view, cell[index].row, register_row, replicas)
         elif code == CODE_MAP:
             map_row = visible_newest(view, cell[index].row, map_row, replicas)
         else:
@@ -295,7 +315,7 @@ cdef int visible_type(
         return CODE_MAP
     for index in range(own, count):
         map_row = visible_newest(view, cell[index].row, map_row, replicas)
-    # Equal stamps: counter before map before register.
+    # Equal stamps: counter before map before attachment before register.
     if register_row >= 0:
         shown[0] = <uint32_t>register_row
         if visible_later(view, shown[0], map_row, replicas):
@@ -333,123 +353,6 @@ cdef uint32_t visible_run(
         own[0] += 1
     key_end[0] = end
     return run
-
-
-cdef int visible_number(const DocumentView *view, uint32_t row, ValueItem *number) except -1:
-    """Read a row's slot as a number."""
-    number.kind = view.types[row] >> 4
-    memcpy(&number.integer, view.slots + 8 * <size_t>row, 8)
-    memcpy(&number.number, view.slots + 8 * <size_t>row, 8)
-    if number.kind != KIND_INT and number.kind != KIND_DOUBLE:
-        raise damaged("a counter holds no number")
-    return 0
-
-
-cdef int visible_counter(
-    const DocumentView *view, const VisibleCell *cell, uint32_t own, list replicas, ValueItem *number
-) except -1:
-    """The counter that a reader sees among the cells at a path, of which at least one is a counter's."""
-    cdef int64_t highest = -1
-    cdef uint32_t index, row
-    cdef size_t doubles = 0, totals = 0
-    cdef visible_sum total = [0, 0]
-    for index in range(own):
-        row = cell[index].row
-        if view.types[row] & 15 == CODE_EXPLICIT and visible_later(view, row, highest, replicas):
-            highest = row
-    if highest >= 0:
-        visible_number(view, <uint32_t>highest, number)
-        if number.kind == KIND_INT:
-            visible_add(&total, number.integer)
-        else:
-            doubles = 1
-    for index in range(own):
-        if visible_counted(view, cell[index].row, highest):
-            for row in range(cell[index].row + 1, visible_behind(view, cell[index].row)):
-                visible_number(view, row, number)
-                totals += 1
-                if number.kind == KIND_INT:
-                    visible_add(&total, number.integer)
-                else:
-                    doubles += 1
-    if doubles:
-        return visible_sum_doubles(view, cell, own, highest, totals, replicas, number)
-    number.kind, number.integer = KIND_INT, <int64_t>total.low
-    if not visible_fits(&total):
-        number.kind, number.number = KIND_DOUBLE, visible_double(&total)
-    return 0
-
-
-cdef inline bint visible_counted(const DocumentView *view, uint32_t row, int64_t highest) noexcept nogil:
-    """Whether a cell is a counter instance whose totals a reader sees."""
-    return view.types[row] & 15 == CODE_IMPLICIT or row == highest
-
-
-cdef int visible_by_replica(const void *left, const void *right) noexcept nogil:
-    """The order in which totals are added: by actor and origin, then by the instance's stamp."""
-    cdef const VisibleTotal *a = <const VisibleTotal *>left
-    cdef const VisibleTotal *b = <const VisibleTotal *>right
-    cdef int order = memcmp(a.replica, b.replica, VISIBLE_REPLICA_BYTES)
-    if order:
-        return order
-    if a.created != b.created:
-        return -1 if a.created < b.created else 1
-    return memcmp(a.author, b.author, VISIBLE_REPLICA_BYTES)
-
-
-cdef int visible_sum_doubles(
-    const DocumentView *view,
-    const VisibleCell *cell,
-    uint32_t own,
-    int64_t highest,
-    size_t count,
-    list replicas,
-    ValueItem *number,
-) except -1:
-    """Add totals, some of them doubles, in (actor, origin) order: integers exactly until a double comes."""
-    cdef VisibleTotal *totals = <VisibleTotal *>malloc((count + 1) * sizeof(VisibleTotal))
-    cdef VisibleTotal *next_total = totals
-    cdef uint64_t unused
-    cdef uint32_t index, row
-    if totals == NULL:
-        raise MemoryError
-    try:
-        for index in range(own):
-            if visible_counted(view, cell[index].row, highest):
-                for row in range(cell[index].row + 1, visible_behind(view, cell[index].row)):
-                    next_total.row = row
-                    next_total.replica = visible_replica(view, row, replicas, &unused)
-                    next_total.author = visible_replica(view, cell[index].row, replicas, &next_total.created)
-                    next_total += 1
-        qsort(totals, count, sizeof(VisibleTotal), &visible_by_replica)
-        visible_add_totals(view, totals, count, highest, number)
-    finally:
-        free(totals)
-    return 0
-
-
-cdef int visible_add_totals(
-    const DocumentView *view, const VisibleTotal *totals, size_t count, int64_t highest, ValueItem *number
-) except -1:
-    """Add totals in their order to the start of the highest explicit instance."""
-    cdef visible_sum whole = [0, 0]
-    cdef bint is_double = False
-    cdef double value = 0.0
-    cdef size_t index
-    for index in range(count + 1):
-        if index == 0 and highest < 0:
-            continue
-        visible_number(view, <uint32_t>highest if index == 0 else totals[index - 1].row, number)
-        if number.kind == KIND_INT and not is_double:
-            visible_add(&whole, number.integer)
-        elif is_double:
-            value += number.number if number.kind == KIND_DOUBLE else <double>number.integer
-        else:
-            # The start is not added to zero: -0.0 stays itself.
-            value = number.number if index == 0 else visible_double(&whole) + number.number
-            is_double = True
-    number.kind, number.number = KIND_DOUBLE, visible_clamp(value)
-    return 0
 
 
 cdef int visible_item(const DocumentView *view, uint32_t row, ValueItem *item) except -1:

@@ -6,7 +6,7 @@ and nothing internal can be set from outside. Commands are values: they are chec
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -17,13 +17,15 @@ class Upsert(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     """Write the given fields of a document; fields that are not given stay.
 
     `id` absent: `value` may hold it as `_id`, else one is generated and returned. `value_types` declares a type
-    for a path: `counter`, or `register` for an object that is to be replaced as a whole.
+    for a path: `counter`, `attachment` for a token, or `register` for an object that is to be replaced as a whole.
+    `initial`: only if no document of this id exists here, and then as INITIAL writes, which lose to every other write.
     """
 
     collection: str
     value: dict[str, Value]
     id: Value = msgspec.UNSET
     value_types: dict[str, str] = msgspec.field(default_factory=dict, name="valueTypeOverrides")
+    initial: bool = False
 
 
 class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method", tag="set"):
@@ -31,6 +33,13 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="me
 
     path: str
     value: Value = None
+
+
+class SetAttachment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method", tag="setAttachment"):
+    """Write an attachment's token at a path."""
+
+    path: str
+    value: Value
 
 
 class Increment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method", tag="increment"):
@@ -49,7 +58,7 @@ class ReplaceWithCounter(
     value: Value = None
 
 
-FieldCommand: TypeAlias = Set | Increment | ReplaceWithCounter
+FieldCommand: TypeAlias = Set | SetAttachment | Increment | ReplaceWithCounter
 
 
 class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method", tag="update"):
@@ -62,11 +71,16 @@ class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class Remove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method", tag="remove"):
-    """Remove every document that a query matches."""
+    """Remove every document that a query matches.
+
+    `deletes`: `observed` removes what was seen, and a concurrent write survives; `permanent` buries the document, so
+    that nothing that was or will be written to this id has an effect.
+    """
 
     collection: str
     query: str
     args: dict[str, Value] | None = None
+    deletes: Literal["observed", "permanent"] = "observed"
 
 
 Command: TypeAlias = Upsert | Update | Remove

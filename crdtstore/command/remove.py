@@ -1,7 +1,7 @@
 """Remove: take away every document that a query matches.
 
 Rules: what is removed is what the transaction observed; a write that is concurrent to it survives, and the
-document with it. No tombstone is left.
+document with it. No tombstone is left. What is deleted permanently is buried instead: see `crdt/grave.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ def remove(command: Remove, draft: Draft) -> Removed:
     """Run a remove on a draft."""
     documents = select(draft, draft.catalog.intern(command.collection), command.query, command.args)
     for document in documents:
-        document.fold.remove(ROOT)
+        if command.deletes == "permanent":
+            document.fold.bury()
+        else:
+            document.fold.remove(ROOT)
         document.changed()
     return Removed(len(documents))

@@ -42,6 +42,6 @@ def select(draft: Draft, collection: Collection, query: str, args: Mapping[str, 
 def look_up(draft: Draft, collection: Collection, ids: Iterable[Value]) -> Iterator[tuple[bytes, bytes]]:
     """The documents of the given ids that exist, each once; what cannot be an id names no document."""
     for encoded_id in encode_ids(ids):
-        document = draft.document(collection, encoded_id).document()
+        document = draft.document(collection, encoded_id).living()
         if document:
             yield encoded_id, document

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from crdtstore.command.command import Increment, ReplaceWithCounter, Set
+from crdtstore.command.command import Increment, ReplaceWithCounter, Set, SetAttachment
 from crdtstore.command.result import Updated
 from crdtstore.command.select import select
 from crdtstore.command.upsert import field_path
 from crdtstore.crdt import counter
+from crdtstore.crdt.attachment import encode_token
 from crdtstore.crdt.cell import CellType
 from crdtstore.crdt.document import type_at
 from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.flatten import flatten_value
-from crdtstore.crdt.operation import Restart
+from crdtstore.crdt.operation import Attach, Restart
 from crdtstore.crdt.path import decode_path, format_path
 from crdtstore.crdt.value import check_number
 from crdtstore.errors import InvalidDocument, InvalidValue
@@ -58,6 +59,8 @@ def change_field(document: DraftDocument, path: bytes, step: FieldCommand) -> No
         case Set():
             for operation in flatten_value(step.value, path, {}, len(decode_path(path))):
                 document.fold.write(operation)
+        case SetAttachment():
+            document.fold.write(Attach(path, encode_token(step.value)))
         case ReplaceWithCounter():
             document.fold.write(Restart(path, check_number(0 if step.value is None else step.value)))
         case Increment():

@@ -2,7 +2,9 @@
 
 Rules: an object becomes a map, whose keys merge one by one; an empty object becomes a map's marker; everything
 else, arrays too, is one register. `value_types` says otherwise for a path: `counter` starts a counter there,
-`register` keeps an object whole. Fields that are not given stay as they are.
+`register` keeps an object whole, `attachment` takes a token. Fields that are not given stay as they are.
+An initial upsert writes only where no document of this id exists, and is never an error; any other one is refused
+where the document was buried, since nothing that it wrote would ever be seen.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ import msgspec
 
 from crdtstore import core
 from crdtstore.command.result import Upserted
-from crdtstore.crdt.flatten import COUNTER, REGISTER, flatten_map
+from crdtstore.crdt.flatten import ATTACHMENT, COUNTER, REGISTER, flatten_map
 from crdtstore.crdt.identifier import encode_id
+from crdtstore.crdt.operation import Initial
 from crdtstore.crdt.path import ROOT, encode_path
-from crdtstore.errors import InvalidDocument, InvalidId, LimitExceeded
+from crdtstore.errors import DocumentBuried, InvalidDocument, InvalidId, LimitExceeded
 from crdtstore.limits import DOCUMENT_KEYS_MAX, FIELD_PATHS_KEPT_MAX
 from crdtstore.query.legacy import parse_path
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from crdtstore.command.command import Upsert
     from crdtstore.crdt.fold import Fold
     from crdtstore.crdt.value import Value
-    from crdtstore.storage.draft import Draft
+    from crdtstore.storage.draft import Draft, DraftDocument
 
 ID_FIELD = "_id"
 
@@ -40,7 +43,30 @@ def upsert(command: Upsert, draft: Draft) -> Upserted:
     id_ = choose_id(command)
     document = draft.document(draft.catalog.intern(command.collection), encode_id(id_))
     fields = {key: value for key, value in command.value.items() if key != ID_FIELD}
-    write_fields(document.fold, fields, declared_types(command.value_types))
+    declared = declared_types(command.value_types)
+    if command.initial:
+        return initialize(document, fields, declared, id_)
+    if document.is_buried:
+        message = (
+            f"The document {id_!r:.60} of collection {command.collection} was deleted permanently: its id is used up."
+        )
+        raise DocumentBuried(message, collection=command.collection)
+    write_fields(document.fold, fields, declared)
+    return finish(document, id_)
+
+
+def initialize(
+    document: DraftDocument, fields: dict[str, Value], declared: Mapping[bytes, str], id_: Value
+) -> Upserted:
+    """Write a document that is not there as INITIAL writes; one that is there, or was buried, stays as it is."""
+    if document.is_buried or document.document():
+        return Upserted(id_)
+    document.fold.write_all([Initial(write) for write in flatten_map(fields, ROOT, declared)])
+    return finish(document, id_)
+
+
+def finish(document: DraftDocument, id_: Value) -> Upserted:
+    """Check how much was written."""
     if len(document.fold.written) > DOCUMENT_KEYS_MAX:
         count = len(document.fold.written)
         message = f"One transaction writes {count} fields of one document; at most {DOCUMENT_KEYS_MAX} are allowed."
@@ -75,8 +101,9 @@ def declared_types(value_types: Mapping[str, str]) -> dict[bytes, str]:
 
 def check_type(path: str, kind: str) -> str:
     """Refuse a type that a field cannot be declared as."""
-    if kind not in (COUNTER, REGISTER):
-        raise InvalidDocument(f"The type of {path} is declared as {kind!r}; it may be {COUNTER} or {REGISTER}.")
+    if kind not in (ATTACHMENT, COUNTER, REGISTER):
+        known = f"{ATTACHMENT}, {COUNTER} or {REGISTER}"
+        raise InvalidDocument(f"The type of {path} is declared as {kind!r}; it may be {known}.")
     return kind
 
 

@@ -11,6 +11,8 @@ Visible: the totals of all implicit instances, plus start and totals of the high
     (actor, origin) order, since sums of doubles depend on the order (planted bug `SumsAsInterned`). Integers are
     added exactly; a sum beyond int64 becomes the nearest double.
 
+An initial instance is explicit. It comes behind every other explicit one, and while nobody has added to it, it does
+not count beside any other instance: so an INITIAL write changes nothing of a counter that is there.
 An instance created concurrently with a restart is not observed by it and adds to the restarted value.
 Source: Shapiro et al., 2011, PN-counter; restarts after the observed-reset counter of Baquero et al., 2016.
 """
@@ -65,13 +67,26 @@ def add_total(cell: Cell, stamp: Stamp, delta: Number) -> Cell:
 
 def choose(instances: Sequence[Cell]) -> Stamp | None:
     """The instance that an increment goes to, at its origin: highest explicit, else highest implicit."""
-    best = max(instances, key=lambda cell: (cell.explicit, cell.stamp), default=None)
+    highest = highest_explicit(instances)
+    best = highest or max(instances, key=lambda cell: (not cell.explicit, cell.stamp), default=None)
     return best.stamp if best else None
+
+
+def highest_explicit(instances: Sequence[Cell]) -> Cell | None:
+    """The explicit instance that counts, if one does."""
+    highest = max((cell for cell in instances if cell.explicit), key=precedence, default=None)
+    is_untouched = highest is not None and highest.initial and not highest.totals
+    return None if is_untouched and any(not cell.explicit for cell in instances) else highest
+
+
+def precedence(cell: Cell) -> tuple[bool, bool, Stamp]:
+    """The order of explicit instances: initial ones last, those that nobody has added to behind the others."""
+    return not cell.initial, cell.initial and bool(cell.totals), cell.stamp
 
 
 def visible(instances: Sequence[Cell]) -> Number:
     """The value that a reader sees, of at least one instance."""
-    highest = max((cell for cell in instances if cell.explicit), key=lambda cell: cell.stamp, default=None)
+    highest = highest_explicit(instances)
     counted = [cell for cell in instances if not cell.explicit or cell is highest]
     parts = [(total.stamp.replica, cell.stamp, total.amount) for cell in counted for total in cell.totals]
     value: Number = decode_value(highest.value) if highest else 0

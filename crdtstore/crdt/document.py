@@ -2,8 +2,9 @@
 
 Rules:
   - Types live side by side under one path. The visible one holds the greatest stamp among its live cells
-    (counter: creation and totals; map: marker and all that lives below); equal: counter > map > register.
-  - A document exists while it has a live cell.
+    (counter: creation and totals; map: marker and all that lives below); equal: counter > map > attachment > register.
+    An initial cell is behind every other, whatever its stamp.
+  - A document exists while it has a live cell that is no grave.
   - The canonical form spells out paths, actors and origins, so equal states have equal bytes on every store.
     Stored bytes hold interned numbers and are never compared or digested.
   - The digest is the sum mod 2¹²⁸ of the hashes of its cells and totals, so it changes in O(changed cells)
@@ -21,7 +22,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crdtstore.crdt import counter, register
-from crdtstore.crdt.cell import Cell, CellType
+from crdtstore.crdt.cell import RANK, Cell, CellType, Recency
+from crdtstore.crdt.grave import is_buried
 from crdtstore.crdt.path import decode_path
 from crdtstore.crdt.siphash import siphash128
 from crdtstore.crdt.stamp import Stamp
@@ -34,6 +36,9 @@ MODULUS = 1 << 128
 CANONICAL_EXPLICIT = 4
 CANONICAL_TOTAL = 5
 """Codes of canonical cells beyond CellType: an explicit counter instance, and a total."""
+
+CANONICAL_INITIAL = 8
+"""Added to the code of an initial cell."""
 
 
 class Sibling(NamedTuple):
@@ -66,11 +71,11 @@ def tree(cells: Iterable[Cell]) -> Node:
     return root
 
 
-def newest_below(node: Node) -> Stamp | None:
-    """The greatest stamp of a node's markers and of everything that lives below it: its map's recency."""
-    stamps = [cell.newest for cell in node.cells.get(CellType.MAP, ())]
-    stamps += [cell.newest for child in node.children.values() for cell in cells_of(child)]
-    return max(stamps, default=None)
+def newest_below(node: Node) -> Recency | None:
+    """The greatest recency of a node's markers and of everything that lives below it: its map's."""
+    found = [cell.recency for cell in node.cells.get(CellType.MAP, ())]
+    found += [cell.recency for child in node.children.values() for cell in cells_of(child)]
+    return max(found, default=None)
 
 
 def cells_of(node: Node) -> list[Cell]:
@@ -81,20 +86,19 @@ def cells_of(node: Node) -> list[Cell]:
 
 def visible_type(node: Node) -> CellType | None:
     """The type that a reader sees at a node, None where nothing lives."""
-    recency: dict[CellType, Stamp] = {}
-    for kind in (CellType.REGISTER, CellType.COUNTER):
+    recency: dict[CellType, Recency] = {}
+    for kind in (CellType.REGISTER, CellType.ATTACHMENT, CellType.COUNTER):
         if node.cells.get(kind):
-            recency[kind] = max(cell.newest for cell in node.cells[kind])
+            recency[kind] = max(cell.recency for cell in node.cells[kind])
     below = newest_below(node)
     if below:
         recency[CellType.MAP] = below
-    return max(recency, key=lambda kind: (recency[kind], kind), default=None)
+    return max(recency, key=lambda kind: (recency[kind], RANK[kind]), default=None)
 
 
-def visible(cells: Iterable[Cell]) -> dict[str, Value] | None:
+def visible(cells: Sequence[Cell]) -> dict[str, Value] | None:
     """The document as a reader sees it, keys in the order of their UTF-8 bytes; None when it does not exist."""
-    root = tree(cells)
-    return show_map(root) if cells_of(root) else None
+    return show_map(tree(cells)) if cells and not is_buried(cells) else None
 
 
 def show_map(node: Node) -> dict[str, Value]:
@@ -106,8 +110,8 @@ def show_map(node: Node) -> dict[str, Value]:
 def show(node: Node) -> Value:
     """The visible value of a node that has one."""
     match visible_type(node):
-        case CellType.REGISTER:
-            return register.visible(node.cells[CellType.REGISTER])
+        case CellType.REGISTER | CellType.ATTACHMENT as kind:
+            return register.visible(node.cells[kind])
         case CellType.COUNTER:
             return counter.visible(node.cells[CellType.COUNTER])
         case _:
@@ -143,20 +147,22 @@ def collect_conflicts(node: Node, path: tuple[str, ...], found: dict[tuple[str, 
         ]
         found[path] = tuple(
             Sibling(value, kind.name.lower(), stamp.actor, stamp.origin, stamp.timestamp, visible=at == 0)
-            for at, (value, kind, stamp) in enumerate(ordered)
+            for at, (value, kind, (_, stamp)) in enumerate(ordered)
         )
     for key, child in node.children.items():
         collect_conflicts(child, (*path, key), found)
 
 
-def candidates(node: Node) -> list[tuple[Value, CellType, Stamp]]:
-    """Every value that lives at a node: each register, the counter as one, the map as one."""
-    rivals: list[tuple[Value, CellType, Stamp]] = [
-        (register.visible([cell]), CellType.REGISTER, cell.stamp) for cell in node.cells.get(CellType.REGISTER, ())
+def candidates(node: Node) -> list[tuple[Value, CellType, Recency]]:
+    """Every value that lives at a node: each register and attachment, the counter as one, the map as one."""
+    rivals: list[tuple[Value, CellType, Recency]] = [
+        (register.visible([cell]), kind, cell.recency)
+        for kind in (CellType.REGISTER, CellType.ATTACHMENT)
+        for cell in node.cells.get(kind, ())
     ]
     instances = node.cells.get(CellType.COUNTER)
     if instances:
-        rivals.append((counter.visible(instances), CellType.COUNTER, max(cell.newest for cell in instances)))
+        rivals.append((counter.visible(instances), CellType.COUNTER, max(cell.recency for cell in instances)))
     below = newest_below(node)
     if below:
         rivals.append((show_map(node), CellType.MAP, below))
@@ -176,7 +182,7 @@ def canonical_parts(cell: Cell) -> list[bytes]:
     stamp) ‖ encoded value.
     """
     head = len(cell.path).to_bytes(2, "little") + cell.path
-    code = CANONICAL_EXPLICIT if cell.explicit else cell.type
+    code = (CANONICAL_EXPLICIT if cell.explicit else cell.type) | (CANONICAL_INITIAL if cell.initial else 0)
     parts = [head + bytes([code]) + spell(cell.stamp) + cell.value]
     for total in sorted(cell.totals, key=lambda total: total.stamp.replica):
         amount = encode_value(total.amount)

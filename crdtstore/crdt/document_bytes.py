@@ -41,11 +41,15 @@ from crdtstore.errors import Corrupted
 
 FORMAT = 1
 HEADER = struct.Struct("<BBHII")
+ONE_ENTRY = (1).to_bytes(4, "little")
 LOCAL_FLAG = 0x40
 LOCAL_PATH = 0x8000_0000
 
 IMPLICIT, EXPLICIT, TOTAL = 3, 4, 5
-"""Codes of entries beyond CellType.REGISTER and CellType.MAP."""
+"""Codes of entries that are a counter's; those of all other cells are their CellType."""
+
+INITIAL = 8
+"""Added to the code of an initial cell."""
 
 NULL, FALSE, TRUE, INT, DOUBLE, SHORT, STRING, BINARY, ARRAY, OBJECT = range(10)
 """Kinds of value. A SHORT string (at most 7 bytes) stands in the slot behind its length."""
@@ -108,9 +112,15 @@ def value_of(kind: int, payload: bytes) -> Value:
     return decode_value(payload)
 
 
+def code_of(cell: Cell) -> int:
+    """The code of a cell's entry."""
+    code = int(cell.type) if cell.type != CellType.COUNTER else EXPLICIT if cell.explicit else IMPLICIT
+    return code | INITIAL if cell.initial else code
+
+
 def entries_of(cell: Cell, path: int, replicas: Replicas) -> list[Entry]:
     """A cell's rows: itself, then its totals."""
-    code = {CellType.COUNTER: EXPLICIT if cell.explicit else IMPLICIT}.get(cell.type, int(cell.type))
+    code = code_of(cell)
     value = decode_value(cell.value) if cell.value else None
     rows = [Entry(path, code, cell.stamp.timestamp, replicas.numbers[cell.stamp.replica], *slot_of(value))]
     totals = sorted((total.stamp.timestamp, replicas.numbers[total.stamp.replica], total) for total in cell.totals)
@@ -264,9 +274,16 @@ def read_payload(columns: Columns, row: int, kind: int) -> bytes:
 
 def make_cell(path: bytes, code: int, stamp: Stamp, value: Value) -> Cell:
     """A cell of one row."""
-    if code in (IMPLICIT, EXPLICIT):
-        return Cell(path, CellType.COUNTER, stamp, encode_value(value), code == EXPLICIT)
-    return Cell(path, CellType(code), stamp, b"" if code == CellType.MAP else encode_value(value))
+    base, initial = code & ~INITIAL, bool(code & INITIAL)
+    if base in (IMPLICIT, EXPLICIT):
+        return Cell(path, CellType.COUNTER, stamp, encode_value(value), base == EXPLICIT, initial=initial)
+    encoded = b"" if base in (CellType.MAP, CellType.GRAVE) else encode_value(value)
+    return Cell(path, CellType(base), stamp, encoded, initial=initial)
+
+
+def is_grave(document: bytes) -> bool:
+    """Whether document bytes are those of a grave: its one entry says so, and nothing else is read."""
+    return document[4:8] == ONE_ENTRY and document[HEADER.size + (1 << (document[1] & 3))] & 15 == CellType.GRAVE
 
 
 def document_digest(document: bytes, paths: Names, replicas: Replicas, key: bytes) -> bytes:

@@ -6,7 +6,9 @@ Rules (law: the author sees his own last command; `tests/unit/test_fold.py` agai
   - a restart takes back the increments at its path;
   - two types at one path in one transaction is an error, and so is a value above another one's path: both would
     carry the same stamp, so which is visible would not be what came last. An increment of an older instance
-    counts as a write there, whichever comes first.
+    counts as a write there, whichever comes first;
+  - an INITIAL write to which something is added is none any more;
+  - a grave takes everything back, and nothing that comes behind it has an effect.
 Without it a transaction could observe its own stamp, and "live = written - observed" would give nothing for
 [set, remove, set].
 """
@@ -15,14 +17,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from crdtstore.crdt.cell import ALL_TYPES, CellType
 from crdtstore.crdt.counter import check_sum
-from crdtstore.crdt.operation import Increment, Mark, Operation, Remove, Restart, Start, Write
+from crdtstore.crdt.operation import (
+    Attach,
+    Bury,
+    Increment,
+    Initial,
+    Mark,
+    Operation,
+    Remove,
+    Restart,
+    Start,
+    Write,
+)
 from crdtstore.crdt.path import ancestors, format_path
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import Number
 from crdtstore.errors import TypeConflict
+
+Written: TypeAlias = Write | Mark | Start | Restart | Attach | Initial
 
 
 @dataclass(slots=True)
@@ -30,12 +46,13 @@ class Fold:
     """Removed prefixes, the cell written at each path, the increment of each older instance."""
 
     removed: dict[bytes, int] = field(default_factory=dict)
-    written: dict[bytes, Write | Mark | Start | Restart] = field(default_factory=dict)
+    written: dict[bytes, Written] = field(default_factory=dict)
     increments: dict[tuple[bytes, Stamp], Number] = field(default_factory=dict)
+    buried: bool = False
     above: dict[bytes, bytes] | None = None
     """Each path strictly above a written one, with one that stands below it; made when it is asked for."""
 
-    def write_all(self, operations: Sequence[Write | Mark | Restart]) -> None:
+    def write_all(self, operations: Sequence[Write | Mark | Restart | Attach | Initial]) -> None:
         """Write the cells of one flattened object, which are in no one's way but an earlier command's."""
         if self.written or self.increments:
             for operation in operations:
@@ -44,7 +61,7 @@ class Fold:
             self.written = {operation.path: operation for operation in operations}
             self.above = None
 
-    def write(self, operation: Write | Mark | Start | Restart) -> None:
+    def write(self, operation: Written) -> None:
         """Write a cell.
 
         Raises:
@@ -53,7 +70,7 @@ class Fold:
         path = operation.path
         if self.kind_at(path) not in (None, kind(operation)):
             raise TypeConflict(f"One transaction writes two types at path {format_path(path)}.")
-        self.check_nesting(path, is_value=not isinstance(operation, Mark))
+        self.check_nesting(path, is_value=kind(operation) is not Mark)
         self.written[path] = operation
         if self.increments and not isinstance(operation, Start):
             self.increments = {key: delta for key, delta in self.increments.items() if key[0] != path}
@@ -98,15 +115,20 @@ class Fold:
             self.increments = {key: delta for key, delta in self.increments.items() if not key[0].startswith(path)}
         self.above = None
 
+    def bury(self) -> None:
+        """Bury the document: nothing else of it is left."""
+        self.removed, self.written, self.increments, self.above = {}, {}, {}, None
+        self.buried = True
+
     def increment(self, path: bytes, instance: Stamp | None, delta: Number) -> None:
         """Add to a counter: to the cell written in this transaction, else to `instance`, else to a new one."""
         own = self.written.get(path)
         match own:
-            case Restart(_, start):
+            case Restart(_, start) | Initial(Restart(_, start)):
                 self.written[path] = Restart(path, check_sum(start + delta))
             case Start(_, amount):
                 self.written[path] = Start(path, check_sum(amount + delta))
-            case Write() | Mark():
+            case Write() | Mark() | Attach() | Initial():
                 raise TypeConflict(f"One transaction writes two types at path {format_path(path)}.")
             case None if instance is None:
                 self.write(Start(path, check_sum(delta)))
@@ -117,16 +139,19 @@ class Fold:
 
     def operations(self) -> list[Operation]:
         """The net effect in the record's canonical order."""
+        if self.buried:
+            return [Bury()]
         removals = [Remove(path, types) for path, types in sorted(self.removed.items())]
         cells = [self.written[path] for path in sorted(self.written)]
         sums = [Increment(path, instance, delta) for (path, instance), delta in sorted(self.increments.items())]
         return [*removals, *cells, *sums]
 
 
-def kind(operation: Write | Mark | Start | Restart) -> type:
+def kind(operation: Written) -> type:
     """What decides whether two writes at a path are of one type: implicit and explicit counters are."""
-    return Restart if isinstance(operation, Start) else type(operation)
+    write = operation.write if isinstance(operation, Initial) else operation
+    return Restart if isinstance(write, Start) else type(write)
 
 
-TYPES = {Write: CellType.REGISTER, Mark: CellType.MAP, Restart: CellType.COUNTER}
+TYPES = {Write: CellType.REGISTER, Mark: CellType.MAP, Restart: CellType.COUNTER, Attach: CellType.ATTACHMENT}
 """The type of the cell that each kind of write makes."""

@@ -10,6 +10,7 @@ Rules:
   - A cell on one side stays exactly when the vector of the *other* side does not cover its stamp: what a store has
     seen and does not hold was removed (planted bugs `Adopts`, `KeepsItsOwn`, `KeepsAll`, `CoveredByTheGreatest`).
     Totals do not count here, they keep nothing alive (`TotalKeepsAliveInJoins`).
+  - A grave stays, whichever side has it: of two the greater stamp, and no other cell (`GraveIsDropped`).
   - A document that was equal on both sides when they were compared may be left out of the join, although this side
     went on meanwhile, unless it has since taken some of what the other side had seen (`may_leave_out`).
   - Vectors are joined pointwise, and each origin's author vector is that of the side which knows more of the
@@ -20,14 +21,15 @@ Not here: comparing digests, which comes before any join (`Divergence`); choosin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from crdtstore.crdt.cell import Cell, Total
+from crdtstore.crdt.grave import join_graves
 from crdtstore.crdt.vector import NOWHERE, Reached, VersionVector, is_covered
 
 
 def join(
-    ours: Iterable[Cell], theirs: Iterable[Cell], our_vector: VersionVector, their_vector: VersionVector
+    ours: Sequence[Cell], theirs: Sequence[Cell], our_vector: VersionVector, their_vector: VersionVector
 ) -> list[Cell]:
     """Join the cells of one document.
 
@@ -40,6 +42,9 @@ def join(
     Returns:
         The live cells by path, type and stamp.
     """
+    graves = join_graves(ours, theirs)
+    if graves is not None:
+        return graves
     here = {cell[:3]: cell for cell in ours}
     there = {cell[:3]: cell for cell in theirs}
     both = [join_cell(cell, there[name]) for name, cell in here.items() if name in there]

@@ -15,9 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from crdtstore.crdt import counter, map, register
+from crdtstore.crdt import counter, grave, map, register
 from crdtstore.crdt.cell import Cell
-from crdtstore.crdt.operation import Increment, Mark, Operation, Remove, Restart, Start, Write
+from crdtstore.crdt.operation import (
+    Attach,
+    Bury,
+    Increment,
+    Initial,
+    Mark,
+    Operation,
+    Remove,
+    Restart,
+    Start,
+    Write,
+)
 from crdtstore.crdt.stamp import Stamp
 
 
@@ -39,11 +50,18 @@ def merge(
 
 
 def apply(cells: list[Cell], operation: Operation, stamp: Stamp, is_observed: Callable[[Stamp], bool]) -> list[Cell]:
-    """Apply one operation: one row for each kind, nothing else."""
+    """Apply one operation: one row for each kind; a grave lets only another one through."""
     match operation:
+        case Bury():
+            return grave.bury(cells, stamp)
+        case _ if grave.is_buried(cells):
+            return cells
+        case Initial(write):
+            *others, written = apply(cells, write, stamp, is_observed)
+            return [*others, written._replace(initial=True)]
         case Remove():
             return map.remove(cells, operation, is_observed)
-        case Write():
+        case Write() | Attach():
             return register.write(cells, operation, stamp, is_observed)
         case Mark():
             return map.mark(cells, operation, stamp, is_observed)

@@ -22,17 +22,25 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from crdtstore.crdt.attachment import encode_token
 from crdtstore.crdt.cell import ALL_TYPES
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.crdt.operation import (
+    ATTACH,
+    BURY,
     CODES,
     INCREMENT,
+    INITIAL,
+    INITIAL_CODES,
     MARK,
     REMOVE,
     RESTART,
     START,
     WRITE,
+    Attach,
+    Bury,
     Increment,
+    Initial,
     Mark,
     Operation,
     Remove,
@@ -40,7 +48,7 @@ from crdtstore.crdt.operation import (
     Start,
     Write,
 )
-from crdtstore.crdt.path import is_path
+from crdtstore.crdt.path import ROOT, is_path
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import Value, check_number, check_value, decode_value, encode_value, pack
 from crdtstore.crdt.vector import Reached
@@ -85,11 +93,13 @@ class RecordHead(NamedTuple):
     observed: Mapping[bytes, Reached]
 
 
-def encode_operation(operation: Operation) -> bytes:
-    """One operation as msgpack."""
-    code = CODES[type(operation)]
+def encode_operation(operation: Operation, flag: int = 0) -> bytes:
+    """One operation as msgpack; `flag` is added to its code."""
+    if isinstance(operation, Initial):
+        return encode_operation(operation.write, INITIAL)
+    code = CODES[type(operation)] | flag
     match operation:
-        case Write(path, value):
+        case Write(path, value) | Attach(path, value):
             return b"\x93" + pack(code) + pack(path) + value
         case Increment(path, (timestamp, actor, origin), delta):
             return pack([code, path, timestamp, actor, origin, delta])
@@ -221,6 +231,8 @@ def check_change(fields: Any) -> Change:
     ranks = [rank(operation) for operation in decoded]
     if not ranks or any(left >= right for left, right in pairwise(ranks)):
         raise MalformedRecord("A record's operations on a document are in order, each place once, and at least one.")
+    if len(decoded) > 1 and any(isinstance(operation, Bury) for operation in decoded):
+        raise MalformedRecord("A grave is the only operation on its document.")
     return Change(collection, encoded_id, decoded)
 
 
@@ -244,6 +256,10 @@ def check_operation(fields: Any) -> Operation:
 
 def build_operation(code: int, path: bytes, rest: list[Value]) -> Operation:
     """Make an operation of its decoded fields."""
+    if code in INITIAL_CODES:
+        write = build_operation(code ^ INITIAL, path, rest)
+        assert isinstance(write, Write | Mark | Restart | Attach)
+        return Initial(write)
     match code, rest:
         case (0, [int() as types]) if code == REMOVE and 0 < types <= ALL_TYPES and types & ~ALL_TYPES == 0:
             return Remove(path, types)
@@ -259,6 +275,10 @@ def build_operation(code: int, path: bytes, rest: list[Value]) -> Operation:
         case (5, [timestamp, actor, origin, delta]) if code == INCREMENT:
             stamp = Stamp(check_u64(timestamp), check_origin(actor), check_origin(origin))
             return Increment(path, stamp, check_number(delta))
+        case (6, [value]) if code == ATTACH:
+            return Attach(path, encode_token(value))
+        case (7, []) if code == BURY and path == ROOT:
+            return Bury(path)
     raise MalformedRecord(f"Operation {code} with {len(rest)} fields is unknown.")
 
 

@@ -38,6 +38,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.InvalidId: 400,
     errors.InvalidValue: 400,
     errors.TypeConflict: 400,
+    errors.DocumentBuried: 409,
     errors.OutsideScope: 400,
     errors.LimitExceeded: 413,
     errors.RetryLater: 503,

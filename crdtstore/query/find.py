@@ -19,7 +19,7 @@ from crdtstore.errors import InvalidDocument, LimitExceeded
 from crdtstore.limits import FIND_LIMIT_MAX
 from crdtstore.query.lookup import encode_ids, field_lookup
 from crdtstore.query.match import compile_match, point_ids
-from crdtstore.storage.documents import Row, get_document, scan_documents
+from crdtstore.storage.documents import Row, living_document, scan_living
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,14 +69,14 @@ def show(catalog: Catalog, collection: Collection, row: Row) -> Document:
 def candidates(snapshot: Snapshot, collection: Collection, ids: Sequence[Value] | None) -> Iterable[Row]:
     """The rows that a query may match: those of the ids it names, else all of the collection."""
     if ids is None:
-        return scan_documents(snapshot, collection)
+        return scan_living(snapshot, collection)
     return rows_of(snapshot, collection, encode_ids(ids))
 
 
 def rows_of(snapshot: Snapshot, collection: Collection, encoded_ids: Iterable[bytes]) -> Iterator[Row]:
     """The rows of the given ids that exist."""
     for encoded_id in encoded_ids:
-        document = get_document(snapshot, collection, encoded_id)
+        document = living_document(snapshot, collection, encoded_id)
         if document:
             yield Row(encoded_id, document)
 

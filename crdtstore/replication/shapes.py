@@ -2,7 +2,8 @@
 
 Rules: a *shape* is what changes have in common: the collection, and the code and path of each operation, in order. It
 is written as its collection, its number of operations and the decoded ids of its changes; then comes each operation:
-code, path and, where it has one, a value for each change (a removal's types, a register's value, a counter's number).
+code, path and, where it has one, a value for each change (a removal's types, a register's value, a token, a
+counter's number).
 In front of an increment's values stand columns of the instances' stamps: milliseconds as differences, the first from
 the frame's start, counters, origins, actors.
 
@@ -18,7 +19,7 @@ from itertools import accumulate, islice, pairwise, repeat
 from typing import Any, Final, TypeAlias
 
 from crdtstore.crdt.identifier import STRING, decode_part, encode_id
-from crdtstore.crdt.operation import INCREMENT, MARK, REMOVE, RESTART, START, WRITE
+from crdtstore.crdt.operation import ATTACH, BURY, INCREMENT, INITIAL, MARK, REMOVE, RESTART, START, WRITE
 from crdtstore.crdt.record import array_head
 from crdtstore.crdt.value import Value, pack
 from crdtstore.errors import MalformedMessage
@@ -47,8 +48,17 @@ HEADS: Final = {
     START: b"\x93\x03",
     RESTART: b"\x93\x04",
     INCREMENT: b"\x96\x05",
+    ATTACH: b"\x93\x06",
+    BURY: b"\x92\x07",
+    INITIAL | WRITE: b"\x93\x09",
+    INITIAL | MARK: b"\x92\x0a",
+    INITIAL | RESTART: b"\x93\x0c",
+    INITIAL | ATTACH: b"\x93\x0e",
 }
 """How an operation begins: an array of so many fields, then its code."""
+
+BARE: Final = frozenset((MARK, BURY, INITIAL | MARK))
+"""Codes of operations that hold nothing but their path."""
 
 OPERATION_BYTES_MIN: Final = 4
 OPERATIONS_MAX: Final = FRAME_BYTES_MAX // OPERATION_BYTES_MIN
@@ -92,7 +102,7 @@ def write_shape(shape: Shape, rows: list[list[Any]], names: dict[bytes, int], st
         parts += [pack(code), pack(path)]
         if code == INCREMENT:
             parts.append(write_stamps(next(columns), next(columns), next(columns), names, start))
-        if code != MARK:
+        if code not in BARE:
             parts.append(write_items(next(columns)))
     return b"".join(parts)
 
@@ -183,7 +193,7 @@ def read_shape(reader: Reader, made: Assembly, names: list[bytes], start: int) -
         made.constant(HEADS[code] + pack(path))
         if code == INCREMENT:
             made.column(read_stamps(reader, made.rows, names, start))
-        if code != MARK:
+        if code not in BARE:
             made.column(reader.pieces(made.rows))
 
 

@@ -17,11 +17,12 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgpack
 
+from crdtstore.crdt.attachment import encode_token
 from crdtstore.crdt.cell import Cell, CellType, Total
 from crdtstore.crdt.counter import ZERO
-from crdtstore.crdt.document_bytes import EXPLICIT, IMPLICIT, TOTAL
+from crdtstore.crdt.document_bytes import EXPLICIT, IMPLICIT, INITIAL, TOTAL, code_of
 from crdtstore.crdt.identifier import decode_id
-from crdtstore.crdt.path import is_path
+from crdtstore.crdt.path import ROOT, is_path
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import Value, check_number, check_value, decode_value, encode_value
 from crdtstore.crdt.vector import Reached, VersionVector
@@ -44,16 +45,26 @@ DIGEST_BYTES: Final = 16
 REPLICA_BYTES: Final = 2 * ACTOR_BYTES
 U64_MAX: Final = 2**64 - 1
 
-REGISTER, MARKER = int(CellType.REGISTER), int(CellType.MAP)
-TYPES: Final = {
+REGISTER, MARKER, ATTACHED, GRAVE = (
+    int(kind) for kind in (CellType.REGISTER, CellType.MAP, CellType.ATTACHMENT, CellType.GRAVE)
+)
+WRITTEN: Final = {
     REGISTER: CellType.REGISTER,
     MARKER: CellType.MAP,
-    IMPLICIT: CellType.COUNTER,
     EXPLICIT: CellType.COUNTER,
+    ATTACHED: CellType.ATTACHMENT,
+}
+"""The cells that an INITIAL write may make."""
+
+TYPES: Final = {
+    **WRITTEN,
+    IMPLICIT: CellType.COUNTER,
+    GRAVE: CellType.GRAVE,
+    **{code | INITIAL: kind for code, kind in WRITTEN.items()},
 }
 """The cell that a row of each code is; a TOTAL belongs to the counter above it."""
 
-FIXED_VALUES: Final = {MARKER: b"", IMPLICIT: ZERO}
+FIXED_VALUES: Final = {MARKER: b"", MARKER | INITIAL: b"", IMPLICIT: ZERO, GRAVE: b""}
 """The values of codes that carry none."""
 
 Key = TypeVar("Key", bytes, Stamp)
@@ -130,11 +141,10 @@ def encode_documents(documents: Iterable[SnapshotDocument]) -> bytes:
 
 def rows_of(cells: Iterable[Cell]) -> Iterator[Row]:
     """The rows of a document."""
-    for path, kind, stamp, value, explicit, totals in sorted(cells):
-        code = int(kind) if kind != CellType.COUNTER else EXPLICIT if explicit else IMPLICIT
-        yield Row(path, code, stamp, value)
-        for at, amount in sorted(totals):
-            yield Row(path, TOTAL, at, encode_value(amount))
+    for cell in sorted(cells):
+        yield Row(cell.path, code_of(cell), cell.stamp, cell.value)
+        for at, amount in sorted(cell.totals):
+            yield Row(cell.path, TOTAL, at, encode_value(amount))
 
 
 def numbered(keys: Iterable[Key]) -> dict[Key, int]:
@@ -194,10 +204,12 @@ def read_rows(reader: Reader, n: int, p: int, s: int) -> Columns:
     carrying = [at for at in sorted(range(n), key=paths.__getitem__) if codes[at] not in FIXED_VALUES]
     for at, piece in zip(carrying, reader.values(len(carrying)), strict=True):
         values[at] = piece
-    for piece in {values[at] for at in carrying if codes[at] == REGISTER}:
+    for piece in {values[at] for at in carrying if codes[at] & ~INITIAL == REGISTER}:
         read_value(piece, check_value)
-    for piece in {values[at] for at in carrying if codes[at] == EXPLICIT}:
+    for piece in {values[at] for at in carrying if codes[at] & ~INITIAL == EXPLICIT}:
         read_value(piece, check_number)
+    for piece in {values[at] for at in carrying if codes[at] & ~INITIAL == ATTACHED}:
+        read_token(piece)
     return Columns(paths, codes, stamps, values)
 
 
@@ -213,9 +225,11 @@ def check_lengths(lengths: Sequence[int], rows: Columns) -> list[int]:
 def read_cells(
     rows: Columns, paths: Sequence[bytes], stamps: Sequence[Stamp], bounds: Sequence[int]
 ) -> Iterator[tuple[Cell, ...]]:
-    """The cells of each document."""
+    """The cells of each document; a grave is the only one of its own, at the root."""
     for first, end in pairwise(bounds):
         starts = [at for at in range(first, end) if rows.codes[at] != TOTAL]
+        if any(rows.codes[at] == GRAVE and (end > first + 1 or paths[rows.paths[at]] != ROOT) for at in starts):
+            refuse("has nothing beside a grave")
         ascending([(rows.paths[at], TYPES[rows.codes[at]], rows.stamps[at]) for at in starts])
         yield tuple([read_cell(rows, paths, stamps, at, to) for at, to in pairwise([*starts, end])])
 
@@ -224,7 +238,8 @@ def read_cell(rows: Columns, paths: Sequence[bytes], stamps: Sequence[Stamp], at
     """One cell; the rows behind it, up to `end`, are its totals."""
     path, code = rows.paths[at], rows.codes[at]
     totals = read_totals(rows, stamps, at, end) if end > at + 1 else ()
-    return Cell(paths[path], TYPES[code], stamps[rows.stamps[at]], rows.values[at], code == EXPLICIT, totals)
+    explicit, initial = code & ~INITIAL == EXPLICIT, bool(code & INITIAL)
+    return Cell(paths[path], TYPES[code], stamps[rows.stamps[at]], rows.values[at], explicit, totals, initial)
 
 
 def read_totals(rows: Columns, stamps: Sequence[Stamp], at: int, end: int) -> tuple[Total, ...]:
@@ -246,6 +261,12 @@ def read_value(piece: bytes, check: Callable[[Value], object]) -> Value:
     if encode_value(value) != piece:
         refuse("has values in their canonical encoding")
     return value
+
+
+def read_token(piece: bytes) -> None:
+    """Check an attachment's token, in its one encoding."""
+    if encode_token(decode_value(piece)) != piece:
+        refuse("has values in their canonical encoding")
 
 
 def check_collection(name: bytes) -> str:

@@ -3,7 +3,7 @@
 Rules: one writer changes it; readers may look at any time, since numbers are only ever added at the end. Names
 added by a transaction are taken back when it is refused, and saved in the same commit as what first uses them.
 Each collection carries the number of its documents and the sum of their digests, so that a table that lost rows
-shows it.
+shows it. Buried documents are among them, since their rows stay; how many they are is counted apart.
 
 Not here: documents; see `documents`.
 """
@@ -38,9 +38,9 @@ def number_key(*numbers: int) -> bytes:
 class Collection:
     """One collection: its number, its path dictionary, its document count and digest."""
 
-    __slots__ = ("digest", "documents", "name", "number", "paths", "prefix", "saved", "saved_paths")
+    __slots__ = ("buried", "digest", "documents", "name", "number", "paths", "prefix", "saved", "saved_paths")
 
-    def __init__(self, number: int, name: str, documents: int = 0, digest: int = 0) -> None:
+    def __init__(self, number: int, name: str, documents: int = 0, digest: int = 0, buried: int = 0) -> None:
         self.number = number
         self.name = name
         self.prefix = number_key(number)
@@ -48,16 +48,24 @@ class Collection:
         self.saved_paths = 0
         self.documents = documents
         self.digest = digest
+        self.buried = buried
         self.saved: tuple[int, int] | None = None
 
-    def count(self, documents: int, digest: bytes) -> None:
-        """Account for documents that came or went, and for the change of the digest."""
+    @property
+    def living(self) -> int:
+        """How many documents exist for readers."""
+        return self.documents - self.buried
+
+    def count(self, documents: int, digest: bytes, buried: int = 0) -> None:
+        """Account for documents that came, went or were buried, and for the change of the digest."""
         self.documents += documents
+        self.buried += buried
         self.digest = (self.digest + int.from_bytes(digest, "little")) % MODULUS
 
     def row(self) -> bytes:
-        """What the table keeps of it."""
-        packed: bytes = msgpack.packb([self.name, self.documents, self.digest.to_bytes(16, "little")])
+        """What the table keeps of it: how many are buried only where some are."""
+        buried = [self.buried] if self.buried else []
+        packed: bytes = msgpack.packb([self.name, self.documents, self.digest.to_bytes(16, "little"), *buried])
         return packed
 
 
@@ -152,17 +160,25 @@ class Catalog:
 
 
 class Counts(NamedTuple):
-    """What a collection's row says: its name, how many documents it holds, the sum of their digests."""
+    """What a collection's row says: its name, how many documents it holds, their digests' sum, how many are buried."""
 
     name: str
     documents: int
     digest: int
+    buried: int = 0
+
+    @property
+    def living(self) -> int:
+        """How many documents exist for readers."""
+        return self.documents - self.buried
 
 
 def read_counts(snapshot: Snapshot) -> list[Counts]:
     """The counts of all collections, as they were committed."""
     rows = (decode_row(ROWS, Table.COLLECTIONS, key, row) for key, row in snapshot.scan(Table.COLLECTIONS))
-    return [Counts(name, documents, int.from_bytes(digest, "little")) for name, documents, digest in rows]
+    return [
+        Counts(name, documents, int.from_bytes(digest, "little"), *buried) for name, documents, digest, *buried in rows
+    ]
 
 
 def sum_digests(counts: Iterable[Counts]) -> bytes:
@@ -186,4 +202,4 @@ def check_collection_name(name: str) -> str:
 
 def names_of(counts: Iterable[Counts | Collection]) -> tuple[str, ...]:
     """The names of the collections that hold a document, sorted."""
-    return tuple(sorted(row.name for row in counts if row.documents))
+    return tuple(sorted(row.name for row in counts if row.living))

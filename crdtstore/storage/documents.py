@@ -3,6 +3,7 @@
 Rules: key = collection number (u32 BE) ‖ encoded id, while that takes at most KEY_PREFIX_BYTES; a longer one keeps
 that many bytes, so ids stay in order, and ends in a 16-byte hash of the whole id. The value of a long key begins
 with the id itself (u16 LE length ‖ id), which is compared on every read: a hash may collide, an id must not.
+A buried document keeps its row, which is its grave; who reads for callers asks for living documents.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtstore import core
+from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.errors import Corrupted
 from crdtstore.limits import KEY_PREFIX_BYTES
-from crdtstore.storage.tables import Table
+from crdtstore.storage.tables import SEAL_BYTES, Table
 
 if TYPE_CHECKING:
     from crdtstore.crdt.names import Replicas
@@ -64,6 +66,19 @@ def get_document(snapshot: Snapshot, collection: Collection, encoded_id: bytes) 
     return row.document
 
 
+def living_document(snapshot: Snapshot, collection: Collection, encoded_id: bytes) -> bytes:
+    """As `get_document`; empty for a buried one too."""
+    document = get_document(snapshot, collection, encoded_id)
+    return b"" if is_grave(document) else document
+
+
+def document_size(snapshot: Snapshot, collection: Collection, encoded_id: bytes) -> int:
+    """How many bytes a document's row takes: key, value and seal, without what LMDB adds; 0 where there is none."""
+    key = document_key(collection, encoded_id)
+    value = snapshot.get(DOCUMENTS, key)
+    return 0 if value is None else len(key) + len(value) + SEAL_BYTES
+
+
 def put_document(batch: Batch, collection: Collection, encoded_id: bytes, document: bytes) -> None:
     """Store a document's bytes; empty bytes remove it."""
     key = document_key(collection, encoded_id)
@@ -88,6 +103,11 @@ def scan_documents(snapshot: Snapshot, collection: Collection) -> Iterator[Row]:
     end = (collection.number + 1).to_bytes(4, "big")
     for key, value in snapshot.scan(DOCUMENTS, collection.prefix, end):
         yield split_row(collection, key, value)
+
+
+def scan_living(snapshot: Snapshot, collection: Collection) -> Iterator[Row]:
+    """As `scan_documents`, without the buried ones."""
+    return (row for row in scan_documents(snapshot, collection) if not is_grave(row.document))
 
 
 def read_json(storage: Storage, collection: Collection, id_: Value, replicas: Replicas) -> bytes | None:
@@ -121,5 +141,5 @@ def read_json_many(
 
 def print_document(snapshot: Snapshot, collection: Collection, id_: Value, replicas: Replicas) -> bytes | None:
     """A document as JSON, through its bytes."""
-    document = get_document(snapshot, collection, encode_id(id_))
+    document = living_document(snapshot, collection, encode_id(id_))
     return core.document_json(document, collection.paths, replicas) if document else None

@@ -14,10 +14,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from crdtstore import core
+from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.crdt.fold import Fold
 from crdtstore.errors import LimitExceeded
 from crdtstore.limits import DOCUMENT_BYTES_MAX
-from crdtstore.storage.documents import get_document, put_document, scan_documents
+from crdtstore.storage.documents import get_document, put_document, scan_living
 
 if TYPE_CHECKING:
     from array import array
@@ -43,6 +44,15 @@ class DraftDocument:
         self.operations = b""
         self.digest = bytearray(16)
         self.after: bytes | None = before
+
+    @property
+    def is_buried(self) -> bool:
+        """Whether the document was buried, before or by this transaction."""
+        return self.fold.buried or is_grave(self.before)
+
+    def living(self) -> bytes:
+        """As `document`; empty for a buried one."""
+        return b"" if self.is_buried else self.document()
 
     def changed(self) -> None:
         """Note that the fold changed: the bytes after are to be made anew."""
@@ -119,10 +129,10 @@ class Draft:
         """
         touched = [document for (number, _), document in self.documents.items() if number == collection.number]
         for document in touched:
-            if document.document():
-                yield document.id, document.document()
+            if document.living():
+                yield document.id, document.living()
         seen = {document.id for document in touched}
-        for row in scan_documents(self.batch, collection):
+        for row in scan_living(self.batch, collection):
             if row.id not in seen:
                 yield row
 
@@ -137,7 +147,8 @@ class Draft:
             after = document.document()
             if after != document.before:
                 put_document(self.batch, document.collection, document.id, after)
-                document.collection.count(bool(after) - bool(document.before), bytes(document.digest))
+                buried = document.is_buried - is_grave(document.before)
+                document.collection.count(bool(after) - bool(document.before), bytes(document.digest), buried)
 
     def sizes(self) -> list[tuple[str, int]]:
         """(collection, bytes) of every changed document; those that were only looked at do not count."""

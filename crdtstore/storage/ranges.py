@@ -76,8 +76,8 @@ class Ranges:
 
     @cached_property
     def counts(self) -> dict[str, Sum]:
-        """The sums of whole collections, which are kept with every write."""
-        return {name: Sum(documents, digest) for name, documents, digest in read_counts(self.snapshot)}
+        """The sums of whole collections, which are kept with every write; buried documents count."""
+        return {row.name: Sum(row.documents, row.digest) for row in read_counts(self.snapshot)}
 
     def sums(self, scope: Scope = None) -> list[tuple[KeyRange, Sum]]:
         """The whole range and sum of each collection of a scope, by name; those without documents are left out."""

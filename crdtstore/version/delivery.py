@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from crdtstore import core
 from crdtstore.crdt.chain import CHAIN_DIGEST_BYTES
+from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.crdt.entry import Advance, Entry, decode_advance, is_advance
 from crdtstore.crdt.record import RecordHead, decode_record, encode_operations
 from crdtstore.crdt.scope import format_scope, holds
@@ -284,4 +285,4 @@ def apply_changes(batch: Batch, catalog: Catalog, data: bytes, replica: int, cov
         )
         if after != before:
             put_document(batch, collection, change.id, after)
-        collection.count(bool(after) - bool(before), bytes(digest))
+        collection.count(bool(after) - bool(before), bytes(digest), is_grave(after) - is_grave(before))

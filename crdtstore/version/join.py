@@ -23,6 +23,7 @@ from crdtstore.crdt.chain import CHAIN_DIGEST_BYTES
 from crdtstore.crdt.document import DIGEST_BYTES, MODULUS
 from crdtstore.crdt.document_bytes import pack_document, unpack_document
 from crdtstore.crdt.entry import KeyRange, encode_join
+from crdtstore.crdt.grave import is_buried
 from crdtstore.crdt.join import join, may_leave_out
 from crdtstore.crdt.scope import format_scope, holds
 from crdtstore.crdt.timestamp import to_milliseconds
@@ -251,5 +252,6 @@ def join_document(
     digests = [core.document_digest(data, collection.paths, catalog.replicas, key) for data in (document, stored)]
     plus, minus = (int.from_bytes(digest, "little") for digest in digests)
     put_document(batch, collection, id_, document)
-    collection.count(bool(after) - bool(before), ((plus - minus) % MODULUS).to_bytes(DIGEST_BYTES, "little"))
+    change = ((plus - minus) % MODULUS).to_bytes(DIGEST_BYTES, "little")
+    collection.count(bool(after) - bool(before), change, is_buried(after) - is_buried(before))
     return True

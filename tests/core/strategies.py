@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from crdtstore.crdt.attachment import encode_token
 from crdtstore.crdt.cell import ALL_TYPES, Cell, CellType, Total, mask
 from crdtstore.crdt.document_bytes import merge_document, pack_document
 from crdtstore.crdt.names import Names, Replicas
 from crdtstore.crdt.path import encode_path
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import encode_value
-from tests.core.merging import ACTORS, ORIGINS, Step, play
+from tests.core.merging import ACTORS, BURY, ORIGINS, Step, play, tokens
 
 PATHS_MAX = (2, 100)
 """Room in the dictionary of paths."""
@@ -70,8 +71,14 @@ seeds = st.one_of(
     st.tuples(st.just("start"), places, numbers),
     st.tuples(st.just("restart"), places, numbers),
     st.tuples(st.just("increment"), st.integers(0, 5), numbers),
+    st.tuples(st.just("attach"), places, tokens),
+    st.tuples(st.just("initial write"), places, values),
+    st.tuples(st.sampled_from(["initial mark", "initial restart"]), places, numbers),
+    st.tuples(st.just("initial attach"), places, tokens),
     st.tuples(st.just("remove"), places, st.sampled_from([ALL_TYPES, mask(CellType.REGISTER), mask(CellType.MAP)])),
 )
+
+BURIALS = st.integers(0, 9).map(lambda die: (BURY if die == 0 else ("mark", b"", None),))
 
 steps = st.builds(
     Step,
@@ -79,7 +86,7 @@ steps = st.builds(
     origin=st.integers(0, 2),
     later=st.sampled_from([1, 2, 70_000]),
     unseen=st.tuples(*[st.sampled_from([0, 1, 3, 10**9])] * 3),
-    operations=st.lists(seeds, min_size=1, max_size=5).map(tuple),
+    operations=st.lists(seeds, min_size=1, max_size=5).map(tuple) | BURIALS,
 )
 
 
@@ -100,19 +107,34 @@ totals = st.lists(st.builds(Total, stamps, numbers), max_size=3, unique_by=lambd
 def cells(at: st.SearchStrategy[bytes]) -> st.SearchStrategy[Cell]:
     """Any cell at one of some paths."""
     registers = st.builds(
-        lambda path, stamp, value: Cell(path, CellType.REGISTER, stamp, encode_value(value)),
+        lambda path, stamp, value, initial: Cell(path, CellType.REGISTER, stamp, encode_value(value), initial=initial),
         at,
         stamps,
         values,
+        st.booleans(),
     )
-    markers = st.builds(lambda path, stamp: Cell(path, CellType.MAP, stamp, b""), at, stamps)
-    counters = st.builds(make_counter, at, stamps, st.none() | numbers, totals)
-    return st.one_of(registers, registers, markers, counters, counters)
+    attachments = st.builds(
+        lambda path, stamp, token, initial: Cell(
+            path, CellType.ATTACHMENT, stamp, encode_token(token), initial=initial
+        ),
+        at,
+        stamps,
+        tokens,
+        st.booleans(),
+    )
+    markers = st.builds(
+        lambda path, stamp, initial: Cell(path, CellType.MAP, stamp, b"", initial=initial), at, stamps, st.booleans()
+    )
+    counters = st.builds(make_counter, at, stamps, st.none() | numbers, totals, initial=st.booleans())
+    return st.one_of(registers, registers, attachments, markers, counters, counters)
 
 
-def make_counter(path: bytes, stamp: Stamp, begin: float | None, parts: tuple[Total, ...]) -> Cell:
-    """An instance, implicit where it has no start."""
-    return Cell(path, CellType.COUNTER, stamp, encode_value(0 if begin is None else begin), begin is not None, parts)
+def make_counter(
+    path: bytes, stamp: Stamp, begin: float | None, parts: tuple[Total, ...], *, initial: bool = False
+) -> Cell:
+    """An instance, implicit where it has no start; only an explicit one may be initial."""
+    start, explicit = encode_value(0 if begin is None else begin), begin is not None
+    return Cell(path, CellType.COUNTER, stamp, start, explicit, parts, explicit and initial)
 
 
 @st.composite

@@ -17,7 +17,15 @@ from crdtstore.storage.tables import Table
 
 HEX_WIDTH: Final = 39
 WIDTHS: Final = ("B", "H", "I")
-CODES: Final = {1: "register", 2: "map marker", 3: "implicit counter", 4: "explicit counter", 5: "total"}
+CODES: Final = {
+    1: "register",
+    2: "map marker",
+    3: "implicit counter",
+    4: "explicit counter",
+    5: "total",
+    6: "attachment",
+    7: "grave",
+}
 KINDS: Final = (
     "null",
     "false",
@@ -37,6 +45,8 @@ OPERATIONS: Final = {
     3: ("start", "path", "amount"),
     4: ("restart", "path", "start"),
     5: ("increment", "path", "instance's timestamp", "instance's actor", "instance's origin", "delta"),
+    6: ("attach", "path", "token"),
+    7: ("bury", "path"),
 }
 MAXIMUM_SHORT: Final = 12
 

@@ -14,6 +14,7 @@ import pytest
 
 from crdtstore import Store, Upsert
 from crdtstore.crdt import document_bytes, operation
+from crdtstore.crdt.cell import CellType
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import decode_path
 from crdtstore.storage.documents import get_document
@@ -81,7 +82,7 @@ def test_the_tables_are_all_there() -> None:
 def test_codes_and_kinds_are_those_of_the_code() -> None:
     page = page_of("data-file.md")
     codes = {int(row[0]): re.split(r"[;:]", row[1])[0] for row in rows_of(page, "| code | entry |")}
-    assert list(codes) == list(CODES) == [1, 2, *range(3, 6)]
+    assert list(codes) == list(CODES) == [1, 2, *range(3, 6), CellType.ATTACHMENT, CellType.GRAVE]
     assert (document_bytes.IMPLICIT, document_bytes.EXPLICIT, document_bytes.TOTAL) == (3, 4, 5)
     kinds = [row[1] for row in rows_of(page, "| kind | value | stands in |")]
     named = [name.lower() for name in ("NULL", "FALSE", "TRUE", "INT", "DOUBLE")]

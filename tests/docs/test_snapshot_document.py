@@ -119,7 +119,7 @@ def test_a_forgotten_byte_is_found() -> None:
 def test_codes_are_those_of_the_code() -> None:
     codes = [int(row[0]) for row in rows_of(page_of(PAGE), "| code | row | value |")]
     kinds = [CellType.REGISTER, CellType.MAP, document_bytes.IMPLICIT, document_bytes.EXPLICIT, document_bytes.TOTAL]
-    assert codes == kinds
+    assert codes == [*kinds, CellType.ATTACHMENT, CellType.GRAVE]
 
 
 def test_bounds_are_those_of_the_code() -> None:

@@ -14,7 +14,18 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple, TypeAlias
 
-from tests.laws.operations import REGISTER, Increment, Mark, Operation, Put, Remove, Restart
+from tests.laws.operations import (
+    REGISTER,
+    Attach,
+    Bury,
+    Increment,
+    Initial,
+    Mark,
+    Operation,
+    Put,
+    Remove,
+    Restart,
+)
 
 Placed: TypeAlias = tuple[int, frozenset[int]]
 Shape: TypeAlias = tuple[Placed, ...]
@@ -96,10 +107,14 @@ MENU: tuple[Operations, ...] = (
     (Increment(("d", "m", "n"), 1),),
     (Restart(("d", "c"), 10),),
     (Restart(("d", "x"), 5),),
+    (Attach(("d", "x"), "file"),),
+    (Initial(Put(("d", "x"), 6)), Initial(Put(("d", "m", "a"), 6))),
+    (Initial(Restart(("d", "c"), 7)), Initial(Attach(("d", "x"), "initial"))),
+    (Bury(("d",)),),
 )
 """Transactions that meet in few places: two values, a map and a register at one path, a map replaced in one
 go, a key that starts with another's letters, counters beside registers and inside maps, sums that depend on
-the order of addition."""
+the order of addition, an attachment beside values, initial values and counters, and a grave."""
 
 
 def shapes(size: int) -> Iterator[Shape]:

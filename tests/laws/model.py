@@ -5,7 +5,7 @@ before, so that the two check each other before any real engine is there. Each p
 that overrides the one method where the bug would be made; the unbroken methods are kept that small for this
 reason.
 
-Not here: bytes, interning, storage, gaps by limits; graves and scopes (see the table in `planted`).
+Not here: bytes, interning, storage, gaps by limits; scopes (see the table in `planted`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from typing import NamedTuple, TypeAlias
 
 from tests.laws.engine import NotCausal, TypeConflict
 from tests.laws.operations import (
+    ATTACHMENT,
     COUNTER,
+    GRAVE,
     MAP,
     REGISTER,
+    Attach,
+    Bury,
+    Flagged,
     Increment,
+    Initial,
     Mark,
     Number,
     Operation,
@@ -36,9 +42,12 @@ from tests.laws.operations import (
 )
 
 LOGICAL_BITS = 16
-SHOWN_FIRST = (COUNTER, MAP, REGISTER)
+SHOWN_FIRST = (COUNTER, MAP, ATTACHMENT, REGISTER)
 
 CellName: TypeAlias = tuple[Path, str, Stamp]
+Recency: TypeAlias = tuple[bool, tuple[int, bytes, bytes]]
+"""Whether it was a real write, and what stamps are compared by."""
+
 Totals: TypeAlias = dict[tuple[bytes, bytes], tuple[Stamp, Number]]
 
 
@@ -49,6 +58,12 @@ class Instance:
     is_explicit: bool
     start: Number
     totals: Totals = field(default_factory=dict)
+    is_initial: bool = False
+
+    @property
+    def kind(self) -> str:
+        """How it came to be."""
+        return "initial" if self.is_initial else "explicit" if self.is_explicit else "implicit"
 
 
 class Reached(NamedTuple):
@@ -70,6 +85,7 @@ class Record(NamedTuple):
     removals: tuple[Remove, ...]
     cells: tuple[tuple[Path, str, Value], ...]
     increments: tuple[tuple[CellName, Number], ...]
+    graves: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -128,7 +144,7 @@ class Model:
         return spell(
             (
                 *name,
-                ("explicit" if it.is_explicit else "implicit", it.start, it.totals) if name[1] == COUNTER else it,
+                (it.kind, it.start, it.totals) if name[1] == COUNTER else it,
             )
             for name, it in store.cells.items()
         )
@@ -138,7 +154,7 @@ class Model:
         total = 0
         for name, content in store.cells.items():
             is_counter = name[1] == COUNTER
-            held = (content.is_explicit, content.start, sorted(content.totals.items())) if is_counter else content
+            held = (content.kind, content.start, sorted(content.totals.items())) if is_counter else content
             cell_hash = hashlib.blake2b(repr((name, held)).encode(), digest_size=16).digest()
             total += int.from_bytes(cell_hash, "big")
         return (total % 2**128).to_bytes(16, "big")
@@ -147,12 +163,14 @@ class Model:
         """Grow one tree of all cells; each node knows its latest stamp by type."""
         root = Node()
         for (path, kind, stamp), content in store.cells.items():
-            latest = self.latest(kind, stamp, content)
+            if kind == GRAVE:
+                continue
+            recency = self.recency(kind, stamp, content)
             node = root
             for key in path:
-                node.saw(MAP, self.order(latest))
+                node.saw(MAP, recency)
                 node = node.children.setdefault(key, Node())
-            node.saw(kind, self.order(latest))
+            node.saw(kind, recency)
             node.cells.setdefault(kind, {})[stamp] = content
         return {key: self.show(child) for key, child in sorted(root.children.items())}
 
@@ -161,6 +179,16 @@ class Model:
     def order(self, stamp: Stamp) -> tuple[int, bytes, bytes]:
         """What stamps are compared by."""
         return stamp
+
+    def is_real(self, content: Value) -> bool:
+        """Whether a cell is not an initial one."""
+        return not (content.is_initial if isinstance(content, Instance) else isinstance(content, Flagged))
+
+    def recency(self, kind: str, stamp: Stamp, content: Value) -> Recency:
+        """What cells are compared by when types compete: totals are real writes."""
+        latest = self.latest(kind, stamp, content)
+        own = (self.is_real(content), self.order(stamp))
+        return max(own, (True, self.order(latest))) if latest != stamp else own
 
     def after(self, store: Store) -> int:
         """The least timestamp that the next transaction may have."""
@@ -194,7 +222,9 @@ class Model:
         return kind in removal.types and path[: len(removal.path)] == removal.path
 
     def merge(self, store: Store, record: Record) -> None:
-        """Removals, then cells with what they replace, then increments."""
+        """Graves, then removals, then cells with what they replace, then increments."""
+        for document in record.graves:
+            self.bury(store, record, document)
         for name in [name for name in store.cells if any(self.fits(it, name[0], name[1]) for it in record.removals)]:
             if self.is_removed(record, name[2], store.cells[name]):
                 del store.cells[name]
@@ -206,17 +236,37 @@ class Model:
 
     def put(self, store: Store, record: Record, path: Path, kind: str, content: Value) -> None:
         """Add a cell; an implicit instance replaces nothing, others what was observed of their type."""
+        if self.is_buried(store, path[0]):
+            return
         if not (kind == COUNTER and content[0] == "implicit"):
             for name in [name for name in store.cells if name[:2] == (path, kind)]:
                 if self.is_removed(record, name[2], store.cells[name]):
                     del store.cells[name]
         if kind == COUNTER:
-            is_explicit = content[0] == "explicit"
-            instance = Instance(is_explicit, content[1] if is_explicit else 0)
+            is_explicit = content[0] != "implicit"
+            instance = Instance(is_explicit, content[1] if is_explicit else 0, is_initial=content[0] == "initial")
             if not is_explicit:
                 instance.totals[self.replica(record.stamp)] = (record.stamp, content[1])
             content = instance
         store.cells[path, kind, record.stamp] = content
+
+    def is_buried(self, store: Store, document: str) -> bool:
+        """Whether a document has a grave."""
+        return any(name[1] == GRAVE and name[0] == (document,) for name in store.cells)
+
+    def bury(self, store: Store, record: Record, document: str) -> None:
+        """Put a grave in the place of a document; of two the greater stays."""
+        store.cells[(document,), GRAVE, record.stamp] = None
+        store.cells = self.settle(store.cells)
+
+    def settle(self, cells: Mapping[CellName, Value]) -> dict[CellName, Value]:
+        """Leave nothing beside the greatest grave of a document."""
+        graves: dict[str, Stamp] = {}
+        for path, kind, stamp in cells:
+            if kind == GRAVE:
+                graves[path[0]] = max(stamp, graves.get(path[0], stamp))
+        alive = {name: it for name, it in cells.items() if name[0][0] not in graves}
+        return {**alive, **{((document,), GRAVE, stamp): None for document, stamp in graves.items()}}
 
     def add(self, store: Store, record: Record, name: CellName, delta: Number) -> None:
         """Add to the instance that the record names; one that is gone was removed."""
@@ -246,12 +296,12 @@ class Model:
         both = {name: self.join_content(it, theirs[name]) for name, it in ours.items() if name in theirs}
         here = {name: it for name, it in ours.items() if name not in theirs and self.survives(name, it, other.vector)}
         there = {name: it for name, it in theirs.items() if name not in ours and self.survives(name, it, store.vector)}
-        store.cells = {**both, **here, **{name: fresh(it) for name, it in there.items()}}
+        store.cells = self.settle({**both, **here, **{name: fresh(it) for name, it in there.items()}})
         store.vector = self.join_vectors(store.vector, other.vector)
 
     def survives(self, name: CellName, content: Value, vector: Mapping[bytes, Reached]) -> bool:
         """Whether a cell outlives the side that does not hold it and has this vector."""
-        return not self.is_covered(vector, name[2])
+        return name[1] == GRAVE or not self.is_covered(vector, name[2])
 
     def join_content(self, ours: Value, theirs: Value) -> Value:
         """What both sides hold; of a counter the totals of both."""
@@ -282,6 +332,7 @@ class Model:
         tuple[Remove, ...],
         tuple[tuple[Path, str, Value], ...],
         tuple[tuple[CellName, Number], ...],
+        tuple[str, ...],
     ]:
         """A transaction's net effect on what the store holds.
 
@@ -291,29 +342,43 @@ class Model:
         removals: list[Remove] = []
         cells: dict[tuple[Path, str], Value] = {}
         increments: dict[CellName, Number] = {}
+        graves: list[str] = []
         for operation in operations:
+            if isinstance(operation, Bury):
+                removals = [it for it in removals if it.path[:1] != operation.path]
+                cells = {key: it for key, it in cells.items() if key[0][:1] != operation.path}
+                increments = {name: it for name, it in increments.items() if name[0][:1] != operation.path}
+                graves.append(operation.path[0])
+                continue
             if isinstance(operation, Increment):
                 self.fold_increment(store, operation, removals, cells, increments)
                 continue
-            effect = operation if isinstance(operation, Remove) else Remove(operation.path, KIND_OF[type(operation)])
+            write = operation.write if isinstance(operation, Initial) else operation
+            effect = write if isinstance(write, Remove) else Remove(write.path, KIND_OF[type(write)])
             for key in [key for key in cells if self.is_undone(effect, operation, *key)]:
                 del cells[key]
             for name in [name for name in increments if self.is_undone(effect, operation, name[0], name[1])]:
                 del increments[name]
-            match operation:
+            match write:
                 case Remove():
-                    removals.append(operation)
+                    removals.append(write)
                 case Put(path, value):
                     cells[path, REGISTER] = value
+                case Attach(path, value):
+                    cells[path, ATTACHMENT] = value
                 case Mark(path):
                     cells[path, MAP] = None
                 case Restart(path, start):
-                    cells[path, COUNTER] = ("explicit", start)
+                    cells[path, COUNTER] = ("initial" if isinstance(operation, Initial) else "explicit", start)
+            if isinstance(operation, Initial) and not isinstance(write, Restart):
+                [kind] = effect.types
+                cells[write.path, kind] = Flagged(cells[write.path, kind])
         check_types([*cells, *{name[:2] for name in increments}])
         return (
             tuple(removals),
             tuple((*key, content) for key, content in cells.items()),
             tuple(increments.items()),
+            tuple(graves),
         )
 
     def is_undone(self, effect: Remove, operation: Operation, path: Path, kind: str) -> bool:
@@ -333,7 +398,7 @@ class Model:
         own = cells.get((path, COUNTER))
         name = None if any(self.fits(it, path, COUNTER) for it in removals) else self.choose(store, path)
         if own is not None:
-            cells[path, COUNTER] = (own[0], own[1] + amount)
+            cells[path, COUNTER] = ("explicit" if own[0] == "initial" else own[0], own[1] + amount)
         elif name is not None:
             increments[name] = increments[name] + amount if name in increments else amount
         else:
@@ -341,9 +406,20 @@ class Model:
 
     def choose(self, store: Store, path: Path) -> CellName | None:
         """The highest explicit instance at a path, else the highest implicit one."""
-        here = [name for name in store.cells if name[:2] == (path, COUNTER)]
-        explicit = [name for name in here if store.cells[name].is_explicit]
-        return max(explicit or here, key=lambda name: self.order(name[2]), default=None)
+        here = {name[2]: it for name, it in store.cells.items() if name[:2] == (path, COUNTER)}
+        highest = self.highest(here)
+        if highest is None:
+            implicit = [stamp for stamp, it in here.items() if not it.is_explicit]
+            highest = max(implicit, key=self.order, default=None)
+        return None if highest is None else (path, COUNTER, highest)
+
+    def highest(self, instances: Mapping[Stamp, Instance]) -> Stamp | None:
+        """The explicit instance that counts: initial ones last; untouched ones only where no other is."""
+        ranks = {at: (self.is_real(it), bool(it.totals), self.order(at)) for at, it in instances.items()}
+        ranks = {at: (real, real or touched, order) for at, (real, touched, order) in ranks.items()}
+        explicit = [stamp for stamp, it in instances.items() if it.is_explicit]
+        best = max(explicit, key=lambda at: ranks[at], default=None)
+        return None if best and not ranks[best][1] and len(explicit) < len(instances) else best
 
     # --- what is seen ---
 
@@ -353,13 +429,15 @@ class Model:
         if kind == MAP:
             return {key: self.show(child) for key, child in sorted(node.children.items())}
         here = node.cells[kind]
-        if kind == REGISTER:
-            return here[max(here, key=self.order)]
-        return self.value(here)
+        if kind == COUNTER:
+            return self.value(here)
+        content = here[max(here, key=lambda stamp: (self.is_real(here[stamp]), self.order(stamp)))]
+        content = content.content if isinstance(content, Flagged) else content
+        return {"id": content, "len": 0, "metadata": {}} if kind == ATTACHMENT else content
 
     def value(self, instances: Mapping[Stamp, Instance]) -> Number:
-        """Start of the highest explicit instance, then the totals that count, in their fixed order."""
-        explicit = max((stamp for stamp, it in instances.items() if it.is_explicit), key=self.order, default=None)
+        """Start of the explicit instance that counts, then the totals that count, in their fixed order."""
+        explicit = self.highest(instances)
         counted = {made: it for made, it in instances.items() if made == explicit or not it.is_explicit}
         value: Number = 0 if explicit is None else instances[explicit].start
         for total in self.addends(counted):
@@ -392,7 +470,12 @@ def fresh(content: Value) -> Value:
     return replace(content, totals=dict(content.totals)) if isinstance(content, Instance) else content
 
 
-KIND_OF = {Put: frozenset((REGISTER,)), Mark: frozenset((MAP,)), Restart: frozenset((COUNTER,))}
+KIND_OF = {
+    Put: frozenset((REGISTER,)),
+    Mark: frozenset((MAP,)),
+    Restart: frozenset((COUNTER,)),
+    Attach: frozenset((ATTACHMENT,)),
+}
 
 
 class Node:
@@ -403,9 +486,9 @@ class Node:
     def __init__(self) -> None:
         self.children: dict[str, Node] = {}
         self.cells: dict[str, dict[Stamp, Value]] = {}
-        self.seen: dict[str, tuple[int, bytes, bytes]] = {}
+        self.seen: dict[str, Recency] = {}
 
-    def saw(self, kind: str, order: tuple[int, bytes, bytes]) -> None:
-        """Note that a cell of a type counts here with a stamp."""
-        if kind not in self.seen or order > self.seen[kind]:
-            self.seen[kind] = order
+    def saw(self, kind: str, recency: Recency) -> None:
+        """Note that a cell of a type counts here."""
+        if kind not in self.seen or recency > self.seen[kind]:
+            self.seen[kind] = recency

@@ -18,7 +18,10 @@ Value: TypeAlias = Any
 REGISTER = "register"
 MAP = "map"
 COUNTER = "counter"
-ALL_TYPES = frozenset((REGISTER, MAP, COUNTER))
+ATTACHMENT = "attachment"
+GRAVE = "grave"
+ALL_TYPES = frozenset((REGISTER, MAP, COUNTER, ATTACHMENT))
+"""The types that a removal may speak of; a grave is never removed."""
 
 
 class Put(NamedTuple):
@@ -32,6 +35,13 @@ class Mark(NamedTuple):
     """Write a map's marker: the map exists even without children."""
 
     path: Path
+
+
+class Attach(NamedTuple):
+    """Write an attachment; the value is its token's id."""
+
+    path: Path
+    value: str
 
 
 class Increment(NamedTuple):
@@ -55,7 +65,30 @@ class Remove(NamedTuple):
     types: frozenset[str] = ALL_TYPES
 
 
-Operation: TypeAlias = Put | Mark | Increment | Restart | Remove
+class Initial(NamedTuple):
+    """Write as `write` does, but so that every other write wins."""
+
+    write: Put | Mark | Restart | Attach
+
+    @property
+    def path(self) -> Path:
+        """Where it writes."""
+        return self.write.path
+
+
+class Bury(NamedTuple):
+    """Remove a document for ever; its path is the document's."""
+
+    path: Path
+
+
+class Flagged(NamedTuple):
+    """What an initial register, attachment or marker holds."""
+
+    content: Value
+
+
+Operation: TypeAlias = Put | Mark | Attach | Increment | Restart | Remove | Initial | Bury
 
 
 class Stamp(NamedTuple):
@@ -74,7 +107,8 @@ def is_below(path: Path, prefix: Path) -> bool:
 def spell(cells: Iterable[tuple[Path, str, Stamp, Value]]) -> bytes:
     """The notation in which states are compared: cells by path, type and stamp, everything spelled out.
 
-    A register's content is its value, a marker's None, a counter's (kind, start, totals by (actor, origin)).
+    A register's content is its value, an attachment's its token's id, a marker's and a grave's None, a counter's
+    (kind, start, totals by (actor, origin)); an initial cell's is flagged.
     """
     return repr(
         [

@@ -8,7 +8,7 @@ with them.
 
 What the join of two states must give needs nothing else: the truth of the united sets.
 
-Not here: graves, scopes (a later step).
+A document with a grave is its greatest grave and nothing else. Not here: scopes (a later step).
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple, TypeAlias
 
 from tests.laws.operations import (
+    ATTACHMENT,
     COUNTER,
+    GRAVE,
     MAP,
     REGISTER,
+    Attach,
+    Bury,
+    Flagged,
     Increment,
+    Initial,
     Mark,
     Number,
     Operation,
@@ -38,9 +44,11 @@ from tests.laws.operations import (
 
 IMPLICIT = "implicit"
 EXPLICIT = "explicit"
+INITIAL = "initial"
+"""An explicit counter that an INITIAL write created."""
 
-TYPE_RANK = {REGISTER: 0, MAP: 1, COUNTER: 2}
-"""Between two types of one path with equal stamps (one transaction): counter before map before register."""
+TYPE_RANK = {REGISTER: 0, ATTACHMENT: 1, MAP: 2, COUNTER: 3}
+"""Between two types of one path with equal stamps: counter before map before attachment before register."""
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 DOUBLE_MAX = sys.float_info.max
@@ -82,6 +90,7 @@ class Effects(NamedTuple):
     replaced: AbstractSet[tuple[Path, str]]
     cells: Mapping[tuple[Path, str], Value]
     deltas: Mapping[CellName, Number]
+    graves: AbstractSet[str]
 
 
 class Oracle:
@@ -104,14 +113,24 @@ class Oracle:
         return known
 
     def live_cells(self, applied: frozenset[int]) -> Iterator[tuple[CellName, Value]]:
-        """The cells of a set of transactions that no other of them, having observed them, removes."""
+        """The cells of a set of transactions that no other of them, having observed them, removes; or graves."""
+        graves = self.graves(applied)
+        yield from ((((document,), GRAVE, stamp), None) for document, stamp in graves.items())
         for number in applied:
             stamp = self.transactions[number].stamp
             observers = [self.effects(other) for other in applied if number in self.transactions[other].observed]
             for (path, kind), content in self.effects(number).cells.items():
-                if not any(removes(effects, path, kind) for effects in observers):
+                if path[0] not in graves and not any(removes(effects, path, kind) for effects in observers):
                     name = (path, kind, stamp)
                     yield name, self.with_deltas(name, content, applied) if kind == COUNTER else content
+
+    def graves(self, applied: frozenset[int]) -> dict[str, Stamp]:
+        """The buried documents of a set of transactions, each with the greatest stamp of those that buried it."""
+        stamps: dict[str, Stamp] = {}
+        for number in applied:
+            for document in self.effects(number).graves:
+                stamps[document] = max(stamps.get(document, NOBODY), self.transactions[number].stamp)
+        return stamps
 
     def with_deltas(self, name: CellName, created: Instance, applied: frozenset[int]) -> Instance:
         """An instance with the increments that name it, added up per replica in the order of its origin."""
@@ -151,10 +170,11 @@ class Folding:
         self.replaced: set[tuple[Path, str]] = set()
         self.cells: dict[tuple[Path, str], Value] = {}
         self.deltas: dict[CellName, Number] = {}
+        self.graves: set[str] = set()
 
     def effects(self) -> Effects:
         """What has come of the operations so far."""
-        return Effects(self.removals, self.replaced, self.cells, self.deltas)
+        return Effects(self.removals, self.replaced, self.cells, self.deltas, self.graves)
 
     def carry_out(self, operation: Operation) -> None:
         """Take one more operation."""
@@ -162,10 +182,16 @@ class Folding:
             case Remove(path, types):
                 self.removals.append(operation)
                 self.forget(lambda below, kind: kind in types and is_below(below, path))
-            case Put(path, value):
-                self.replace(path, REGISTER, value)
-            case Mark(path):
-                self.replace(path, MAP, None)
+            case Bury(path):
+                self.removals = [it for it in self.removals if not is_below(it.path, path)]
+                self.forget(lambda below, _: is_below(below, path))
+                self.graves.add(path[0])
+            case Initial(Restart(path, start)):
+                self.replace(path, COUNTER, Instance(INITIAL, start, {}))
+            case Initial(Put() | Attach() | Mark() as write):
+                self.replace(write.path, *written(write, Flagged))
+            case Put(path) | Attach(path) | Mark(path):
+                self.replace(path, *written(operation))
             case Restart(path, start):
                 self.replace(path, COUNTER, Instance(EXPLICIT, start, {}))
             case Increment(path, amount):
@@ -190,12 +216,23 @@ class Folding:
         if (path, COUNTER) in self.cells:
             self.cells[path, COUNTER] = add_to_own(self.cells[path, COUNTER], self.stamp, amount)
         elif older:
-            explicit = [name for name, it in older.items() if it.kind == EXPLICIT]
-            name = max(explicit or older, key=lambda each: each[2])
+            name = next(it for it in older if it[2] == chosen({name[2]: older[name] for name in older}))
             self.deltas[name] = self.deltas[name] + amount if name in self.deltas else amount
         else:
             first = {(self.stamp.actor, self.stamp.origin): (self.stamp, amount)}
             self.cells[path, COUNTER] = Instance(IMPLICIT, 0, first)
+
+
+def written(
+    operation: Put | Attach | Mark, content: Callable[[Value], Value] = lambda value: value
+) -> tuple[str, Value]:
+    """The type and content of what an operation writes."""
+    match operation:
+        case Mark():
+            return MAP, content(None)
+        case Attach():
+            return ATTACHMENT, content(operation.value)
+    return REGISTER, content(operation.value)
 
 
 def net_effects(before: State, stamp: Stamp, operations: Sequence[Operation]) -> Effects:
@@ -208,8 +245,8 @@ def net_effects(before: State, stamp: Stamp, operations: Sequence[Operation]) ->
 
 def add_to_own(created: Instance, stamp: Stamp, amount: Number) -> Instance:
     """An increment on its own transaction's instance: part of the start, or of the first total."""
-    if created.kind == EXPLICIT:
-        return created._replace(start=created.start + amount)
+    if created.kind != IMPLICIT:
+        return created._replace(kind=EXPLICIT, start=created.start + amount)
     replica = (stamp.actor, stamp.origin)
     return created._replace(totals={replica: (stamp, created.totals[replica][1] + amount)})
 
@@ -227,17 +264,22 @@ def has_type_conflict(operations: Sequence[Operation]) -> bool:
     )
 
 
-def recency(name: CellName, content: Value) -> Stamp:
-    """The greatest stamp that a cell holds: its own, or that of a counter's latest total."""
-    stamps = [name[2]]
+def is_initial(content: Value) -> bool:
+    """Whether an INITIAL write made a cell."""
+    return isinstance(content, Flagged) or (isinstance(content, Instance) and content.kind == INITIAL)
+
+
+def recency(name: CellName, content: Value) -> tuple[bool, Stamp]:
+    """Whether anything of a cell is a real write, and the greatest stamp among what is: its own, or a total's."""
+    stamps = [(not is_initial(content), name[2])]
     if name[1] == COUNTER:
-        stamps += [stamp for stamp, _ in content.totals.values()]
+        stamps += [(True, stamp) for stamp, _ in content.totals.values()]
     return max(stamps)
 
 
 def visible_type(state: State, path: Path) -> str | None:
     """The type that a reader sees at a path: the one with the greatest stamp among its live cells."""
-    candidates: list[tuple[Stamp, int, str]] = []
+    candidates: list[tuple[tuple[bool, Stamp], int, str]] = []
     for name, content in state.items():
         if name[0] == path:
             candidates.append((recency(name, content), TYPE_RANK[name[1]], name[1]))
@@ -250,19 +292,35 @@ def visible_value(state: State, path: Path) -> Value:
     """The value that a reader sees at a path that holds live cells."""
     kind = visible_type(state, path)
     here = {name[2]: content for name, content in state.items() if name[:2] == (path, kind)}
-    if kind == REGISTER:
-        return here[max(here)]
     if kind == COUNTER:
         return counter_value(here)
+    if kind != MAP:
+        value = here[max(here, key=lambda stamp: (not is_initial(here[stamp]), stamp))]
+        value = value.content if isinstance(value, Flagged) else value
+        return {"id": value, "len": 0, "metadata": {}} if kind == ATTACHMENT else value
     keys = {name[0][len(path)] for name in state if is_below(name[0], path) and len(name[0]) > len(path)}
     return {key: visible_value(state, (*path, key)) for key in sorted(keys)}
 
 
+def counting(instances: Mapping[Stamp, Instance]) -> Stamp | None:
+    """The explicit instance that counts: a real one, else an initial one that was added to, else, alone, any other."""
+    real = [stamp for stamp, it in instances.items() if it.kind == EXPLICIT]
+    initial = [stamp for stamp, it in instances.items() if it.kind == INITIAL]
+    added_to = [stamp for stamp in initial if instances[stamp].totals]
+    alone = initial if len(initial) == len(instances) else []
+    return max(real or added_to or alone, default=None)
+
+
+def chosen(instances: Mapping[Stamp, Instance]) -> Stamp:
+    """The instance that an increment goes to: the explicit one that counts, else the highest implicit one."""
+    return counting(instances) or max(stamp for stamp, it in instances.items() if it.kind == IMPLICIT)
+
+
 def counter_value(instances: Mapping[Stamp, Instance]) -> Number:
-    """Start of the highest explicit instance; its totals and all implicit ones by (actor, origin)."""
-    explicit = [stamp for stamp, it in instances.items() if it.kind == EXPLICIT]
-    counted = [stamp for stamp, it in instances.items() if it.kind == IMPLICIT] + sorted(explicit)[-1:]
-    value: Number = instances[max(explicit)].start if explicit else 0
+    """Start of the explicit instance that counts; its totals and all implicit ones by (actor, origin)."""
+    best = counting(instances)
+    counted = [stamp for stamp, it in instances.items() if it.kind == IMPLICIT or stamp == best]
+    value: Number = instances[best].start if best else 0
     totals = [(replica, made, total) for made in counted for replica, (_, total) in instances[made].totals.items()]
     for _, _, total in sorted(totals):
         value += total
@@ -277,8 +335,8 @@ def bounded(number: Number) -> Number:
 
 
 def visible(state: State) -> dict[str, Value]:
-    """Every document that exists, by name: one exists while it has a live cell."""
-    documents = sorted({name[0][0] for name in state})
+    """Every document that exists, by name: one exists while it has a live cell that is no grave."""
+    documents = sorted({name[0][0] for name in state if name[1] != GRAVE})
     return {document: visible_value(state, (document,)) for document in documents}
 
 

@@ -10,9 +10,7 @@ Planted later, with the step that brings what they break:
 | the log after a join serves peers below the floor | trimmed logs |
 | records are relayed whose dependencies a scoped exchange left out; one vector for all scopes | scopes |
 | a vector claims what was evicted, skipped or dropped in repair | scopes, eviction |
-| a grave clears another grave; `deletes="permanent"` is read from the receiver's settings | graves |
 | a restored store keeps its epoch; records leave before they are durable | restore, the simulator |
-| an INITIAL write wins over another write | INITIAL |
 """
 
 from __future__ import annotations
@@ -24,9 +22,16 @@ from typing import NamedTuple
 from tests.laws.histories import Operations
 from tests.laws.model import CellName, Instance, Model, Reached, Record, Store
 from tests.laws.operations import (
+    ALL_TYPES,
+    ATTACHMENT,
     COUNTER,
+    GRAVE,
     REGISTER,
+    Attach,
+    Bury,
+    Flagged,
     Increment,
+    Initial,
     Number,
     Path,
     Put,
@@ -214,6 +219,83 @@ class DigestWithoutTotals(Model):
         return super().digest(replace(store, cells=bare))
 
 
+class GraveClearsGraves(Model):
+    """A grave takes whatever is there, another grave too: the one delivered last stays."""
+
+    def bury(self, store: Store, record: Record, document: str) -> None:
+        store.cells = {name: it for name, it in store.cells.items() if name[0][0] != document}
+        store.cells[(document,), GRAVE, record.stamp] = None
+
+
+class GraveSparesConcurrent(Model):
+    """A write that comes behind a concurrent grave is put beside it."""
+
+    def is_buried(self, store: Store, document: str) -> bool:
+        return False
+
+
+class ReceiverDecides(Model):
+    """Whether a document is buried or removed is a setting of who receives it: here one store buries, others do not."""
+
+    def bury(self, store: Store, record: Record, document: str) -> None:
+        if store.origin == record.stamp.origin:
+            super().bury(store, record, document)
+        else:
+            super().merge(store, record._replace(graves=(), removals=(Remove((document,), ALL_TYPES),)))
+
+
+class InitialIsSeen(Model):
+    """An initial write is seen like any other: the later one wins."""
+
+    def is_real(self, content: Value) -> bool:
+        return True
+
+
+class InitialAdds(Model):
+    """An initial counter counts beside another one, although nobody added to it."""
+
+    def highest(self, instances: Mapping[Stamp, Instance]) -> Stamp | None:
+        explicit = [stamp for stamp, it in instances.items() if it.is_explicit]
+        return max(explicit, key=lambda at: (self.is_real(instances[at]), self.order(at)), default=None)
+
+
+class AttachmentIsRegister(Model):
+    """An attachment replaces the registers at its path, as if both were of one type."""
+
+    def put(self, store: Store, record: Record, path: Path, kind: str, content: Value) -> None:
+        for other in (REGISTER, ATTACHMENT) if kind in (REGISTER, ATTACHMENT) else ():
+            for name in [name for name in store.cells if name[:2] == (path, other)]:
+                if self.is_removed(record, name[2], store.cells[name]):
+                    del store.cells[name]
+        super().put(store, record, path, kind, content)
+
+
+class GraveIsDropped(Model):
+    """A join drops a grave that only one side has."""
+
+    def join(self, store: Store, other: Store) -> None:
+        ours, theirs = store.cells, other.cells
+        super().join(store, other)
+        kept = [name for name in store.cells if name[1] != GRAVE or (name in ours and name in theirs)]
+        store.cells = {name: store.cells[name] for name in kept}
+
+
+class FlagIsLost(Model):
+    """A join takes what the other side alone holds for a real write."""
+
+    def join(self, store: Store, other: Store) -> None:
+        ours = store.cells
+        super().join(store, other)
+        store.cells = {name: it if name in ours else unflagged(it) for name, it in store.cells.items()}
+
+
+def unflagged(content: Value) -> Value:
+    """What a cell would hold if it were a real one."""
+    if isinstance(content, Instance):
+        return replace(content, is_initial=False)
+    return content.content if isinstance(content, Flagged) else content
+
+
 class Adopts(Model):
     """A snapshot takes the place of what is there."""
 
@@ -306,7 +388,26 @@ ON_REGISTERS: tuple[Operations, ...] = (
     (Remove(("d",)),),
 )
 
+ON_INITIALS: tuple[Operations, ...] = (
+    (Initial(Restart(("d", "c"), 7)),),
+    (Increment(("d", "c"), 2),),
+    (Initial(Put(("d", "x"), 6)),),
+    (Put(("d", "x"), 1),),
+)
+
+ON_GRAVES: tuple[Operations, ...] = (
+    (Put(("d", "x"), 1),),
+    (Bury(("d",)),),
+    (Attach(("d", "x"), "file"),),
+)
+
 PLANTED = (
+    Planted(GraveClearsGraves, 2, "state", ON_GRAVES),
+    Planted(GraveSparesConcurrent, 2, "state", ON_GRAVES),
+    Planted(ReceiverDecides, 1, "state", ON_GRAVES),
+    Planted(InitialIsSeen, 2, "visible", ON_INITIALS),
+    Planted(InitialAdds, 2, "visible", ON_INITIALS),
+    Planted(AttachmentIsRegister, 1, "state", ON_GRAVES),
     Planted(DropsLosers, 2, "state"),
     Planted(TotalKeepsAlive, 2, "state"),
     Planted(OwnOriginClock, 2, "own write"),
@@ -330,6 +431,8 @@ PLANTED = (
 )
 
 PLANTED_IN_JOINS = (
+    Planted(GraveIsDropped, 1, "join", ON_GRAVES),
+    Planted(FlagIsLost, 1, "join", ON_INITIALS),
     Planted(Adopts, 1, "join"),
     Planted(KeepsItsOwn, 1, "join"),
     Planted(KeepsAll, 1, "join"),

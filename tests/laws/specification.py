@@ -15,19 +15,36 @@ from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias
 
 from crdtstore import errors
-from crdtstore.crdt import chain, counter, document, fold, join, merge, path, record, timestamp, value, vector
+from crdtstore.crdt import (
+    attachment,
+    chain,
+    counter,
+    document,
+    fold,
+    join,
+    merge,
+    path,
+    record,
+    timestamp,
+    value,
+    vector,
+)
+from crdtstore.crdt import operation as real
 from crdtstore.crdt.cell import Cell, CellType, mask
 from crdtstore.crdt.identifier import decode_id, encode_id
-from crdtstore.crdt.operation import Mark as MarkMap
-from crdtstore.crdt.operation import Restart as RestartCounter
-from crdtstore.crdt.operation import Write
 from crdtstore.crdt.stamp import Stamp as RealStamp
 from tests.laws.engine import NotCausal, TypeConflict
 from tests.laws.operations import (
+    ATTACHMENT,
     COUNTER,
+    GRAVE,
     MAP,
     REGISTER,
+    Attach,
+    Bury,
+    Flagged,
     Increment,
+    Initial,
     Mark,
     Operation,
     Path,
@@ -43,7 +60,13 @@ COLLECTION = "laws"
 read_record = lru_cache(maxsize=4_096)(record.decode_record)
 """Records are decoded again and again, in every order of delivery."""
 
-TYPES = {REGISTER: CellType.REGISTER, MAP: CellType.MAP, COUNTER: CellType.COUNTER}
+TYPES = {
+    REGISTER: CellType.REGISTER,
+    MAP: CellType.MAP,
+    COUNTER: CellType.COUNTER,
+    ATTACHMENT: CellType.ATTACHMENT,
+    GRAVE: CellType.GRAVE,
+}
 NAMES = {kind: name for name, kind in TYPES.items()}
 
 
@@ -215,12 +238,12 @@ def fold_operation(
     """Take one operation into a document's fold, as commands do; `read` gives the cells by now."""
     place = path.encode_path(operation.path[1:])
     match operation:
-        case Put():
-            folding.write(Write(place, value.encode_value(operation.value)))
-        case Mark():
-            folding.write(MarkMap(place))
-        case Restart():
-            folding.write(RestartCounter(place, operation.start))
+        case Put() | Mark() | Restart() | Attach():
+            folding.write(write_of(operation))
+        case Initial(write):
+            folding.write(real.Initial(write_of(write)))
+        case Bury():
+            folding.bury()
         case Remove():
             folding.remove(place, mask(*(TYPES[kind] for kind in operation.types)))
         case Increment():
@@ -229,13 +252,32 @@ def fold_operation(
             folding.increment(place, None if chosen == stamp else chosen, operation.amount)
 
 
+def write_of(operation: Put | Mark | Restart | Attach) -> real.Write | real.Mark | real.Restart | real.Attach:
+    """The real operation that writes a cell."""
+    place = path.encode_path(operation.path[1:])
+    match operation:
+        case Put():
+            return real.Write(place, value.encode_value(operation.value))
+        case Mark():
+            return real.Mark(place)
+        case Restart():
+            return real.Restart(place, operation.start)
+        case Attach():
+            return real.Attach(place, attachment.encode_token({"id": operation.value, "len": 0}))
+
+
 def spell_cells(encoded_id: bytes, cells: Sequence[Cell]) -> Iterator[tuple[Path, str, Stamp, Value]]:
     """A document's cells for the harness's notation."""
     for cell in cells:
         content: Value = value.decode_value(cell.value) if cell.value else None
         if cell.type == CellType.COUNTER:
             totals = {(it.stamp.actor, it.stamp.origin): (Stamp(*it.stamp), it.amount) for it in cell.totals}
-            content = ("explicit" if cell.explicit else "implicit", content, totals)
+            kind = "initial" if cell.initial else "explicit" if cell.explicit else "implicit"
+            content = (kind, content, totals)
+        elif cell.type == CellType.ATTACHMENT:
+            content = content["id"]
+        if cell.initial and cell.type != CellType.COUNTER:
+            content = Flagged(content)
         yield (
             (decode_id(encoded_id), *path.decode_path(cell.path)),
             NAMES[cell.type],

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from crdtstore import core, errors
-from crdtstore.crdt.document_bytes import unpack_document
+from crdtstore.crdt.document_bytes import is_grave, unpack_document
 from crdtstore.crdt.identifier import decode_id, encode_id
 from crdtstore.storage.catalog import Catalog
 from crdtstore.storage.documents import Row, scan_documents
@@ -124,7 +124,7 @@ class Logs:
         return {
             decode_id(id_): msgspec.json.decode(core.document_json(data, known.paths, log.catalog.replicas))
             for id_, data in documents(log.rows, log.catalog)
-            if known
+            if known and not is_grave(data)
         }
 
     def digest(self, log: Log) -> bytes:

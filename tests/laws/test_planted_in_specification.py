@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
-from crdtstore.crdt import counter, document, join, merge, register, timestamp, vector
+from crdtstore.crdt import counter, document, grave, join, merge, register, timestamp, vector
 from crdtstore.crdt import map as map_type
 from crdtstore.crdt.cell import Cell, CellType, Total
 from crdtstore.crdt.operation import Increment, Remove, Start, Write
@@ -24,7 +24,7 @@ from tests.laws.conftest import use_core
 from tests.laws.engine import Engine
 from tests.laws.histories import MENU, Operations, shuffled_histories
 from tests.laws.joins import JoinLaws
-from tests.laws.planted import ON_COUNTERS, ON_REGISTERS
+from tests.laws.planted import ON_COUNTERS, ON_GRAVES, ON_INITIALS, ON_REGISTERS
 from tests.laws.specification import Specification
 from tests.laws.stores import Logs
 
@@ -50,7 +50,7 @@ def drop_loser(patch: pytest.MonkeyPatch) -> None:
 
     def broken(cells: Iterable[Cell], operation: Write, stamp: Stamp, is_observed: IsObserved) -> list[Cell]:
         written = write(cells, operation, stamp, is_observed)
-        rivals = [cell for cell in written if (cell.path, cell.type) == (operation.path, CellType.REGISTER)]
+        rivals = [cell for cell in written if cell[:2] == written[-1][:2]]
         winner = max(rivals, key=lambda cell: cell.stamp)
         return [cell for cell in written if cell is winner or cell not in rivals]
 
@@ -78,7 +78,7 @@ def life_by_latest_total(patch: pytest.MonkeyPatch) -> None:
 
     def broken(cells: Iterable[Cell], operation: Remove, is_observed: IsObserved) -> list[Cell]:
         kept = remove(cells, operation, is_observed)
-        spared = [cell for cell in cells if cell.totals and not is_observed(cell.newest)]
+        spared = [cell for cell in cells if cell.totals and not is_observed(cell.recency[1])]
         return [*kept, *(cell for cell in spared if cell not in kept)]
 
     patch.setattr(map_type, "remove", broken)
@@ -150,7 +150,7 @@ def replica_actor_only(patch: pytest.MonkeyPatch) -> None:
 
 def totals_not_recent(patch: pytest.MonkeyPatch) -> None:
     """Increments do not make a counter, or the map that holds it, the type last written."""
-    patch.setattr(Cell, "newest", property(lambda cell: cell.stamp))
+    patch.setattr(Cell, "recency", property(lambda cell: (True, cell.stamp)))
 
 
 def remove_losers(patch: pytest.MonkeyPatch) -> None:
@@ -186,6 +186,38 @@ def digest_without_totals(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(document, "canonical_parts", lambda cell: parts(cell)[:1])
 
 
+def grave_clears_graves(patch: pytest.MonkeyPatch) -> None:
+    """The grave delivered last stays, not the greatest."""
+    patch.setattr(grave, "bury", lambda cells, stamp: [Cell(b"", CellType.GRAVE, stamp, b"")])
+
+
+def grave_spares_concurrent(patch: pytest.MonkeyPatch) -> None:
+    """A write that comes behind a concurrent grave is put beside it."""
+    patch.setattr(grave, "is_buried", lambda cells: False)
+
+
+def initial_is_seen(patch: pytest.MonkeyPatch) -> None:
+    """An initial write is seen like any other."""
+    patch.setattr(
+        Cell, "recency", property(lambda cell: (True, max(cell.stamp, *(it.stamp for it in cell.totals), cell.stamp)))
+    )
+
+
+def initial_adds(patch: pytest.MonkeyPatch) -> None:
+    """An initial counter counts beside another one, although nobody added to it."""
+    patch.setattr(
+        counter,
+        "highest_explicit",
+        lambda instances: max((it for it in instances if it.explicit), key=counter.precedence, default=None),
+    )
+
+
+def attachment_is_register(patch: pytest.MonkeyPatch) -> None:
+    """An attachment is stored as a register."""
+    write = register.write
+    patch.setattr(register, "write", lambda cells, it, *rest: write(cells, Write(it.path, it.value), *rest))
+
+
 # --- in time and delivery ---
 
 
@@ -205,6 +237,11 @@ def no_causality_check(patch: pytest.MonkeyPatch) -> None:
 
 
 IN_SPECIFICATION = (
+    Planted(grave_clears_graves, 2, "state", ON_GRAVES),
+    Planted(grave_spares_concurrent, 2, "state", ON_GRAVES),
+    Planted(initial_is_seen, 2, "visible", ON_INITIALS),
+    Planted(initial_adds, 2, "visible", ON_INITIALS),
+    Planted(attachment_is_register, 1, "state", ON_GRAVES),
     Planted(drop_loser, 2, "state"),
     Planted(tie_no_origin, 2, "visible"),
     Planted(remove_all, 2, "state"),
@@ -257,7 +294,7 @@ def delivered_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 IN_LOGS = (
     Planted(own_origin_clock, 2, "delivery"),
-    Planted(vector_forgets_relayed, 1, "state"),
+    Planted(vector_forgets_relayed, 1, "causality"),
     Planted(receiver_observes, 2, "state"),
     Planted(delivered_unchecked, 1, "causality"),
 )
@@ -297,7 +334,7 @@ def covered_by_greatest(patch: pytest.MonkeyPatch) -> None:
 
 def life_by_latest_total_in_joins(patch: pytest.MonkeyPatch) -> None:
     """A counter instance survives a side that removed it and has not seen its latest total."""
-    patch.setattr(join, "survives", lambda cell, known: not vector.is_covered(known, cell.newest))
+    patch.setattr(join, "survives", lambda cell, known: not vector.is_covered(known, cell.recency[1]))
 
 
 def join_add_totals(patch: pytest.MonkeyPatch) -> None:
@@ -345,7 +382,24 @@ def authors_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(join, "join_authors", lambda ours, theirs, our_vector, their_vector: ours)
 
 
+def grave_as_any_cell(patch: pytest.MonkeyPatch) -> None:
+    """A grave is joined as any cell would be, with others beside it."""
+    patch.setattr(join, "join_graves", lambda ours, theirs: None)
+
+
+def flag_lost_in_joins(patch: pytest.MonkeyPatch) -> None:
+    """What comes from the other side counts as a real write."""
+    right = join.join
+    patch.setattr(
+        join,
+        "join",
+        lambda ours, theirs, *vectors: right(ours, [cell._replace(initial=False) for cell in theirs], *vectors),
+    )
+
+
 IN_JOINS = (
+    Planted(grave_as_any_cell, 2, "join", ON_GRAVES),
+    Planted(flag_lost_in_joins, 1, "join", ON_INITIALS),
     Planted(adopt, 1, "join"),
     Planted(join_one_sided, 1, "join"),
     Planted(join_union, 1, "join"),

@@ -20,7 +20,18 @@ from tests.laws.conftest import use_core
 from tests.laws.engine import Engine
 from tests.laws.histories import CLIENTS, ROAMER, STORES, Event, History
 from tests.laws.model import Model
-from tests.laws.operations import ALL_TYPES, Increment, Mark, Operation, Put, Remove, Restart
+from tests.laws.operations import (
+    ALL_TYPES,
+    Attach,
+    Bury,
+    Increment,
+    Initial,
+    Mark,
+    Operation,
+    Put,
+    Remove,
+    Restart,
+)
 from tests.laws.operations import Path as Place
 from tests.laws.specification import Specification
 from tests.laws.stores import make_engine
@@ -48,11 +59,23 @@ values = numbers | st.sampled_from(
     [None, True, False, 1.0, "", "text", [1, "a"], {"z": [1.0], "a": None}, "longer than a slot"]
 )
 types = st.sampled_from([ALL_TYPES, *(frozenset((kind,)) for kind in sorted(ALL_TYPES))])
+puts = st.builds(Put, st.sampled_from(PATHS), values)
+attachments = st.builds(Attach, st.sampled_from(PATHS), st.sampled_from(["file", "an id longer than a slot"]))
+marks = st.builds(Mark, st.sampled_from((("d",), *PATHS)))
+restarts = st.builds(Restart, st.sampled_from(PATHS), numbers)
+initials = st.builds(Initial, puts | attachments | marks | restarts)
+burials = st.builds(
+    lambda path, die: Bury(path) if die == 0 else Mark(path), st.sampled_from((("d",), ("e",))), st.integers(0, 4)
+)
 operations: st.SearchStrategy[Operation] = st.one_of(
-    st.builds(Put, st.sampled_from(PATHS), values),
-    st.builds(Mark, st.sampled_from((("d",), *PATHS))),
+    puts,
+    puts,
+    attachments,
+    marks,
+    initials,
+    burials,
     st.builds(Increment, st.sampled_from(PATHS), numbers),
-    st.builds(Restart, st.sampled_from(PATHS), numbers),
+    restarts,
     st.builds(Remove, st.sampled_from(PREFIXES), types),
 )
 

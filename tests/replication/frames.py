@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from crdtstore.core import chain_digest, encode_operations
 from crdtstore.crdt.actor import make_actor
+from crdtstore.crdt.cell import ALL_TYPES
 from crdtstore.crdt.entry import Advance, Entry, encode_advance
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.operation import Increment, Operation, Write
@@ -25,7 +26,7 @@ from crdtstore.crdt.timestamp import from_milliseconds
 from crdtstore.crdt.value import encode_value
 from crdtstore.crdt.vector import Reached
 from crdtstore.replication.frame import Frame
-from tests.core.merging import Step, make_operations
+from tests.core.merging import Step, make_operations, tokens
 from tests.core.strategies import integers, numbers, places, texts, values
 
 U64 = 2**64 - 1
@@ -64,8 +65,11 @@ instances = st.lists(
 Form = tuple[tuple[str, Any], ...]
 """Kinds and places of a change's operations; changes of one form differ in what they write."""
 
+INITIALS = ("initial write", "initial mark", "initial restart", "initial attach")
+
 forms: st.SearchStrategy[Form] = st.lists(
-    st.tuples(st.sampled_from(["write", "write", "mark", "start", "restart", "remove"]), places)
+    st.tuples(st.sampled_from(["write", "write", "mark", "start", "restart", "remove", "attach", *INITIALS]), places)
+    | st.just(("bury", b""))
     | st.tuples(st.just("increment"), st.integers(0, 3)),
     min_size=1,
     max_size=3,
@@ -79,8 +83,14 @@ alike: st.SearchStrategy[Any] = st.sampled_from(
 written: dict[str, st.SearchStrategy[Any]] = {
     "write": values | alike,
     "mark": st.none(),
-    "remove": st.integers(1, 7).map(lambda types: types * 2),
-    **dict.fromkeys(("start", "restart", "increment"), numbers | st.sampled_from([0, 0.0, -0.0, 1, 1.0])),
+    "initial write": values | alike,
+    "initial mark": st.none(),
+    **dict.fromkeys(("attach", "initial attach"), tokens),
+    "bury": st.none(),
+    "remove": st.integers(1, ALL_TYPES).filter(lambda types: types & ~ALL_TYPES == 0),
+    **dict.fromkeys(
+        ("start", "restart", "initial restart", "increment"), numbers | st.sampled_from([0, 0.0, -0.0, 1, 1.0])
+    ),
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crdtstore.crdt.attachment import encode_token
 from crdtstore.crdt.cell import Cell, CellType, Total
 from crdtstore.crdt.document import canonical_form
 from crdtstore.crdt.document_bytes import pack_document, unpack_document
@@ -41,7 +42,7 @@ from crdtstore.replication.snapshot import (
     encode_documents,
     encode_head,
 )
-from tests.core.merging import ACTORS, ORIGINS
+from tests.core.merging import ACTORS, ORIGINS, tokens
 from tests.core.strategies import Stored, make_counter, numbers, places, played, values
 from tests.core.test_record import ids
 from tests.replication.snapshots import deflated, inflated
@@ -58,13 +59,28 @@ totals = st.lists(st.builds(Total, stamps, numbers), max_size=4, unique_by=lambd
 cells = st.one_of(
     st.builds(lambda at, stamp, value: Cell(at, CellType.REGISTER, stamp, encode_value(value)), places, stamps, values),
     st.builds(lambda at, stamp: Cell(at, CellType.MAP, stamp, b""), places, stamps),
-    st.builds(make_counter, places, stamps, st.none() | numbers, totals),
+    st.builds(make_counter, places, stamps, st.none() | numbers, totals, initial=st.booleans()),
+    st.builds(
+        lambda at, stamp, token, initial: Cell(at, CellType.ATTACHMENT, stamp, encode_token(token), initial=initial),
+        places,
+        stamps,
+        tokens,
+        st.booleans(),
+    ),
+    st.builds(
+        lambda at, stamp, value: Cell(at, CellType.REGISTER, stamp, encode_value(value), initial=True),
+        places,
+        stamps,
+        values,
+    ),
+    st.builds(lambda at, stamp: Cell(at, CellType.MAP, stamp, b"", initial=True), places, stamps),
 )
+graves = stamps.map(lambda stamp: (Cell(b"", CellType.GRAVE, stamp, b""),))
 documents = st.builds(
     SnapshotDocument,
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=6),
     ids.map(encode_id),
-    st.lists(cells, min_size=1, max_size=8, unique_by=lambda cell: cell[:3]).map(tuple),
+    st.lists(cells, min_size=1, max_size=8, unique_by=lambda cell: cell[:3]).map(tuple) | graves,
 )
 blocks = st.lists(documents, max_size=5, unique_by=lambda document: document[:2])
 
@@ -204,7 +220,7 @@ TWICE = {
         ({"path_numbers": column([1, 0, 0])}, "in order"),
         ({"path_numbers": column([0, 0, 1])}, "totals below counters"),
         ({"codes": bytes([5, 4, 5])}, "rows together are all rows"),
-        ({"codes": bytes([1, 6, 5])}, "rows together are all rows"),
+        ({"codes": bytes([1, 8, 5])}, "rows together are all rows"),
         ({"codes": bytes([1, 1, 5])}, "totals below counters"),
         ({"stamp_numbers": column([0, 1, 2])}, "each row of its tables"),
         ({"stamp_numbers": b"\1" + b"\0\0\0\0\1\0"}, "smallest width"),

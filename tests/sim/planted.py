@@ -353,7 +353,7 @@ def join_takes_the_greater_total(patch: pytest.MonkeyPatch) -> None:
 
 def totals_keep_alive_in_joins(patch: pytest.MonkeyPatch) -> None:
     """An instance with a total that the other side has not seen survives."""
-    patch.setattr(join, "survives", lambda cell, vector: not is_covered(vector, cell.newest))
+    patch.setattr(join, "survives", lambda cell, vector: not is_covered(vector, cell.recency[1]))
 
 
 def snapshot_lacks_an_origin(patch: pytest.MonkeyPatch) -> None:

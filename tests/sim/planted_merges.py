@@ -41,7 +41,7 @@ def total_keeps_alive(patch: pytest.MonkeyPatch) -> None:
 
     def broken(cells: Iterable[Cell], operation: Remove, is_observed: IsObserved) -> list[Cell]:
         kept = remove(cells, operation, is_observed)
-        spared = [cell for cell in cells if cell.totals and not is_observed(cell.newest)]
+        spared = [cell for cell in cells if cell.totals and not is_observed(cell.recency[1])]
         return [*kept, *(cell for cell in spared if cell not in kept)]
 
     patch.setattr(map_type, "remove", broken)

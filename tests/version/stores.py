@@ -17,7 +17,7 @@ import pytest
 from crdtstore import core
 from crdtstore.command.execute import execute
 from crdtstore.crdt.actor import make_actor
-from crdtstore.storage.catalog import Catalog
+from crdtstore.storage.catalog import Catalog, Collection
 from crdtstore.storage.head import Head
 from crdtstore.storage.identity import give_identity
 from crdtstore.storage.interface import Batch, Storage
@@ -83,7 +83,7 @@ def log(store: Store) -> list[bytes]:
 class Names(NamedTuple):
     """What a catalog and a head hold, in a form that can be compared."""
 
-    collections: list[tuple[str, int, int, list[bytes], int, object]]
+    collections: list[tuple[str, int, int, int, list[bytes], int, object]]
     replicas: list[bytes]
     saved_replicas: int
     txn: int
@@ -96,7 +96,7 @@ def names(catalog: Catalog, head: Head) -> Names:
     """All that a sequencer keeps in memory."""
     return Names(
         [
-            (known.name, known.documents, known.digest, list(known.paths.texts), known.saved_paths, known.saved)
+            (known.name, known.documents, known.buried, known.digest, list(known.paths.texts), *saved_of(known))
             for known in catalog.collections
         ],
         list(catalog.replicas.texts),
@@ -106,6 +106,11 @@ def names(catalog: Catalog, head: Head) -> Names:
         dict(head.vector),
         {origin: dict(author) for origin, author in head.authors.items()},
     )
+
+
+def saved_of(known: Collection) -> tuple[int, object]:
+    """What of a collection is in its table."""
+    return known.saved_paths, known.saved
 
 
 def fresh(storage: Storage) -> Names:
@@ -120,10 +125,10 @@ def kept(store: Store) -> Names:
     return names(store.sequencer.catalog, store.sequencer.head)
 
 
-def counts(store: Store) -> dict[str, tuple[int, int]]:
-    """Documents and digest of every collection that has any."""
+def counts(store: Store) -> dict[str, tuple[int, int, int]]:
+    """Documents, buried ones and digest of every collection that has any."""
     known = store.sequencer.catalog.collections
-    return {each.name: (each.documents, each.digest) for each in known if each.documents}
+    return {each.name: (each.documents, each.buried, each.digest) for each in known if each.documents}
 
 
 def facts(store: Store) -> tuple[object, ...]:

@@ -18,7 +18,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtstore.command.command import Command, FieldCommand, Increment, Remove, ReplaceWithCounter, Set, Update, Upsert
+from crdtstore.command.command import (
+    Command,
+    FieldCommand,
+    Increment,
+    Remove,
+    ReplaceWithCounter,
+    Set,
+    SetAttachment,
+    Update,
+    Upsert,
+)
+from crdtstore.crdt.identifier import decode_id
 from crdtstore.errors import CallerError
 from crdtstore.storage.documents import scan_documents
 from crdtstore.storage.environment import open_storage
@@ -50,6 +61,7 @@ field_commands: st.SearchStrategy[FieldCommand] = st.one_of(
     st.tuples(names, leaves).map(lambda at: Set(*at)),
     st.tuples(names, st.sampled_from([1, -2, 0.5])).map(lambda at: Increment(*at)),
     st.tuples(names, st.sampled_from([None, 10])).map(lambda at: ReplaceWithCounter(*at)),
+    names.map(lambda name: SetAttachment(name, {"id": "file", "len": 3, "metadata": {"name": "a file"}})),
 )
 queries = st.sampled_from(["true", "_id == 1", "x == 0", "m.p == 1", "_id == 's'"])
 collections = st.sampled_from(["a", "b"])
@@ -57,7 +69,11 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.tuples(collections, fields, ids).map(lambda of: Upsert(*of)),
     ids.map(lambda id_: Upsert("a", {"n": 3}, id_, {"n": "counter"})),
     st.tuples(collections, queries, st.lists(field_commands, min_size=1, max_size=3)).map(lambda of: Update(*of)),
+    st.tuples(collections, fields, ids).map(lambda of: Upsert(of[0], of[1], of[2], initial=True)),
+    ids.map(lambda id_: Upsert("a", {"n": 7}, id_, {"n": "counter"}, initial=True)),
     st.tuples(collections, queries).map(lambda of: Remove(*of)),
+    st.tuples(collections, queries).map(lambda of: Remove(*of)),
+    st.tuples(collections, st.sampled_from(["_id == 1", "x == 0"])).map(lambda of: Remove(*of, deletes="permanent")),
 )
 stores = st.integers(0, STORES - 1)
 writes = st.tuples(stores, st.lists(commands, min_size=1, max_size=3).map(tuple), st.integers(1, 4)).map(
@@ -115,8 +131,10 @@ def check_catalog(store: Store) -> None:
     assert kept(store) == fresh(store.storage)
     for known in store.sequencer.catalog.collections:
         with store.storage.snapshot() as snapshot:
-            assert known.documents == len(list(scan_documents(snapshot, known)))
-        digests = [store.document_digest(known.name, document.id) for document in store.scan(known.name)]
+            stored = list(scan_documents(snapshot, known))
+        assert known.documents == len(stored)
+        assert known.living == len(list(store.scan(known.name)))
+        digests = [store.document_digest(known.name, decode_id(row.id)) for row in stored]
         assert known.digest == sum(int.from_bytes(each, "little") for each in digests) % 2**128
 
 
