@@ -259,3 +259,25 @@ def test_a_key_that_may_only_write_writes_and_reads_nothing(store: Store, keyrin
     body = {"collection": "c", "id": "a"}
     assert call(app, "POST", FIND_BY_ID, body, headers_for(writer, txn="9")).status == 403
     assert call(app, "POST", WRITE, upsert("a", n=1), headers_for(writer)).status == 200
+
+
+def test_an_id_that_was_deleted_permanently_is_used_up(app: Application, key: str) -> None:
+    write(app, key, upsert("a", n=1))
+    write(app, key, {"commands": [{"method": "remove", "collection": "c", "query": "true", "deletes": "permanent"}]})
+    assert find(app, key).json["documents"] == []
+    answered = call(app, "POST", WRITE, upsert("a", n=2), headers_for(key))
+    assert (answered.status, answered.json["error"]["data"]["code"]) == (409, "document-buried")
+    initial = {"method": "upsert", "collection": "c", "id": "a", "value": {"n": 3}, "initial": True}
+    write(app, key, {"commands": [initial]})
+    assert find(app, key).json["documents"] == []
+
+
+def test_an_attachment_is_written_and_answered_as_its_token(app: Application, key: str) -> None:
+    token = {"id": "RUGM_a", "len": 3, "metadata": {"name": "a.txt"}}
+    body = upsert("a", file=token)
+    body["commands"][0]["valueTypeOverrides"] = {"file": "attachment"}
+    write(app, key, body)
+    change = {"method": "setAttachment", "path": "other", "value": {"id": "b", "len": 0}}
+    write(app, key, {"commands": [{"method": "update", "collection": "c", "query": "true", "commands": [change]}]})
+    [found] = find(app, key).json["documents"]
+    assert found["fields"] == {"file": token, "other": {"id": "b", "len": 0, "metadata": {}}}
