@@ -14,8 +14,8 @@ Not here: the record (`backup_record`), restoring (`version/restore.py`), the st
 
 from __future__ import annotations
 
-import struct
 import errno
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crdtstore.storage.interface import Batch, Snapshot
 
 
-ROWS = msgspec.msgpack.Decoder(tuple[str, int, bytes])
+ROWS = msgspec.msgpack.Decoder(tuple[str, int, bytes, int])
 
 
 def number_key(*numbers: int) -> bytes:
@@ -63,9 +63,8 @@ class Collection:
         self.digest = (self.digest + int.from_bytes(digest, "little")) % MODULUS
 
     def row(self) -> bytes:
-        """What the table keeps of it: how many are buried only where some are."""
-        buried = [self.buried] if self.buried else []
-        packed: bytes = msgpack.packb([self.name, self.documents, self.digest.to_bytes(16, "little"), *buried])
+        """What the table keeps of it."""
+        packed: bytes = msgpack.packb([self.name, self.documents, self.digest.to_bytes(16, "little"), self.buried])
         return packed
 
 
@@ -165,7 +164,7 @@ class Counts(NamedTuple):
     name: str
     documents: int
     digest: int
-    buried: int = 0
+    buried: int
 
     @property
     def living(self) -> int:
@@ -177,7 +176,7 @@ def read_counts(snapshot: Snapshot) -> list[Counts]:
     """The counts of all collections, as they were committed."""
     rows = (decode_row(ROWS, Table.COLLECTIONS, key, row) for key, row in snapshot.scan(Table.COLLECTIONS))
     return [
-        Counts(name, documents, int.from_bytes(digest, "little"), *buried) for name, documents, digest, *buried in rows
+        Counts(name, documents, int.from_bytes(digest, "little"), buried) for name, documents, digest, buried in rows
     ]
 
 

@@ -46,7 +46,8 @@ def pack(old: lmdb.Environment, packed: lmdb.Environment, snapshot: lmdb.Transac
     while some := list(islice(rows, ROWS_AT_ONCE)):
         with packed.begin(write=True) as batch:
             batch.cursor(table).putmulti(some, append=True)
-        print(sum(len(key) + len(value) for key, value in some), flush=True)
+        sys.stdout.write(f"{sum(len(key) + len(value) for key, value in some)}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

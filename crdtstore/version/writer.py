@@ -113,7 +113,7 @@ class Writer:
 
     def give_up(self, error: BaseException) -> None:
         """Fence the store, and tell everybody who waits."""
-        logger.exception("The writer's thread has ended; the store takes no write until reopened.")
+        logger.error("The writer's thread has ended; the store takes no write until reopened.", exc_info=error)
         self.sequencer.fenced = self.ended = True
         with self.ready:
             jobs = [*self.group, *self.queue]

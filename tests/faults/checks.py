@@ -73,11 +73,12 @@ def wrong_documents(store: Store, twin: Store) -> list[str]:
 
 def recounted(store: Store, name: str) -> Counts:
     """The count and the digest of a collection, added up from its documents."""
-    documents = total = 0
+    documents = total = buried = 0
     with store.view() as (snapshot, catalog):
         known = catalog.by_name[name]
         for row in scan_documents(snapshot, known):
             key = core.digest_key(name, row.id)
             digest = core.document_digest(row.document, known.paths, catalog.replicas, key)
             documents, total = documents + 1, total + int.from_bytes(digest, "little")
-    return Counts(name, documents, total % 2**128)
+            buried += is_grave(row.document)
+    return Counts(name, documents, total % 2**128, buried)
