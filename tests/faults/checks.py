@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from crdtstore import Store, core, make_actor
 from crdtstore.crdt.chain import CHAIN_DIGEST_BYTES
+from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.errors import ReplicationError
 from crdtstore.storage.catalog import Counts, read_counts
 from crdtstore.storage.documents import scan_documents
