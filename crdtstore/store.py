@@ -239,12 +239,12 @@ class Store:
         return self.run(lambda batch, _, head: renew_epoch(batch, head, self.clock(), noise))
 
     def settle_epoch(self, *, volatile: bool) -> None:
-        """Take a new epoch if the last commits may be lost, and note whether these may be."""
+        """Take a new epoch if the last commits may be lost, and note durably whether these may be."""
         with self.storage.snapshot() as snapshot:
-            if not volatile and not was_volatile(snapshot):
-                return
-        noise = self.entropy(NOISE_BYTES)
-        self.run(lambda batch, _, head: settle_epoch(batch, head, self.clock(), noise, volatile=volatile))
+            if volatile or was_volatile(snapshot):
+                noise = self.entropy(NOISE_BYTES)
+                self.run(lambda batch, _, head: settle_epoch(batch, head, self.clock(), noise, volatile=volatile))
+                self.storage.sync()
 
     def trim(self, until: int) -> int:
         """Forget log entries up to a txn id, but for the newest; returns how many. Documents stay as they are."""

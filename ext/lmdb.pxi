@@ -210,6 +210,19 @@ cdef class Environment:
         environment_check(self)
         lmdb_reap(self.env)
 
+    def sync(self):
+        """Bring to disk what was committed, where commits do not do so themselves."""
+        cdef int code
+        environment_check(self)
+        environment_enter(self)
+        try:
+            with nogil:
+                code = lmdb_sync(self.env)
+        finally:
+            environment_leave(self)
+        if code:
+            raise lmdb_error("meta", b"", code)
+
     def bytes_on_disk(self):
         """Return the size of the data file in bytes."""
         environment_check(self)

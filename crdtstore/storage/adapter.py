@@ -76,8 +76,7 @@ class Environment:
         self.read_only = read_only
         self.durable = durable
         self.pid = os.getpid()
-        self.closed = False
-        self.fenced = False
+        self.closed = self.fenced = False
         self.batches = 0
         self.live: WeakSet[Snapshot] = WeakSet()
         self.live_lock = threading.Lock()
@@ -173,6 +172,14 @@ class Environment:
         """Free the reader slots of dead processes: what they held open keeps pages from being used again."""
         self.check()
         self.lmdb.reader_check()
+
+    def sync(self) -> None:
+        """Bring to disk what was committed, where commits do not do so themselves."""
+        self.check()
+        try:
+            self.lmdb.sync(force=True)
+        except lmdb.Error as error:
+            raise store_error("meta", b"", error) from error
 
     def bytes_on_disk(self) -> int:
         """Return the size of the data file in bytes."""

@@ -86,6 +86,9 @@ class Storage(Protocol):
     def batch(self) -> Batch:
         """Open the write transaction."""
 
+    def sync(self) -> None:
+        """Bring to disk what was committed, where commits do not do so themselves."""
+
     def bytes_on_disk(self) -> int:
         """Return the bytes that the tables take on disk; 0 in memory."""
 

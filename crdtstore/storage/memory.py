@@ -117,6 +117,10 @@ class MemoryStorage:
             else:
                 newest[key] = value
 
+    def sync(self) -> None:
+        """Do nothing: there is no disk."""
+        self.check()
+
     def bytes_on_disk(self) -> int:
         """Return 0: nothing is on disk."""
         self.check()

@@ -108,12 +108,12 @@ class Writer:
         try:
             while group := self.next_group():
                 self.sequencer.commit_group(group)
-        except BaseException as error:  # noqa: BLE001  whatever it is, nobody must wait for this thread
+        except BaseException as error:
             self.give_up(error)
+            logger.exception("The writer's thread has ended; the store takes no write until reopened.")
 
     def give_up(self, error: BaseException) -> None:
         """Fence the store, and tell everybody who waits."""
-        logger.error("The writer's thread has ended; the store takes no write until reopened.", exc_info=error)
         self.sequencer.fenced = self.ended = True
         with self.ready:
             jobs = [*self.group, *self.queue]

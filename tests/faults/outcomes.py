@@ -135,6 +135,33 @@ def look(disk: Path, shown: list[Shown]) -> list[str]:
     return found + [f"transaction {txn} was shown, and is gone or another one" for txn in lost]
 
 
+def run_volatile(folder: Path) -> list[str]:
+    """A power cut while a store runs without durability; returns what is wrong with the next opening.
+
+    What it showed may be gone then, so it must have another origin.
+    """
+    path, disk = folder / "store", folder / "disk"
+    disk.mkdir(parents=True)
+    with Store.open(path) as store:
+        prepare(store)
+        origin = store.origin
+    shim.model_disk(path / "data.mdb", disk / "data.mdb")
+
+    def write_unflushed(pipe: int) -> None:
+        with Store.open(path, durability="none") as store:
+            store.write(commands(Name(0, 0, 0)))
+            show(store, pipe)
+            os._exit(0)
+
+    code, _ = forked(write_unflushed)
+    with Store.open(disk) as store:
+        lost, same = store.applied < 2, store.origin == origin
+        found = inconsistencies(store, make_twin()) if same else []
+    if code or not lost:
+        found.append("nothing was lost: the case is none")
+    return [*found, "what was shown is gone, and the store has its old origin"] if same else found
+
+
 def count_calls(folder: Path) -> int:
     """Calls of the write, without a fault."""
     path = folder / "count"
@@ -168,7 +195,9 @@ if __name__ == "__main__":
     logging.disable(logging.ERROR)
     if plant:
         getattr(planted, plant)()
-    answer = {}
+    answer: dict[str, Any] = {}
+    if not chosen:
+        answer["volatile"] = {"cases": 1, "found": run_volatile(Path(directory))}
     for each in chosen:
         place = Path(directory, each)
         place.mkdir()

@@ -14,6 +14,7 @@ import lmdb
 from crdtstore import core
 from crdtstore.errors import CrdtStoreError
 from crdtstore.storage import environment
+from crdtstore.storage.adapter import Environment
 from crdtstore.storage.interface import Batch
 from crdtstore.version.sequencer import Job, Sequencer
 
@@ -56,6 +57,12 @@ def commit_errors_ignored() -> None:
 def opened_without_settling() -> None:
     """What the page cache holds is taken for what is on disk."""
     vars(environment)["settle"] = lambda path, page_bytes: None
+
+
+def volatile_store_says_so_later() -> None:
+    """That a store runs without durability is not brought to disk at once."""
+    core.lmdb_environment = None
+    Environment.sync = lambda self: None  # type: ignore[method-assign]
 
 
 def commits_not_flushed() -> None:

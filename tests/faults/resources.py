@@ -188,6 +188,31 @@ def no_descriptors(folder: Path) -> dict[str, Any]:
     return {"seen": seen, "refused": refused, "left": left, "found": found}
 
 
+def no_address_space(folder: Path) -> dict[str, Any]:
+    """An open store gets less memory than a write needs; another one is opened with less than its map needs."""
+    path = folder / "store"
+    store = Store.open(path)
+    prepare(store)
+    store.write(commands(Name(0, 0, 0)))
+    most = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    large = [Upsert("large", {f"{number}": "x" * 1_000_000 for number in range(4)}, id=1)]
+    seen = []
+    for spare in (0, 1, 2, 4, 8, 16):
+        resource.setrlimit(resource.RLIMIT_AS, (used + spare * 2**20, most[1]))
+        seen += [
+            outcome(partial(store.write, large)),
+            outcome(partial(store.get, "marks", "0.0.0")),
+            opening(folder / "a"),
+        ]
+        resource.setrlimit(resource.RLIMIT_AS, most)
+    goes_on = write(store, Name(1, 0, 0))
+    found = wrong(store, [])
+    store.close()
+    with Store.open(path) as store:
+        return {"seen": seen, "goes_on": goes_on, "found": found + wrong(store, [])}
+
+
 def no_reader_slots(folder: Path) -> dict[str, Any]:
     """All slots are taken: reads are refused for now, writes go on."""
     path = folder / "store"
@@ -306,6 +331,7 @@ CASES = [
     read_only_disk,
     shut_down_disk,
     no_descriptors,
+    no_address_space,
     no_reader_slots,
     readers,
     jumping_clock,

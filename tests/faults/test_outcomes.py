@@ -35,3 +35,13 @@ def test_so_it_does_after_rarer_faults(tmp_path: Path, variables: dict[str, str]
 def test_a_page_cache_that_is_believed_is_noticed(tmp_path: Path, variables: dict[str, str]) -> None:
     seen = found(tmp_path, variables, "opened_without_settling", "unflushed-from-then-on", "killed")
     assert all("was shown, and is gone" in wrong[0] for wrong in seen.values())
+
+
+def test_a_store_that_ran_without_durability_has_another_origin(tmp_path: Path, variables: dict[str, str]) -> None:
+    """However little of what it showed is left."""
+    assert run("outcomes", tmp_path, "", environment=variables)["volatile"]["found"] == []
+
+
+def test_a_volatile_store_that_says_so_too_late_is_noticed(tmp_path: Path, variables: dict[str, str]) -> None:
+    seen = run("outcomes", tmp_path, "volatile_store_says_so_later", environment=variables)
+    assert seen["volatile"]["found"] == ["what was shown is gone, and the store has its old origin"]

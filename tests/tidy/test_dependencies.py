@@ -24,6 +24,9 @@ NOT_IMPORTED = {
 
 OURS = {"crdtstore", "tests", "bench", "setup"}
 
+OF_CPYTHON = {"_testcapi"}
+"""Comes with CPython, and does not stand in its list of modules."""
+
 
 def import_names(requirements: Iterable[str]) -> set[str]:
     """Return the names under which requirements are imported."""
@@ -46,7 +49,7 @@ def third_party(root: Path, folder: str) -> dict[str, str]:
         name.partition(".")[0]: str(path.relative_to(root))
         for path in files(root, ".py", under=folder)
         for _, name in imports(tree(path))
-        if name.partition(".")[0] not in sys.stdlib_module_names | OURS
+        if name.partition(".")[0] not in sys.stdlib_module_names | OURS | OF_CPYTHON
     }
 
 

@@ -48,6 +48,9 @@ class FaultyStorage:
         """The write transaction."""
         return FaultyBatch(self, self.inner.batch())
 
+    def sync(self) -> None:
+        """Nothing is on disk."""
+
     def bytes_on_disk(self) -> int:
         """Nothing is on disk."""
         return self.inner.bytes_on_disk()
