@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore._version import __version__
 from crdtstore.errors import NotAStore, NotFound, StoreError
-from crdtstore.limits import COPY_PIECE_BYTES, MAP_BYTES_DEFAULT
+from crdtstore.limits import COPY_PIECE_BYTES, MAP_BYTES_DEFAULT, READERS_MAX
 from crdtstore.storage.backup_record import BACKUP_FORMAT, Backup, Moment, moment_of, put_backup
 from crdtstore.storage.blocks import write_blocks
 from crdtstore.storage.environment import DATA_NAME, build_from, check_file, holds_store, system_errors
@@ -143,7 +143,7 @@ def told_by(program: Path, directory: Path, *more: str) -> Generator[bytes, None
         StoreError: It failed.
         OSError: The disk is full.
     """
-    command = [sys.executable, "-P", str(program), str(directory), str(MAP_BYTES_DEFAULT), *more]
+    command = [sys.executable, "-P", str(program), str(directory), str(MAP_BYTES_DEFAULT), str(READERS_MAX), *more]
     with subprocess.Popen(  # noqa: S603  our own file, run by the interpreter that runs this
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

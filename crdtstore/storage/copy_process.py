@@ -1,6 +1,6 @@
 """The process that copies a store: it writes a compact copy of one snapshot to its standard output, and ends.
 
-    python copy_process.py DIRECTORY MAP_BYTES
+    python copy_process.py DIRECTORY MAP_BYTES READERS_MAX
 
 Rules: it opens the store read-only and through the plain API of LMDB, whichever engine the caller uses: one
 environment is opened through one API only, and this process opens no other. It needs nothing of the package, so
@@ -17,10 +17,12 @@ import sys
 import lmdb
 
 
-def main(directory: str, map_bytes: int) -> str | None:
+def main(directory: str, map_bytes: int, readers_max: int) -> str | None:
     """Copy; returns what went wrong."""
     try:
-        with lmdb.open(directory, map_size=map_bytes, readonly=True, create=False, lib_version=0) as environment:
+        with lmdb.open(
+            directory, map_size=map_bytes, max_readers=readers_max, readonly=True, create=False, lib_version=0
+        ) as environment:
             environment.copyfd(sys.stdout.fileno(), compact=True)
     except lmdb.Error as error:
         return str(error)
@@ -28,4 +30,4 @@ def main(directory: str, map_bytes: int) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -126,7 +126,7 @@ def test_a_restored_store_goes_on_with_all_others(before: Steps, between: Steps,
 
 @pytest.mark.slow
 @given(before=steps, between=steps, after=steps)
-@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_restored_store_goes_on_in_many_histories(before: Steps, between: Steps, after: Steps) -> None:
     live(before, between, after)
 
