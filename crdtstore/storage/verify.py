@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 STRUCTURE_ATTEMPTS: Final = 3
 """How often the structure is read anew when a commit came meanwhile: the meta pages may have been half of each."""
 
+META_ATTEMPTS: Final = 10
+"""How often the meta pages are read anew: a process that commits at this moment may be between the two readings."""
+
 walk_pages: Final[Callable[[str, bool], list[str]]] = lmdb.verify.verify
 """LMDB's own walk, in plain Python; it takes whether the path is a directory's."""
 
@@ -101,6 +104,7 @@ def verify(directory: str | os.PathLike[str], progress: Progress = no_progress) 
         yield from structure
         return
     with storage, storage.snapshot():
+        yield from check_metas(path)
         damaged = False
         for finding in check_structure(path, progress):
             damaged = True
@@ -127,6 +131,19 @@ def verify_storage(storage: Storage, progress: Progress = no_progress) -> Iterat
         view.snapshot.close()
 
 
+def check_metas(path: Path) -> Iterator[Finding]:
+    """LMDB's two meta pages: each commit writes the other one, so their numbers follow each other.
+
+    Where they do not, the wrong one may have been taken for the newest, and the last commit is undone without a trace.
+    """
+    for _ in range(META_ATTEMPTS):
+        one, other = meta_txns(path)
+        if abs(one - other) <= 1:
+            return
+    message = f"The meta pages are of commits {one:,} and {other:,}, which do not follow each other."
+    yield Finding("file", "", b"", f"{message} The last commit may be undone.")
+
+
 def check_structure(path: Path, progress: Progress) -> Iterator[Finding]:
     """LMDB's pages: each reached once, in order, of the right kind; free ones free.
 
@@ -149,9 +166,14 @@ def check_structure(path: Path, progress: Progress) -> Iterator[Finding]:
 
 def newest_txn(path: Path) -> int:
     """The number of LMDB's newest commit."""
+    return max(meta_txns(path))
+
+
+def meta_txns(path: Path) -> tuple[int, int]:
+    """The commits of the two meta pages."""
     with path.open("rb") as file:
         first = read_meta(file.fileno(), 0)
-        return max(first.txn, read_meta(file.fileno(), first.page_bytes).txn)
+        return first.txn, read_meta(file.fileno(), first.page_bytes).txn
 
 
 def table_of(problem: str) -> str:

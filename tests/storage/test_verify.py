@@ -20,7 +20,7 @@ from crdtstore.crdt.chain import CHAIN_DIGEST_BYTES
 from crdtstore.errors import NotAStore
 from crdtstore.storage import verify as verification
 from crdtstore.storage import verify_finding
-from crdtstore.storage.environment import open_storage
+from crdtstore.storage.environment import META_PAGE, open_storage
 from crdtstore.storage.range_table import VALUE
 from crdtstore.storage.ranges import refresh
 from crdtstore.storage.tables import Table
@@ -264,6 +264,15 @@ def test_damaged_pages_are_not_read_where_lmdb_would_end_the_process(
     assert ("unread" in found) == (core.lmdb_environment is None)
     monkeypatch.setattr(core, "lmdb_environment", None)
     assert "unread" in codes(store)
+
+
+@pytest.mark.parametrize("page", [0, 4_096])
+def test_a_meta_page_that_names_another_commit_is_found(store: Path, page: int) -> None:
+    """With the older of the two taken for the newest, the last commit is undone, and everything else holds."""
+    data = bytearray(store.joinpath("data.mdb").read_bytes())
+    data[page + META_PAGE.size - 7] ^= 1  # the second byte of the commit's number
+    store.joinpath("data.mdb").write_bytes(data)
+    assert "file" in codes(store)
 
 
 def test_what_is_no_store_is_no_finding(tmp_path: Path) -> None:
