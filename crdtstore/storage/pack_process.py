@@ -1,6 +1,6 @@
 """The process that packs a store: it writes every row of one snapshot, in order, into a new data file, and ends.
 
-    python pack_process.py DIRECTORY MAP_BYTES NEW_DIRECTORY
+    python pack_process.py DIRECTORY MAP_BYTES READERS_MAX NEW_DIRECTORY
 
 Rules: rows are appended, so that pages are full; those of a store that grew in no order are little more than half
 full, and a copy of its pages stays so. Rows are taken over as bytes, with their seals. What was written is told on
@@ -20,12 +20,18 @@ TABLES_MAX = 64
 ROWS_AT_ONCE = 10_000
 
 
-def main(directory: str, map_bytes: int, new: str) -> int | str | None:
+def main(directory: str, map_bytes: int, readers_max: int, new: str) -> int | str | None:
     """Pack; returns what went wrong, ENOSPC where the disk is full."""
     try:
         with (
             lmdb.open(
-                directory, map_size=map_bytes, readonly=True, create=False, max_dbs=TABLES_MAX, lib_version=0
+                directory,
+                map_size=map_bytes,
+                max_readers=readers_max,
+                readonly=True,
+                create=False,
+                max_dbs=TABLES_MAX,
+                lib_version=0,
             ) as old,
             lmdb.open(new, map_size=map_bytes, max_dbs=TABLES_MAX, lock=False, sync=False, lib_version=0) as packed,
             old.begin() as snapshot,
@@ -51,4 +57,4 @@ def pack(old: lmdb.Environment, packed: lmdb.Environment, snapshot: lmdb.Transac
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
