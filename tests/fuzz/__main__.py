@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -74,7 +76,8 @@ def fuzz(target: Target, count: int, seed: int, seconds: float | None, *, keeps:
 
 def guided(target: Target, arguments: tuple[str, ...]) -> None:
     """Let atheris make the cases, from the same seeds; it ends the process."""
-    import atheris
+    # By its name: it is no dependency, and only this asks for it.
+    atheris: Any = import_module("atheris")
 
     with tempfile.TemporaryDirectory() as folder:
         for number, data in enumerate([*target.seeds(), *kept(target).values()]):
