@@ -62,7 +62,7 @@ def findings(root: Path) -> list[str]:
     found = []
     for folder, known in (
         ("crdtstore", package),
-        ("tests", package | import_names(group(groups, "test"))),
+        ("tests", package | import_names(group(groups, "test") | set(groups.get("fuzz", [])))),
         ("bench", package | import_names(group(groups, "bench"))),
     ):
         used = third_party(root, folder)
