@@ -29,6 +29,7 @@ cdef enum:
     CODE_ATTACHMENT = 6
     CODE_GRAVE = 7
     CODE_INITIAL = 8                   # added to the code of an initial cell
+    CODES_KNOWN = 0x56FE               # a bit for each code that an entry may have, those of initial cells too
 
 cdef enum:
     KIND_NULL = 0

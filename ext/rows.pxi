@@ -299,8 +299,10 @@ cdef int load_row(const DocumentView *view, uint32_t number, uint32_t replica_co
     row.dead = 0
     if row.replica >= replica_count:
         raise damaged("a replica number is unknown")
-    if row.code < CODE_REGISTER or row.code > CODE_TOTAL or row.kind > KIND_OBJECT:
+    if not CODES_KNOWN >> row.code & 1 or row.kind > KIND_OBJECT:
         raise damaged("an entry is of no known kind")
+    if row.code == CODE_GRAVE and view.n != 1:
+        raise damaged("a grave stands beside other cells")
     if row.kind < KIND_STRING:
         row.slot = load_u64(slot)
         if row.kind == KIND_SHORT and slot[0] > 7:

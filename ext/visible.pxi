@@ -100,8 +100,10 @@ cdef inline int visible_code(const DocumentView *view, uint32_t row) noexcept no
     cdef int code = view.types[row] & 15
     if code <= CODE_TOTAL:
         return code
+    if code == CODE_GRAVE or not CODES_KNOWN >> code & 1:
+        return 0
     code &= 7
-    return CODE_REGISTER if code == CODE_ATTACHMENT else 0 if code == CODE_GRAVE or code == CODE_TOTAL else code
+    return CODE_REGISTER if code == CODE_ATTACHMENT else code
 
 
 cdef int visible_view(bytes document, DocumentView *view) except -1:

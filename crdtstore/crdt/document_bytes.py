@@ -55,6 +55,12 @@ NULL, FALSE, TRUE, INT, DOUBLE, SHORT, STRING, BINARY, ARRAY, OBJECT = range(10)
 """Kinds of value. A SHORT string (at most 7 bytes) stands in the slot behind its length."""
 
 SHORT_BYTES_MAX = 7
+CODES = frozenset(
+    {*(int(kind) for kind in CellType if kind != CellType.COUNTER), IMPLICIT, EXPLICIT}
+    | {kind | INITIAL for kind in (CellType.REGISTER, CellType.MAP, EXPLICIT, CellType.ATTACHMENT)}
+)
+"""What a cell's row may have; a TOTAL is no cell's."""
+
 FORMATS = {0: "B", 1: "H", 2: "I"}
 """struct codes by log2 of the width."""
 
@@ -257,6 +263,8 @@ def read_cells(columns: Columns, paths: Names, replicas: Replicas) -> list[Cell]
         else:
             path = columns.local[number ^ LOCAL_PATH] if number >= LOCAL_PATH else paths.texts[number]
             cells.append(make_cell(path, code, stamp, value))
+    if len(columns.paths) > 1 and any(cell.type == CellType.GRAVE for cell in cells):
+        raise Corrupted("documents", b"", "a grave stands beside other cells")
     return cells
 
 
@@ -274,6 +282,8 @@ def read_payload(columns: Columns, row: int, kind: int) -> bytes:
 
 def make_cell(path: bytes, code: int, stamp: Stamp, value: Value) -> Cell:
     """A cell of one row."""
+    if code not in CODES:
+        raise Corrupted("documents", b"", f"a cell has the unknown code {code}")
     base, initial = code & ~INITIAL, bool(code & INITIAL)
     if base in (IMPLICIT, EXPLICIT):
         return Cell(path, CellType.COUNTER, stamp, encode_value(value), base == EXPLICIT, initial=initial)

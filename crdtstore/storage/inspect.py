@@ -17,6 +17,7 @@ from crdtstore import core
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.cell import Cell, CellType
 from crdtstore.crdt.chain import CHAIN_DIGEST_BYTES
+from crdtstore.crdt.counter import highest_explicit
 from crdtstore.crdt.document import Node, tree, visible_type
 from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.entry import decode_advance, decode_join, is_advance, is_join
@@ -108,6 +109,7 @@ def spell_cell(cell: Cell, *, visible: bool) -> Spelled:
         "path": format_path(cell.path),
         "type": cell.type.name.lower(),
         "visible": visible,
+        "initial": cell.initial,
         "value": decode_value(cell.value) if cell.value else None,
         **spell_stamp(cell.stamp),
     }
@@ -126,10 +128,10 @@ def visible_cells(node: Node, path: tuple[str, ...]) -> Iterator[Cell]:
         for key, child in node.children.items():
             yield from visible_cells(child, (*path, key))
     elif shown == CellType.COUNTER:
-        highest = max((cell.stamp for cell in cells if cell.explicit), default=None)
-        yield from (cell for cell in cells if not cell.explicit or cell.stamp == highest)
+        highest = highest_explicit(cells)
+        yield from (cell for cell in cells if not cell.explicit or cell is highest)
     elif cells:
-        yield max(cells, key=lambda cell: cell.stamp)
+        yield max(cells, key=lambda cell: cell.recency)
 
 
 # --- the log ---

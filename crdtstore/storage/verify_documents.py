@@ -8,12 +8,13 @@ sums are compared with fresh ones, but for those that the store itself knows to 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from crdtstore import core
 from crdtstore.crdt.document import MODULUS
-from crdtstore.crdt.document_bytes import pack_document, unpack_document
+from crdtstore.crdt.document_bytes import is_grave, pack_document, unpack_document
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.storage.documents import COLLECTION_NUMBER_BYTES, document_key, split_row
 from crdtstore.storage.range_stale import read_state, touches
@@ -42,7 +43,7 @@ Rows: TypeAlias = dict[bytes, bytes]
 def check_documents(view: View) -> None:
     """Every document; adds up those that are whole."""
     collections = view.catalog.collections
-    sums = dict.fromkeys(range(len(collections)), (0, 0))
+    sums, buried = dict.fromkeys(range(len(collections)), (0, 0)), Counter[str]()
     for key, value in walk(view, Table.DOCUMENTS):
         number = int.from_bytes(key[:COLLECTION_NUMBER_BYTES], "big")
         if number >= len(collections):
@@ -55,10 +56,12 @@ def check_documents(view: View) -> None:
             continue
         documents, total = sums[number]
         sums[number] = documents + 1, total + digest
+        buried[collections[number].name] += is_grave(split_row(collections[number], key, value).document)
     view.sums = {
         collection.name: Sum(sums[collection.number][0], sums[collection.number][1] % MODULUS)
         for collection in collections
     }
+    view.buried = buried
 
 
 def check_document(view: View, collection: Collection, key: bytes, value: bytes) -> int:
@@ -93,6 +96,9 @@ def check_counts(view: View) -> None:
         elif met.digest != told.digest:
             message = f"The documents of collection {collection.name!r} are as many as its row says, but other ones: "
             view.report("counts", "collections", collection.prefix, f"{message}their digests add up to another sum.")
+        elif view.buried[collection.name] != collection.buried:
+            message = f"Collection {collection.name!r} says that {collection.buried:,} of its documents are buried; "
+            view.report("counts", "collections", collection.prefix, f"{message}{view.buried[collection.name]:,} are.")
 
 
 # --- range sums ---

@@ -93,6 +93,8 @@ class View:
     catalog: Catalog = field(default_factory=Catalog)
     sums: dict[str, Sum] = field(default_factory=dict)
     """What the documents of each collection add up to."""
+    buried: Counter[str] = field(default_factory=Counter)
+    """How many of them are graves."""
     last: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     """The last position of each origin in the table of positions, and its digest."""
     log: Any = None

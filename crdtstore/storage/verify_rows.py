@@ -155,10 +155,10 @@ def check_collections(view: View) -> None:
     def check(key: bytes, value: bytes) -> str | None:
         if not check_key_bytes(view, Table.COLLECTIONS, key, 4):
             return None
-        name, documents, digest = msgpack.unpackb(value)
+        name, documents, digest, buried = msgpack.unpackb(value)
         fill_collections(view, int.from_bytes(key, "big"))
         twice = name in catalog.by_name
-        catalog.add(Collection(len(catalog.collections), name, documents, int.from_bytes(digest, "little")))
+        catalog.add(Collection(len(catalog.collections), name, documents, int.from_bytes(digest, "little"), buried))
         check_collection_name(name)
         return f"Collection {name!r} has two numbers." if twice else None
 

@@ -116,7 +116,7 @@ TARGETS = [
         Table.COLLECTIONS,
         bytes(4),
         lambda snapshot: catalog.sum_digests(catalog.read_counts(snapshot)),
-        packed(["cities", 7, DIGEST], ["a" * 40, 2**40, bytes(16)]),
+        packed(["cities", 7, DIGEST, 0], ["a" * 40, 2**40, bytes(16), 2**33]),
     ),
     row_target(
         "origin",

@@ -172,6 +172,11 @@ DAMAGES: dict[str, tuple[str, str | None, Callable[[Path], None]]] = {
         "check_counts",
         lambda path: change(path, Table.COLLECTIONS, 0, packed(1, lambda count: count + 1)),
     ),
+    "other number of graves": (
+        "counts",
+        "check_counts",
+        lambda path: change(path, Table.COLLECTIONS, 0, packed(3, lambda count: count + 1)),
+    ),
     "other sum": ("ranges", "check_ranges", lambda path: change(path, Table.RANGES, -1, other_sum)),
     "missing sum": ("ranges", "check_ranges", lambda path: remove(path, Table.RANGES, -1)),
     "gap in the log": ("log-gap", "check_log", lambda path: remove(path, Table.LOG, 5)),
