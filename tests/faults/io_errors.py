@@ -28,6 +28,8 @@ from typing import Any, NamedTuple
 
 from crdtstore import CrdtStoreError, Store
 from crdtstore.errors import StoreFenced
+from crdtstore.storage.backup import back_up
+from crdtstore.storage.compact import compact
 from tests.faults import planted, shim
 from tests.faults.checks import inconsistencies, make_twin
 from tests.faults.forking import forked
@@ -138,6 +140,31 @@ class Case:
         self.found += found
 
 
+def back_up_twice(case: Case) -> None:
+    """Make a backup: it is whole, or there is none; then make it again."""
+    place = case.path.with_name("backup")
+    shutil.rmtree(place, ignore_errors=True)
+    for again in (False, True):
+        if not place.exists():
+            case.attempt("backup", partial(back_up, case.path, place, created=0))
+        shim.disarm()
+        if place.exists():
+            case.found += wrong_copy(place, case.acknowledged)
+        elif again:
+            case.found.append("no backup can be made any more")
+
+
+def wrong_copy(place: Path, acknowledged: list[Acknowledged]) -> list[str]:
+    """What is wrong in a copy of a store."""
+    with Store.open(place, read_only=True) as store:
+        return missing(store, acknowledged) + inconsistencies(store, make_twin()) + halves(store)
+
+
+def compact_once(case: Case) -> None:
+    """Compact a store in its place."""
+    case.attempt("compact", partial(compact, case.path))
+
+
 class Route(NamedTuple):
     """What is done while calls fail, and how the store stands before: absent, closed or open."""
 
@@ -151,6 +178,8 @@ ROUTES = {
     "write": Route("open", partial(Case.write, names=ALONE)),
     "group": Route("open", partial(Case.write, names=GROUP)),
     "close": Route("open", Case.close),
+    "backup": Route("closed", back_up_twice),
+    "compact": Route("closed", compact_once),
 }
 
 
@@ -163,7 +192,7 @@ def run_case(route: Route, case: Case, at: int, fault: Fault) -> dict[str, Any]:
     if route.before != "absent":
         case.read()
     fired = shim.fired()
-    shim.arm(0)
+    shim.disarm()
     if case.store is not None and route.before == "absent":
         prepare(case.store)
     case.write([NEXT])

@@ -68,6 +68,11 @@ def arm(at: int, kind: Kind = Kind.PASS, code: int = 0, *, sticky: bool = False)
     ctypes.CDLL(None).fault_arm(at, int(kind), code, int(sticky))
 
 
+def disarm() -> None:
+    """Let every call pass, and go on counting."""
+    ctypes.CDLL(None).fault_disarm()
+
+
 def calls() -> int:
     """Calls since it was armed."""
     return int(ctypes.CDLL(None).fault_calls())

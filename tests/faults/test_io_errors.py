@@ -1,7 +1,6 @@
 """Whatever call of a route fails, and however: a typed error, nothing lost, nothing there in part.
 
-Rules: each route is enumerated call by call, for each kind of fault. Routes that copy a store (backup, compact) belong
-into the table of `io_errors.py`.
+Rules: each route is enumerated call by call, for each kind of fault.
 """
 
 from __future__ import annotations
@@ -14,11 +13,16 @@ from tests.faults.running import run
 
 pytestmark = pytest.mark.crash
 
-CALLS_MIN = {"create": 20, "open": 6, "write": 4, "group": 4, "close": 0}
+CALLS_MIN = {"create": 20, "open": 6, "write": 4, "group": 4, "close": 0, "backup": 8, "compact": 8}
 """So many calls each route makes at least: fewer would mean that the shim does not see them."""
 
+COPIES = {"backup", "compact"}
+"""Routes that start processes: each call of them takes several times as long, so they are on demand."""
 
-@pytest.mark.parametrize("route", CALLS_MIN)
+
+@pytest.mark.parametrize(
+    "route", [pytest.param(each, marks=pytest.mark.slow if each in COPIES else ()) for each in CALLS_MIN]
+)
 def test_a_route_survives_the_failure_of_each_call(tmp_path: Path, variables: dict[str, str], route: str) -> None:
     seen = run("io_errors", tmp_path, route, "", environment=variables)
     for fault in seen:
