@@ -50,14 +50,14 @@ def lose_a_position(batch: Batch) -> None:
 
 def count_one_too_many(batch: Batch) -> None:
     key, row = next(batch.scan(Table.COLLECTIONS))
-    name, documents, digest = msgpack.unpackb(row)
-    batch.put(Table.COLLECTIONS, key, msgpack.packb([name, documents + 1, digest]))
+    name, documents, digest, *rest = msgpack.unpackb(row)
+    batch.put(Table.COLLECTIONS, key, msgpack.packb([name, documents + 1, digest, *rest]))
 
 
 def add_up_another_digest(batch: Batch) -> None:
     key, row = next(batch.scan(Table.COLLECTIONS))
-    name, documents, digest = msgpack.unpackb(row)
-    batch.put(Table.COLLECTIONS, key, msgpack.packb([name, documents, digest[::-1]]))
+    name, documents, digest, *rest = msgpack.unpackb(row)
+    batch.put(Table.COLLECTIONS, key, msgpack.packb([name, documents, digest[::-1], *rest]))
 
 
 def keep_an_old_document(batch: Batch) -> None:

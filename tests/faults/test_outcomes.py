@@ -13,8 +13,8 @@ from tests.faults.running import run
 
 pytestmark = pytest.mark.crash
 
-OFTEN = ["unflushed", "unflushed-from-then-on", "flushed", "killed"]
-RARE = ["flushed-then-failing", "full"]
+OFTEN = ["unflushed-from-then-on", "killed"]
+RARE = ["unflushed", "flushed", "flushed-then-failing", "full"]
 
 
 def found(folder: Path, variables: dict[str, str], planted: str, *faults: str) -> dict[str, list[str]]:
