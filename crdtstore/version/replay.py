@@ -92,7 +92,7 @@ def compare(snapshot: Snapshot, head: Head, sequencer: Sequencer) -> Iterator[Fi
         again = {counts.name: counts for counts in read_counts(made)}
     for number, stored in enumerate(read_counts(snapshot)):
         other = again.get(stored.name)
-        if (other[1:] if other else (0, 0)) != stored[1:]:
+        if (other[1:] if other else (0, 0, 0)) != stored[1:]:
             told = f"{stored.documents:,} documents are stored, {other.documents if other else 0:,} come of the log"
             message = f"Collection {stored.name!r} is not what its transactions make: {told}, or other ones."
             yield Finding("replay", "collections", number_key(number), message)
