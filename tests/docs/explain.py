@@ -248,8 +248,8 @@ def value_text(table: Table, value: bytes) -> str:
 def packed_text(table: Table, row: list[Any]) -> str:
     """A row that is msgpack; digests shortened or named."""
     if table == Table.COLLECTIONS:
-        name, documents, digest = row
-        return f"[{name!r}, {documents}, a digest of {len(digest)} bytes]"
+        name, documents, digest, buried = row
+        return f"[{name!r}, {documents}, a digest of {len(digest)} bytes, {buried}]"
     position, timestamp, digest, author = row
     others = [f"[{site_and_epoch(origin)}, {at}, {when:016x}, {seen.hex()[:8]}..]" for origin, at, when, seen in author]
     return f"[{position}, {timestamp:016x}, {digest.hex()[:8]}.., [{', '.join(others)}]]"

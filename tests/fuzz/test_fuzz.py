@@ -154,7 +154,7 @@ def takes_what_is_announced(data: bytes) -> Any:
     return bytearray(int.from_bytes(data[:4], "big"))
 
 
-@pytest.mark.skipif(SANITIZED, reason="the sanitizers report crashes in their own way, and memory is theirs")
+@pytest.mark.crash
 @pytest.mark.parametrize(
     ("bug", "what"),
     [(reads_nowhere, "SIGSEGV"), (never_ends, "seconds of the CPU"), (takes_what_is_announced, "MemoryError")],
@@ -167,7 +167,7 @@ def test_a_planted_crash_is_found(bug: Callable[[bytes], Any], what: str, monkey
     assert finding.data[:2] == b"\x81\xff"
 
 
-@pytest.mark.skipif(SANITIZED, reason="the sanitizers report crashes in their own way, and memory is theirs")
+@pytest.mark.crash
 def test_memory_is_bounded_below_an_allocation_that_fails() -> None:
     hungry = Target("hungry", lambda _data: bytearray(engine.MEMORY_BYTES_MAX + 1), (), lambda: [b"x"])
     finding = run(hungry, engine.CASES_AT_ONCE).finding

@@ -22,6 +22,7 @@ ENTRIES = {
     "crdtstore.__main__": "`python -m crdtstore`",
     "crdtstore._version": "read at build time",
     "crdtstore.storage.copy_process": "run by its path, in a process of its own",
+    "crdtstore.storage.pack_process": "run by its path, in a process of its own",
 }
 
 
