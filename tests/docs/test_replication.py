@@ -95,9 +95,10 @@ def test_every_command_that_is_only_shown_is_one() -> None:
 
 
 def parse(command: click.Command, words: list[str]) -> None:
-    """Read a command line as the program does, and do nothing."""
+    """Read a command line as the program does, and do nothing; help has the names that it has there."""
+    context = command.make_context("crdtstore", list(words))
     while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), words[0])
+        found = command.get_command(context, words[0])
         assert found is not None, words
         command, words = found, words[1:]
-    command.make_context(command.name, words)
+        context = command.make_context(command.name, list(words), parent=context)
