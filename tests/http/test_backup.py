@@ -142,7 +142,7 @@ def test_half_a_copy_is_no_backup(
     client: Client, tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "killer.py").write_text(program)
-    monkeypatch.setattr(backup_module, "PROCESS", tmp_path / "killer.py")
+    monkeypatch.setattr(backup_module, "COPY_PROCESS", tmp_path / "killer.py")
     with pytest.raises(DamagedFile, match="cut short"):
         fetch_backup(client, tmp_path / "backup")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "killer.py"]
