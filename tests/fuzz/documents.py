@@ -156,24 +156,22 @@ def merged(module: Any) -> Callable[[bytes], Any]:
     return read
 
 
-def target(name: str, compiled: Callable[[bytes], Any], plain: Callable[[bytes], Any], count: int) -> Target:
+def target(name: str, compiled: Callable[[bytes], Any], plain: Callable[[bytes], Any]) -> Target:
     """A target of document bytes."""
-    return Target(name, twice(compiled), (Corrupted,), seeds, as_plain(plain), count, fragments=KNOWN[1:])
+    return Target(name, twice(compiled), (Corrupted,), seeds, as_plain(plain), fragments=KNOWN[1:])
 
 
 TARGETS = [
-    target("document-fields", fields(_core), fields(field), 40_000),
+    target("document-fields", fields(_core), fields(field)),
     target(
         "document-json",
         lambda data: _core.document_json(data, PATHS, REPLICAS),
         lambda data: json_output.document_json(data, PATHS, REPLICAS),
-        40_000,
     ),
     target(
         "document-digest",
         lambda data: _core.document_digest(data, PATHS, REPLICAS, KEY),
         lambda data: document_bytes.document_digest(data, PATHS, REPLICAS, KEY),
-        40_000,
     ),
-    target("document-merge", merged(_core), merged(document_bytes), 40_000),
+    target("document-merge", merged(_core), merged(document_bytes)),
 ]

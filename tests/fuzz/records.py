@@ -192,7 +192,6 @@ def snapshot_target(name: str) -> Target:
         (MalformedMessage,),
         cache(lambda: kind.samples()),
         check,
-        40_000,
     )
 
 
@@ -258,10 +257,9 @@ TARGETS = [
         (MalformedRecord,),
         record_seeds,
         check_record,
-        60_000,
         form="msgpack",
     ),
-    Target("record-apply", apply, (CrdtStoreError,), next_records, check_applied, 10_000, form="msgpack"),
+    Target("record-apply", apply, (CrdtStoreError,), next_records, check_applied, form="msgpack"),
     Target(
         "entry-advance",
         lambda data: entry.decode_advance(data),
@@ -271,17 +269,16 @@ TARGETS = [
         form="msgpack",
     ),
     Target("entry-join", lambda data: entry.decode_join(data), (MalformedRecord,), join_seeds, form="msgpack"),
-    Target("frame", lambda data: frame.decode_frame(data), (MalformedMessage,), frame_seeds, check_frame, 20_000),
+    Target("frame", lambda data: frame.decode_frame(data), (MalformedMessage,), frame_seeds, check_frame),
     Target(
         "frame-body",
         lambda data: frame.decode_frame(undeflated(data)),
         (MalformedMessage,),
         body_seeds,
         check_frame,
-        20_000,
         form="msgpack",
     ),
-    Target("frame-deliver", deliver, (CrdtStoreError,), first_bodies, cases=5_000, form="msgpack"),
+    Target("frame-deliver", deliver, (CrdtStoreError,), first_bodies, form="msgpack"),
     Target("frame-columns", read_columns, UNREADABLE, column_seeds, check_columns, form="msgpack"),
     snapshot_target("documents"),
     snapshot_target("heads"),
@@ -293,5 +290,5 @@ TARGETS = [
         check_message(message.decode_request),
         form="msgpack",
     ),
-    Target("message-answered", answered, REFUSED, request_seeds, cases=20_000, form="msgpack"),
+    Target("message-answered", answered, REFUSED, request_seeds, form="msgpack"),
 ]

@@ -1,7 +1,7 @@
 """Every decoder and parser takes what it must, refuses the rest with the errors that it may, and harms nothing.
 
-Rules: the targets stand in `targets.py`. Each is given its kept cases and its share of altered seeds; ten times
-10⁵ cases a target are run on demand. A planted bug of each kind shows that the engine finds it within that share.
+Rules: the targets stand in `targets.py`. Each is given its kept cases and 10⁵ altered seeds; ten times
+as many are run on demand. A planted bug of each kind shows that the engine finds it within that count.
 """
 
 from __future__ import annotations
