@@ -3,9 +3,10 @@
     python pack_process.py DIRECTORY MAP_BYTES READERS_MAX NEW_DIRECTORY
 
 Rules: rows are appended, so that pages are full; those of a store that grew in no order are little more than half
-full, and a copy of its pages stays so. Rows are taken over as bytes, with their seals. What was written is told on
-standard output, a number of bytes a line. The new file is not flushed: the caller does that. Why a process, and why
-the plain API: see `copy_process`.
+full, and a copy of its pages stays so. Rows are taken over as bytes, with their seals. A table that says that it has
+more of them than can be reached is not packed: they would be lost for good. What was written is told on standard
+output, a number of bytes a line. The new file is not flushed: the caller does that. Why a process, and why the plain
+API: see `copy_process`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def main(directory: str, map_bytes: int, readers_max: int, new: str) -> int | st
             old.begin() as snapshot,
         ):
             for name in list(snapshot.cursor().iternext(values=False)):
-                pack(old, packed, snapshot, name)
+                lost = pack(old, packed, snapshot, name)
+                if lost:
+                    return f"{lost} rows of table {name.decode()} cannot be reached; verify the store"
     except lmdb.DiskError:
         return errno.ENOSPC
     except lmdb.Error as error:
@@ -45,15 +48,17 @@ def main(directory: str, map_bytes: int, readers_max: int, new: str) -> int | st
     return None
 
 
-def pack(old: lmdb.Environment, packed: lmdb.Environment, snapshot: lmdb.Transaction, name: bytes) -> None:
-    """Write one table."""
-    table = packed.open_db(name)
-    rows = iter(snapshot.cursor(old.open_db(name, txn=snapshot, create=False)))
+def pack(old: lmdb.Environment, packed: lmdb.Environment, snapshot: lmdb.Transaction, name: bytes) -> int:
+    """Write one table; returns how many of its rows could not be."""
+    source, table = old.open_db(name, txn=snapshot, create=False), packed.open_db(name)
+    rows, left = iter(snapshot.cursor(source)), snapshot.stat(source)["entries"]
     while some := list(islice(rows, ROWS_AT_ONCE)):
         with packed.begin(write=True) as batch:
-            batch.cursor(table).putmulti(some, append=True)
+            _, added = batch.cursor(table).putmulti(some, append=True)
+        left -= added
         sys.stdout.write(f"{sum(len(key) + len(value) for key, value in some)}\n")
         sys.stdout.flush()
+    return int(left)
 
 
 if __name__ == "__main__":

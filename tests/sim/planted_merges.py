@@ -1,65 +1,27 @@
-"""Bugs to be planted in the plain twins of merging, and what each world of the simulator must notice."""
+"""Bugs to be planted in the plain twins of merging, which the worlds of the simulator must notice.
+
+Not here: those that the laws plant as well; they stand in `tests/laws`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from crdtstore.crdt import counter, document, register
-from crdtstore.crdt import map as map_type
-from crdtstore.crdt.cell import Cell, CellType, Total
-from crdtstore.crdt.operation import Increment, Remove, Start, Write
+from crdtstore.crdt import counter, document
+from crdtstore.crdt.cell import Cell, Total
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.value import decode_value
-from tests.sim.planted import IsObserved, Planted
-
-
-def losers_are_dropped(patch: pytest.MonkeyPatch) -> None:
-    """The lower of two concurrent values is dropped by comparison."""
-    write = register.write
-
-    def broken(cells: Iterable[Cell], operation: Write, stamp: Stamp, is_observed: IsObserved) -> list[Cell]:
-        written = write(cells, operation, stamp, is_observed)
-        rivals = [cell for cell in written if (cell.path, cell.type) == (operation.path, CellType.REGISTER)]
-        winner = max(rivals, key=lambda cell: cell.stamp)
-        return [cell for cell in written if cell is winner or cell not in rivals]
-
-    patch.setattr(register, "write", broken)
-
-
-def removal_takes_everything(patch: pytest.MonkeyPatch) -> None:
-    """A removal takes whatever is there, observed or not."""
-    remove = map_type.remove
-    patch.setattr(map_type, "remove", lambda cells, operation, _: remove(cells, operation, lambda _: True))
-
-
-def total_keeps_alive(patch: pytest.MonkeyPatch) -> None:
-    """A removal spares a counter instance with a total that it did not observe."""
-    remove = map_type.remove
-
-    def broken(cells: Iterable[Cell], operation: Remove, is_observed: IsObserved) -> list[Cell]:
-        kept = remove(cells, operation, is_observed)
-        spared = [cell for cell in cells if cell.totals and not is_observed(cell.recency[1])]
-        return [*kept, *(cell for cell in spared if cell not in kept)]
-
-    patch.setattr(map_type, "remove", broken)
-
-
-def receiver_chooses_the_instance(patch: pytest.MonkeyPatch) -> None:
-    """The receiver chooses the instance of an increment, and creates one on nothing."""
-    increment = counter.increment
-
-    def broken(cells: Sequence[Cell], operation: Increment, stamp: Stamp) -> list[Cell]:
-        chosen = counter.choose(
-            [cell for cell in cells if (cell.path, cell.type) == (operation.path, CellType.COUNTER)]
-        )
-        if chosen is None:
-            return counter.start(cells, Start(operation.path, operation.delta), stamp)
-        return increment(cells, operation._replace(instance=chosen), stamp)
-
-    patch.setattr(counter, "increment", broken)
+from tests.laws.test_planted_in_specification import (
+    drop_loser,
+    inc_at_receiver,
+    life_by_latest_total,
+    remove_all,
+    tie_no_origin,
+)
+from tests.sim.planted import Planted
 
 
 def replica_is_the_actor(patch: pytest.MonkeyPatch) -> None:
@@ -71,15 +33,6 @@ def replica_is_the_actor(patch: pytest.MonkeyPatch) -> None:
         return cell._replace(totals=tuple(sorted([*others, Total(stamp, before + delta)])))
 
     patch.setattr(counter, "add_total", broken)
-
-
-def tie_without_origin(patch: pytest.MonkeyPatch) -> None:
-    """(timestamp, actor) is taken for a total order."""
-
-    def broken(siblings: Iterable[Cell]) -> Any:
-        return decode_value(max(siblings, key=lambda cell: cell.stamp[:2]).value)
-
-    patch.setattr(register, "visible", broken)
 
 
 def every_explicit_instance_counts(patch: pytest.MonkeyPatch) -> None:
@@ -99,14 +52,14 @@ def digest_without_totals(patch: pytest.MonkeyPatch) -> None:
 
 
 IN_MERGE: Sequence[Planted] = tuple(
-    Planted(plant, "plain", "tied" if plant is tie_without_origin else "honest")
+    Planted(plant, "plain", "tied" if plant is tie_no_origin else "honest")
     for plant in (
-        losers_are_dropped,
-        removal_takes_everything,
-        total_keeps_alive,
-        receiver_chooses_the_instance,
+        drop_loser,
+        remove_all,
+        life_by_latest_total,
+        inc_at_receiver,
         replica_is_the_actor,
-        tie_without_origin,
+        tie_no_origin,
         every_explicit_instance_counts,
         digest_without_totals,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -210,6 +211,22 @@ def test_compacting_frees_what_is_not_used_and_loses_nothing(data: Path) -> None
         assert store.origin == origin
         assert store.write([Upsert("c", {"n": 1}, id=1)]).txn == 3 * DOCUMENTS + 1
     assert content(data)[0] == 3 * DOCUMENTS + 1
+
+
+def test_a_store_that_hides_rows_is_not_compacted(data: Path) -> None:
+    """A branch page with a child less: what is below could still be mended, and would be gone from a new file."""
+    file = data / "data.mdb"
+    damaged = bytearray(file.read_bytes())
+    branches = [page for page in range(0, len(damaged), 4096) if damaged[page + 10 : page + 12] == b"\1\0"]
+    assert branches
+    for page in branches:
+        (lower,) = struct.unpack_from("<H", damaged, page + 12)
+        struct.pack_into("<H", damaged, page + 12, lower - 2)
+    file.write_bytes(damaged)
+    with pytest.raises(StoreError, match="rows of table"):
+        compact(data)
+    assert file.read_bytes() == damaged
+    assert "data.new" not in names(data)
 
 
 def test_what_an_interrupted_compacting_left_is_removed(data: Path) -> None:
