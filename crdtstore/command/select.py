@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crdtstore.query.legacy import parse
-from crdtstore.query.lookup import encode_ids, field_lookup
-from crdtstore.query.match import compile_match, point_ids
+from crdtstore.query.lookup import FieldLookup, encode_ids
+from crdtstore.query.match import compile_match
+from crdtstore.query.point import point_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +35,7 @@ def select(draft: Draft, collection: Collection, query: str, args: Mapping[str, 
     found = [
         (encoded_id, document)
         for encoded_id, document in candidates
-        if matches(field_lookup(draft.catalog, collection, encoded_id, document))
+        if matches(FieldLookup(draft.catalog, collection, encoded_id, document))
     ]
     return [draft.document(collection, encoded_id, document) for encoded_id, document in found]
 

@@ -17,8 +17,9 @@ from crdtstore import core
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.errors import InvalidDocument, LimitExceeded
 from crdtstore.limits import FIND_LIMIT_MAX
-from crdtstore.query.lookup import encode_ids, field_lookup
-from crdtstore.query.match import compile_match, point_ids
+from crdtstore.query.lookup import FieldLookup, encode_ids
+from crdtstore.query.match import compile_match
+from crdtstore.query.point import point_ids
 from crdtstore.storage.documents import Row, living_document, scan_living
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def find(
     for row in candidates(snapshot, collection, point_ids(tree)):
         if printed == limit:
             return
-        if matches(field_lookup(catalog, collection, row.id, row.document)):
+        if matches(FieldLookup(catalog, collection, row.id, row.document)):
             skipped += 1
             if skipped > offset:
                 printed += 1

@@ -18,12 +18,12 @@ from crdtstore.query import lexer
 from crdtstore.query.lexer import END, NAME, NUMBER, STRING, VARIABLE, Lexicon, Token
 from crdtstore.query.pattern import compile_pattern
 from crdtstore.query.tree import (
-    KEYWORDS,
     LEGACY,
     And,
     ArrayLiteral,
     Call,
     Compare,
+    Conflicted,
     Contains,
     Field,
     Literal,
@@ -44,6 +44,8 @@ LEXICON: Final = Lexicon(
 
 OPERATORS: Final[frozenset[str]] = frozenset(get_args(Operator))
 CONSTANTS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None}
+KEYWORDS: Final = tuple(CONSTANTS)
+"""Names that begin no path."""
 
 FUNCTIONS: Final = {
     "contains": "contains",
@@ -53,7 +55,10 @@ FUNCTIONS: Final = {
     "endsWith": "ends_with",
     "regex": "regex",
 }
-"""Every spelling of a function and its canonical name. All take two arguments."""
+"""Every spelling of a function of two arguments and its canonical name."""
+
+CONFLICTED: Final = "conflicted"
+"""The function that takes a path, or nothing."""
 
 VALUE_EXPECTED: Final = ("a field", "a value", "a function", "'('", "'['")
 PATH_EXPECTED: Final = ("a name", "'[' and a quoted key")
@@ -359,9 +364,12 @@ class Parser:
         """A function with its two arguments."""
         name, depth = self.take(), self.depth
         self.enter(self.take())
+        if name.text == CONFLICTED:
+            self.depth = depth
+            return self.count(self.parse_conflicted())
         if name.text not in FUNCTIONS:
             problem = f"there is no function {lexer.show(name.text)}"
-            lexer.fail(self.text, name.start, problem, tuple(FUNCTIONS))
+            lexer.fail(self.text, name.start, problem, (*FUNCTIONS, CONFLICTED))
         function = FUNCTIONS[name.text]
         lone = self.peek(1) if self.lone_bracket() and self.is_symbol(",", 3) else None
         first = self.parse_argument(name, ",")
@@ -375,6 +383,17 @@ class Parser:
         if function == "regex":
             self.check_pattern(second, second_token)
         return self.count(Call(function, (first, second)))
+
+    def parse_conflicted(self) -> Node:
+        """`conflicted(path)` behind its parenthesis; without a path it asks for any."""
+        if self.take_symbol(")"):
+            return Conflicted(())
+        token = self.peek()
+        node = self.parse_operand(lone_is_array=False)
+        if not isinstance(node, Field):
+            lexer.fail(self.text, token.start, "conflicted takes a path", PATH_EXPECTED)
+        self.expect(")")
+        return Conflicted(node.path)
 
     def parse_argument(self, name: Token, after: str) -> Node:
         """One argument and what must follow it; the other separator means another number of arguments."""

@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crdtstore import core
+from crdtstore.crdt.document import conflicts
+from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.field import step_into
 from crdtstore.crdt.identifier import decode_id, encode_id
 from crdtstore.errors import InvalidId
 
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
-    from crdtstore.query.match import Lookup
+    from crdtstore.query.tree import Path
     from crdtstore.storage.catalog import Catalog, Collection
 
 ID_FIELD = "_id"
@@ -36,18 +38,31 @@ def encode_or_none(id_: Value) -> bytes | None:
         return None
 
 
-def field_lookup(catalog: Catalog, collection: Collection, encoded_id: bytes, document: bytes) -> Lookup:
-    """How a query reads one document."""
+class FieldLookup:
+    """How a query reads one stored document."""
 
-    def lookup(path: tuple[str | int, ...]) -> Value:
+    __slots__ = ("catalog", "collection", "document", "encoded_id")
+
+    def __init__(self, catalog: Catalog, collection: Collection, encoded_id: bytes, document: bytes) -> None:
+        self.catalog = catalog
+        self.collection = collection
+        self.encoded_id = encoded_id
+        self.document = document
+
+    def __call__(self, path: Path) -> Value:
+        """The value at a path."""
         if path and path[0] == ID_FIELD:
-            return walk(decode_id(encoded_id), path[1:])
-        return core.read_field(document, path, collection.paths, catalog.replicas)
+            return walk(decode_id(self.encoded_id), path[1:])
+        return core.read_field(self.document, path, self.collection.paths, self.catalog.replicas)
 
-    return lookup
+    def conflicted(self, path: Path) -> bool:
+        """Whether more than one value lives at a path; for the empty path, anywhere."""
+        cells = unpack_document(self.document, self.collection.paths, self.catalog.replicas)
+        found = conflicts(cells)
+        return path in found if path else bool(found)
 
 
-def walk(value: Value, path: tuple[str | int, ...]) -> Value:
+def walk(value: Value, path: Path) -> Value:
     """The part of a composite id that a path names."""
     for key in path:
         value = step_into(value, key)

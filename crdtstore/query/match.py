@@ -1,35 +1,45 @@
 """A tree made into a function: does this document match? Closures, one for each node, built once per query.
 
 Rules: what an operator means is read from its node and decided while the closures are built, not for each
-document. A closure never raises for a value of the value model. `identity` is the one definition of equality:
-two values are equal exactly when their identities are, so constants are prepared once and arrays become sets.
-Also here: which ids a query can be about (`point_ids`), so that a caller can look documents up instead of
-scanning. Plans, indexes, sorting and paging are not.
+document. A closure never raises for a value of the value model; it gives True, False, or None for unknown. Constants
+are prepared once, and constant arrays become sets.
+
+Compiled twin: `ext/evaluate.pxi`, which runs the program of a tree (`program`) on document bytes.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Iterator
 from types import NoneType
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Final, Protocol, TypeAlias, assert_never
 
 from crdtstore.crdt.field import step_into
-from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.value import Value
-from crdtstore.errors import InvalidId
 from crdtstore.query.instant import parse_instant
-from crdtstore.query.pattern import compile_pattern
+from crdtstore.query.pattern import compile_like, compile_pattern
+from crdtstore.query.relation import (
+    MIRRORED,
+    MIXED,
+    TESTS,
+    TYPES,
+    Relation,
+    Verdict,
+    classes_of,
+    compile_relation,
+    identity,
+    null_if_missing,
+)
 from crdtstore.query.tree import (
-    ID_PATH,
     MISSING,
     And,
     ArrayLiteral,
     Call,
     Compare,
     Comparison,
+    Conflicted,
     Contains,
     Field,
+    IsType,
     Literal,
     Missing,
     Node,
@@ -37,19 +47,28 @@ from crdtstore.query.tree import (
     Operator,
     Or,
     Path,
+    Segment,
+    Some,
     Truth,
 )
 
-Lookup: TypeAlias = Callable[[Path], Value]
-"""Gives a document's value at a path, or MISSING; the path's first segment `_id` is the id."""
 
-Predicate: TypeAlias = Callable[[Lookup], bool]
+class Lookup(Protocol):
+    """How a query reads one document."""
+
+    def __call__(self, path: Path, /) -> Value:
+        """The value at a path, or MISSING; the path's first segment `_id` is the id."""
+
+    def conflicted(self, path: Path, /) -> bool:
+        """Whether more than one value lives at a path; for the empty path, anywhere."""
+
+
+Predicate: TypeAlias = Callable[[Lookup], Verdict]
 Getter: TypeAlias = Callable[[Lookup], Value]
-Relation: TypeAlias = Callable[[Value, Value], bool]
 
 
 def compile_match(node: Node) -> Predicate:
-    """Make the test that tells whether a document matches.
+    """Make the test that tells whether a document matches: it does where the test gives True.
 
     Args:
         node: A condition (see `tree`): what a grammar's `parse` gives, or conditions joined by And, Or, Not.
@@ -66,24 +85,28 @@ def compile_match(node: Node) -> Predicate:
         case Or(operands):
             return compile_or(tuple(map(compile_match, operands)))
         case Not(operand):
-            inner = compile_match(operand)
-            return lambda lookup: not inner(lookup)
+            return compile_not(compile_match(operand))
         case Truth(operand):
-            get = compile_value(operand)
-            return lambda lookup: is_true(get(lookup))
+            return over_values(operand, is_true)
+        case IsType(operand, types):
+            return over_values(operand, lambda value: TYPES[value.__class__] in types)
         case Compare():
             return compile_compare(node)
         case Contains():
             return compile_contains(node)
         case Call():
             return compile_call(node)
+        case Some():
+            return compile_some(node)
+        case Conflicted(path):
+            return lambda lookup: lookup.conflicted(path)
         case Literal() | Field() | ArrayLiteral():
             raise TypeError(f"A query's condition is a value without a Truth around it: {node!r}.")
     assert_never(node)
 
 
 def compile_value(node: Node) -> Getter:
-    """Make the function that gives a node's value for a document, MISSING included."""
+    """Make the function that gives a node's value for a document, MISSING included; unknown as a value is null."""
     match node:
         case Literal(value):
             return lambda _: value
@@ -95,33 +118,58 @@ def compile_value(node: Node) -> Getter:
     return compile_match(node)
 
 
-def null_if_missing(value: Value) -> Value:
-    """The value as it can stand in an array."""
-    return None if value is MISSING else value
-
-
 def compile_and(tests: tuple[Predicate, ...]) -> Predicate:
-    """True when all are, asked in the order written."""
+    """False when one is, asked in the order written."""
 
-    def test_all(lookup: Lookup) -> bool:
-        for test in tests:  # noqa: SIM110 -- a generator for `all` costs half as much again for each document.
-            if not test(lookup):
-                return False
-        return True
+    def test_all(lookup: Lookup) -> Verdict:
+        result: Verdict = True
+        for test in tests:
+            verdict = test(lookup)
+            if not verdict:
+                if verdict is False:
+                    return False
+                result = None
+        return result
 
     return test_all
 
 
 def compile_or(tests: tuple[Predicate, ...]) -> Predicate:
-    """True when any is, asked in the order written."""
+    """True when one is, asked in the order written."""
+    return lambda lookup: any_of(test(lookup) for test in tests)
 
-    def test_any(lookup: Lookup) -> bool:
-        for test in tests:  # noqa: SIM110 -- as in compile_and.
-            if test(lookup):
-                return True
-        return False
 
-    return test_any
+def any_of(verdicts: Iterator[Verdict]) -> Verdict:
+    """True when one is, else unknown when one is, else false."""
+    result: Verdict = False
+    for verdict in verdicts:
+        if verdict:
+            return True
+        if verdict is None:
+            result = None
+    return result
+
+
+def compile_not(test: Predicate) -> Predicate:
+    """True for false, false for true."""
+
+    def negate(lookup: Lookup) -> Verdict:
+        verdict = test(lookup)
+        return None if verdict is None else not verdict
+
+    return negate
+
+
+def compile_some(node: Some) -> Predicate:
+    """Or over the items of an array or the values of an object, each a document of its own."""
+    path, test = node.path, compile_match(node.operand)
+
+    def test_some(lookup: Lookup) -> Verdict:
+        value = lookup(path)
+        items = value.values() if value.__class__ is dict else value if value.__class__ is list else ()
+        return any_of(test(lookup_in(item)) for item in items)
+
+    return test_some
 
 
 def is_true(value: Value) -> bool:
@@ -131,179 +179,158 @@ def is_true(value: Value) -> bool:
     return bool(value) if isinstance(value, bool | int | float | str) else True
 
 
-# --- comparing ---
+# --- fields that are spread ---
 
-NUMBER: Final = "number"
-KINDS: Final[dict[type[Any], str]] = {
-    Missing: "null",
-    NoneType: "null",
-    bool: "boolean",
-    int: NUMBER,
-    float: NUMBER,
-    str: "string",
-    bytes: "binary",
-    list: "array",
-    dict: "object",
-}
-"""Type of the value model for each class; a missing operand that counts at all counts as null."""
 
-TESTS: Final[dict[Operator, Relation]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-"""Python's operators compare integers with doubles exactly, and strings by code point, as the tree asks."""
+def is_spread(node: Node) -> bool:
+    """Whether a node stands for several values."""
+    return isinstance(node, Field) and node.spread
 
-MIRRORED: Final[dict[Operator, Operator]] = {
-    "==": "==",
-    "!=": "!=",
-    "<": ">",
-    "<=": ">=",
-    ">": "<",
-    ">=": "<=",
-}
+
+def compile_values(node: Node) -> Callable[[Lookup], list[Value]]:
+    """Make the function that gives all values of a node, at least one."""
+    if isinstance(node, Field) and node.spread:
+        path = node.path
+        return lambda lookup: spread(lookup, path) or [MISSING]
+    get = compile_value(node)
+    return lambda lookup: [get(lookup)]
+
+
+def over_values(node: Node, test: Callable[[Value], Verdict]) -> Predicate:
+    """A test of one value as a test of a document: Or over the values of a node that is spread."""
+    if is_spread(node):
+        get_all = compile_values(node)
+        return lambda lookup: any_of(test(value) for value in get_all(lookup))
+    get = compile_value(node)
+    return lambda lookup: test(get(lookup))
+
+
+def over_pairs(left: Node, right: Node, relation: Relation) -> Predicate:
+    """A relation of two values as a test of a document."""
+    if is_spread(left) or is_spread(right):
+        lefts, rights = compile_values(left), compile_values(right)
+        return lambda lookup: any_of(relation(one, other) for one in lefts(lookup) for other in rights(lookup))
+    get, get_other = compile_value(left), compile_value(right)
+    return lambda lookup: relation(get(lookup), get_other(lookup))
+
+
+def spread(lookup: Lookup, path: Path) -> list[Value]:
+    """Every value that a path finds when arrays are searched item by item: see `Field`."""
+    value = lookup(path)
+    if value is MISSING and len(path) > 1:
+        return list(spread_in(lookup(path[:1]), path[1:]))
+    return [] if value is MISSING else list(spread_in(value, ()))
+
+
+def spread_in(value: Value, path: Path) -> Iterator[Value]:
+    """The same below a value."""
+    if value is MISSING:
+        return
+    if not path:
+        yield value
+        if value.__class__ is list:
+            yield from value
+        return
+    key, rest = path[0], path[1:]
+    yield from spread_in(step_into(value, key), rest)
+    if value.__class__ is list and isinstance(key, str):
+        if (index := index_of(key)) is not None:
+            yield from spread_in(step_into(value, index), rest)
+        for item in value:
+            if item.__class__ is dict:
+                yield from spread_in(step_into(item, key), rest)
+
+
+def index_of(key: Segment) -> int | None:
+    """The index that a key of digits stands for."""
+    if not isinstance(key, str) or len(key) > INDEX_DIGITS_MAX or not (key.isascii() and key.isdigit()):
+        return None
+    return int(key) if key == "0" or key[0] != "0" else None
+
+
+INDEX_DIGITS_MAX: Final = 9
+"""No array has more items than so many digits count."""
+
+
+# --- conditions of values ---
 
 
 def compile_compare(node: Compare) -> Predicate:
-    """Make a comparison; against a scalar constant, as in nearly all queries, it has a short way."""
+    """Make a comparison; of a field that is not spread with a scalar constant, as in most queries, a short one."""
     left, right, operation = node.left, node.right, node.operator
     if isinstance(left, Literal):
         left, right, operation = right, left, MIRRORED[operation]
-    get = compile_value(left)
-    if isinstance(right, Literal) and isinstance(right.value, bool | int | float | str | bytes):
-        return compare_constant(get, operation, right.value, node.comparison)
-    get_other, relation = compile_value(right), compile_relation(operation, node.comparison)
-    return lambda lookup: relation(get(lookup), get_other(lookup))
+    scalar = isinstance(right, Literal) and isinstance(right.value, bool | int | float | str | bytes)
+    if scalar and isinstance(right, Literal) and not is_spread(left):
+        return compare_constant(compile_value(left), operation, right.value, node.comparison)
+    return over_pairs(left, right, compile_relation(operation, node.comparison))
 
 
 def compare_constant(get: Getter, operation: Operator, constant: Value, comparison: Comparison) -> Predicate:
     """Make a comparison with a scalar other than null: only values of its type are equal or ordered to it."""
     test, classes = TESTS[operation], classes_of(constant)
-    other_type = operation == "!=" and comparison.types_are_unequal
-    missing = other_type and comparison.missing_is_null
+    mixed = MIXED[comparison.mixed, operation == "!="]
+    other = {
+        Missing: {"null": mixed, "false": False, "unknown": None}[comparison.missing],
+        NoneType: mixed if comparison.null == "value" else None,
+    }
+    if comparison.missing == "null" and comparison.null == "unknown":
+        other[Missing] = None
     instant = parse_instant(constant) if comparison.dates_are_instants and isinstance(constant, str) else None
 
-    def compare_plain(lookup: Lookup) -> bool:
+    def compare_plain(lookup: Lookup) -> Verdict:
         value = get(lookup)
         if value.__class__ in classes:
             return test(value, constant)
-        return missing if value is MISSING else other_type
+        return other.get(value.__class__, mixed)
 
-    def compare_date(lookup: Lookup) -> bool:
+    def compare_date(lookup: Lookup) -> Verdict:
         value = get(lookup)
         if value.__class__ is str:
             found = parse_instant(value)
             return test(value, constant) if found is None else test(found, instant)
-        return missing if value is MISSING else other_type
+        return other.get(value.__class__, mixed)
 
     return compare_plain if instant is None else compare_date
 
 
-def classes_of(value: Value) -> frozenset[type]:
-    """The classes of the values that are of this value's type."""
-    return frozenset({cls for cls, kind in KINDS.items() if kind == KINDS[value.__class__]})
-
-
-def compile_relation(operation: Operator, comparison: Comparison) -> Relation:
-    """Make one of the six operators between any two values."""
-    dates = comparison.dates_are_instants
-
-    def relate(left: Value, right: Value) -> bool:
-        if not comparison.missing_is_null and (left is MISSING or right is MISSING):
-            return False
-        if KINDS[left.__class__] != KINDS[right.__class__]:
-            return operation == "!=" and comparison.types_are_unequal
-        if operation in (">", ">="):
-            left, right = right, left
-        if operation in ("<", ">"):
-            return is_less(left, right, dates=dates)
-        equal = identity(left, dates=dates) == identity(right, dates=dates)
-        if operation == "!=":
-            return not equal
-        return equal or (operation != "==" and is_less(left, right, dates=dates))
-
-    return relate
-
-
-def identity(value: Value, *, dates: bool) -> Hashable:
-    """What two values share exactly when they are equal; MISSING has null's.
-
-    Numbers, strings and null are their own; Python hashes and compares equal integers and doubles alike.
-    Booleans and binary are marked, since Python takes True for 1, and warns when b"a" meets "a".
-    """
-    kind = KINDS[value.__class__]
-    if kind == "array":
-        return ("array", *[identity(item, dates=dates) for item in value])
-    if kind == "object":
-        return ("object", frozenset((key, identity(item, dates=dates)) for key, item in value.items()))
-    if kind in ("boolean", "binary"):
-        return (kind, value)
-    if kind == "null":
-        return None
-    instant = parse_instant(value) if dates and kind == "string" else None
-    result: Hashable = value if instant is None else ("instant", instant)
-    return result
-
-
-def is_less(left: Value, right: Value, *, dates: bool) -> bool:
-    """Whether one value comes before another; false for two types, nulls and objects, which have no order."""
-    kind = KINDS[left.__class__]
-    if kind != KINDS[right.__class__] or kind in ("null", "object"):
-        return False
-    if kind == "array":
-        return is_less_array(left, right, dates=dates)
-    if kind == "string" and dates:
-        first, second = parse_instant(left), parse_instant(right)
-        if first is not None and second is not None:
-            return first < second
-    return bool(left < right)
-
-
-def is_less_array(left: list[Value], right: list[Value], *, dates: bool) -> bool:
-    """The first items that differ decide; where there are none, the length does."""
-    for one, other in zip(left, right, strict=False):
-        if identity(one, dates=dates) != identity(other, dates=dates):
-            return is_less(one, other, dates=dates)
-    return len(left) < len(right)
-
-
-# --- functions ---
-
-
 def compile_contains(node: Contains) -> Predicate:
-    """Make `contains`: a constant array becomes a set of identities, however many ids it lists."""
-    comparison, dates = node.comparison, node.comparison.dates_are_instants
-    get_array, get_item = compile_value(node.array), compile_value(node.item)
+    """Make the test for an item; a constant array becomes a set of identities, however many ids it lists."""
+    relation = compile_relation("==", node.comparison)
+    no_array: Verdict = None if node.comparison.mixed == "unknown" else False
+    if isinstance(node.array, Literal) and isinstance(node.array.value, list) and is_plain(node.comparison):
+        dates = node.comparison.dates_are_instants
+        known = frozenset(identity(item, dates=dates) for item in node.array.value)
+        absent = node.comparison.missing == "false"
+        return over_values(
+            node.item, lambda item: not (absent and item is MISSING) and identity(item, dates=dates) in known
+        )
 
-    def identities(array: Value) -> frozenset[Hashable]:
-        items = array if array.__class__ is list else ()
-        return frozenset(identity(item, dates=dates) for item in items)
+    def contains(item: Value, array: Value) -> Verdict:
+        if array.__class__ is not list:
+            return no_array
+        return any_of(relation(item, each) for each in array)
 
-    constant = identities(node.array.value) if isinstance(node.array, Literal) else None
+    return over_pairs(node.item, node.array, contains)
 
-    def contains(lookup: Lookup) -> bool:
-        item = get_item(lookup)
-        if item is MISSING and not comparison.missing_is_null:
-            return False
-        known = identities(get_array(lookup)) if constant is None else constant
-        return identity(item, dates=dates) in known
 
-    return contains
+def is_plain(comparison: Comparison) -> bool:
+    """Whether equality by a comparison is equality of identities, apart from missing operands."""
+    return comparison.missing != "unknown" and comparison.null == "value" and comparison.mixed != "unknown"
 
 
 def compile_call(node: Call) -> Predicate:
-    """Make a function of two strings; anything else in their place makes it false."""
-    get, get_other = map(compile_value, node.arguments)
+    """Make a function of two strings."""
     test = string_test(node)
+    otherwise: Verdict = None if node.otherwise == "unknown" else False
 
-    def call(lookup: Lookup) -> bool:
-        text, other = get(lookup), get_other(lookup)
-        return text.__class__ is str and other.__class__ is str and test(text, other)
+    def call(text: Value, other: Value) -> Verdict:
+        if text.__class__ is str and other.__class__ is str:
+            return test(text, other)
+        return otherwise
 
-    return call
+    left, right = node.arguments
+    return over_pairs(left, right, call)
 
 
 def string_test(node: Call) -> Callable[[str, str], bool]:
@@ -316,71 +343,39 @@ def string_test(node: Call) -> Callable[[str, str], bool]:
         case "regex", Literal(str() as pattern):
             search = compile_pattern(pattern)
             return lambda text, _: search(text)
+        case "like" | "ilike" as name, Literal(str() as pattern):
+            fits = compile_like(pattern, folded=name == "ilike")
+            return lambda text, _: fits(text)
     raise TypeError(f"There is no function {node.function} with these arguments.")
 
 
 # --- lookups ---
 
 
-def lookup_in(document: Value) -> Lookup:
-    """Make the lookup of a plain value.
+class ValueLookup:
+    """The lookup of a plain value, in which nothing is conflicted."""
 
-    Args:
-        document: An object with all fields, `_id` among them.
-    """
+    __slots__ = ("value",)
 
-    def lookup(path: Path) -> Value:
-        value = document
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    def __call__(self, path: Path) -> Value:
+        """The value at a path below."""
+        value = self.value
         for segment in path:
             value = step_into(value, segment)
         return value
 
-    return lookup
+    def conflicted(self, path: Path) -> bool:  # noqa: ARG002  a value has no rivals
+        """No value has rivals inside of it."""
+        return False
 
 
-def point_ids(node: Node) -> list[Value] | None:
-    """The ids that a matching document can have, or None when the query does not tell.
+def lookup_in(document: Value) -> Lookup:
+    """Make the lookup of a plain value.
 
-    Recognises `_id == constant`, `contains(constant array, _id)`, any of these in a conjunction and all of
-    these in a disjunction. The documents still have to be matched: these are the only ones that can. No id
-    is listed twice, and what cannot be an id (null, an array, a text that is too long) is left out.
-    Constants that are dates, or hold some, tell nothing where dates compare as instants: ids in other
-    spellings would be equal.
+    Args:
+        document: An object with all fields, `_id` among them; or an item of Some.
     """
-    match node:
-        case Literal(False):
-            return []
-        case Compare("==", Field(path), Literal(value)) | Compare("==", Literal(value), Field(path)) if path == ID_PATH:
-            return possible_ids([value], node.comparison)
-        case Contains(Literal(list() as values), Field(path)) if path == ID_PATH:
-            return possible_ids(values, node.comparison)
-        case And(operands):
-            known = [ids for ids in map(point_ids, operands) if ids is not None]
-            return min(known, key=len) if known else None
-        case Or(operands):
-            return every_id(operands)
-    return None
-
-
-def possible_ids(values: list[Value], comparison: Comparison) -> list[Value] | None:
-    """Those of the values that can be ids, each once; None when others could be equal to one of them."""
-    ids: dict[bytes, Value] = {}
-    for value in values:
-        if comparison.dates_are_instants and identity(value, dates=True) != identity(value, dates=False):
-            return None
-        try:
-            ids.setdefault(encode_id(value), value)
-        except InvalidId:
-            continue
-    return list(ids.values())
-
-
-def every_id(operands: tuple[Node, ...]) -> list[Value] | None:
-    """The ids of all alternatives together, each once; None when one of them does not tell."""
-    ids: dict[bytes, Value] = {}
-    for operand in operands:
-        known = point_ids(operand)
-        if known is None:
-            return None
-        ids.update({encode_id(value): value for value in known})
-    return list(ids.values())
+    return ValueLookup(document)

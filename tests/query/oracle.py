@@ -49,6 +49,7 @@ def evaluate(node: tree.Node, document: dict[str, Any]) -> Any:
         if type_of(array) != "array":
             return False
         return any(compare("==", each, item, node.comparison) for each in array)
+    assert isinstance(node, tree.Call), f"{node} is of another language"
     return call(node, document)
 
 
@@ -83,14 +84,19 @@ def type_of(value: Any) -> str:
     return names.get(type(value).__name__) or {"list": "array", "dict": "object"}[type(value).__name__]
 
 
-def compare(operator: str, left: Any, right: Any, rules: tree.Comparison) -> bool:
-    """One of the six operators between two values."""
-    if not rules.missing_is_null and (left is MISSING or right is MISSING):
-        return False
+def compare(operator: str, left: Any, right: Any, rules: tree.Comparison) -> bool | None:
+    """One of the six operators between two values; None where it is unknown."""
+    if left is MISSING or right is MISSING:
+        if rules.missing == "unknown":
+            return None
+        if rules.missing == "false":
+            return False
     left = None if left is MISSING else left
     right = None if right is MISSING else right
+    if rules.null == "unknown" and "null" in (type_of(left), type_of(right)):
+        return None
     if type_of(left) != type_of(right):
-        return operator == "!=" and rules.types_are_unequal
+        return None if rules.mixed == "unknown" else operator == "!=" and rules.mixed == "unequal"
     if operator == "==":
         return is_equal(left, right, rules)
     if operator == "!=":

@@ -43,6 +43,7 @@ PATHS: tuple[Path, ...] = (
 )
 PATTERNS = ("a", "^a$", "^(a|1)*$", "T0[0-9]", "^$", "b$")
 OPERATORS: tuple[Operator, ...] = ("==", "!=", "<", "<=", ">", ">=")
+MIXED: tuple[Any, ...] = ("unequal", "false")
 DOCUMENTS_PER_QUERY = 10
 
 
@@ -85,7 +86,11 @@ def document(world: World) -> Document:
 
 def comparison(random: Random) -> Comparison:
     """The legacy rules, or any others."""
-    return LEGACY if random.random() < 0.7 else Comparison(*(random.random() < 0.5 for _ in range(3)))
+    rules: list[Comparison] = []
+    missing: Any
+    for missing in ("null", "false"):
+        rules += [Comparison(missing, "value", mixed, random.random() < 0.5) for mixed in MIXED]
+    return LEGACY if random.random() < 0.7 else random.choice(rules)
 
 
 def operand(world: World, depth: int) -> Node:

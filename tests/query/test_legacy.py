@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crdtstore.errors import InvalidValue, LimitExceeded, QuerySyntaxError
 from crdtstore.limits import DEPTH_MAX, QUERY_DEPTH_MAX, QUERY_NODES_MAX
 from crdtstore.query.legacy import parse, parse_path
+from crdtstore.query.legacy_print import print_legacy
 from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.tree import (
     LEGACY,
@@ -27,7 +28,6 @@ from crdtstore.query.tree import (
     Or,
     Truth,
     as_json,
-    print_legacy,
 )
 
 A, B, C = Field(("a",)), Field(("b",)), Field(("c",))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.query import tree
 from crdtstore.query.legacy import parse
-from crdtstore.query.match import compile_match, lookup_in, point_ids
+from crdtstore.query.match import ValueLookup, compile_match, lookup_in
+from crdtstore.query.point import point_ids
 from crdtstore.query.tree import LEGACY, MISSING, Comparison, Node
 from tests.query import oracle
 from tests.query.pairs import IDS, Document, Evaluator, disagreements, pairs
@@ -23,7 +24,7 @@ from tests.query.strategies import values
 
 
 def engine(node: Node, document: Document) -> bool:
-    return compile_match(node)(lookup_in(document))
+    return compile_match(node)(lookup_in(document)) is True
 
 
 def matches(query: str, document: Document, args: Document | None = None) -> bool:
@@ -83,14 +84,14 @@ def rewritten(change: Callable[[Any], Any]) -> Evaluator:
 def reading(change: Callable[[Any], Any]) -> Evaluator:
     """The engine on documents read wrongly: a bug in how a value is taken."""
 
-    def evaluate(node: Node, document: Document) -> bool:
-        lookup = lookup_in(document)
-        return compile_match(node)(lambda path: change(lookup(path)))
+    class Misread(ValueLookup):
+        def __call__(self, path: tree.Path) -> Any:
+            return change(super().__call__(path))
 
-    return evaluate
+    return lambda node, document: compile_match(node)(Misread(document)) is True
 
 
-def replace_comparison(**rules: bool) -> Callable[[Any], Any]:
+def replace_comparison(**rules: Any) -> Callable[[Any], Any]:
     return lambda part: msgspec.structs.replace(part, **rules) if isinstance(part, Comparison) else part
 
 
@@ -104,10 +105,10 @@ def replace_operator(wrong: dict[str, str]) -> Callable[[Any], Any]:
 
 
 PLANTED: dict[str, Evaluator] = {
-    "a missing field is unequal to nothing": rewritten(replace_comparison(missing_is_null=False)),
-    "a missing field is always null": rewritten(replace_comparison(missing_is_null=True)),
+    "a missing field is unequal to nothing": rewritten(replace_comparison(missing="false")),
+    "a missing field is always null": rewritten(replace_comparison(missing="null")),
     "dates are text": rewritten(replace_comparison(dates_are_instants=False)),
-    "values of two types are not unequal": rewritten(replace_comparison(types_are_unequal=False)),
+    "values of two types are not unequal": rewritten(replace_comparison(mixed="false")),
     "less or equal is less": rewritten(replace_operator({"<=": "<", ">=": ">"})),
     "greater is less": rewritten(replace_operator({">": "<"})),
     "a condition is true when the field is there": rewritten(
@@ -303,7 +304,7 @@ def test_values_that_are_a_condition(value: object) -> None:
 
 
 def test_another_language_may_say_otherwise() -> None:
-    strict = Comparison(missing_is_null=False, types_are_unequal=False, dates_are_instants=False)
+    strict = Comparison(missing="false", null="value", mixed="false", dates_are_instants=False)
     field = tree.Field(("f",))
 
     def holds(operator: Any, value: object, document: Document) -> bool:

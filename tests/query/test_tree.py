@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from crdtstore.errors import InvalidValue
 from crdtstore.query import tree
 from crdtstore.query.legacy import parse
-from crdtstore.query.tree import LEGACY, Field, Literal, as_json, print_legacy
+from crdtstore.query.legacy_print import print_legacy
+from crdtstore.query.tree import LEGACY, Field, Literal, as_json
 from tests.query.strategies import written_queries
 
 A, B = Field(("a",)), Field(("b",))
@@ -78,8 +79,8 @@ def test_what_makes_no_difference_is_not_printed(written: str, printed: str) -> 
         tree.Compare("==", A, Literal({"a": 1}), LEGACY),
         tree.Compare("==", A, Literal(b"x"), LEGACY),
         tree.Compare("==", A, Literal([{}]), LEGACY),
-        tree.Compare("==", A, B, tree.Comparison(False, True, True)),
-        tree.Contains(A, B, tree.Comparison(True, True, False)),
+        tree.Compare("==", A, B, tree.Comparison("false", "value", "unequal", True)),
+        tree.Contains(A, B, tree.Comparison("null", "value", "unequal", False)),
         tree.Compare("==", tree.Truth(A), B, LEGACY),
         tree.Contains(A, tree.Truth(B), LEGACY),
         tree.Call("starts_with", (tree.Truth(A), B)),
@@ -121,8 +122,9 @@ def test_a_tree_as_json_says_what_its_operators_mean() -> None:
                 "left": {"node": "field", "path": ["a", "b", 0]},
                 "right": {"node": "literal", "value": 1.0},
                 "comparison": {
-                    "missing_is_null": True,
-                    "types_are_unequal": True,
+                    "missing": "null",
+                    "null": "value",
+                    "mixed": "unequal",
                     "dates_are_instants": True,
                 },
             },
