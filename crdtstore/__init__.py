@@ -13,9 +13,10 @@ from crdtstore.crdt.actor import format_actor, make_actor, parse_actor
 from crdtstore.crdt.document import Sibling
 from crdtstore.errors import CrdtStoreError, VersionNotAvailable
 from crdtstore.query.find import Document
+from crdtstore.reading import Found
 from crdtstore.storage.log import LogEntry
 from crdtstore.storage.stats import Stats
-from crdtstore.store import Applied, Found, Store
+from crdtstore.store import Applied, Store
 
 __all__ = [
     "Applied",

@@ -19,8 +19,9 @@ from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
 from crdtstore.query.find import Document
+from crdtstore.reading import Found
 from crdtstore.storage.stats import Stats
-from crdtstore.store import Found, Store
+from crdtstore.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,10 @@ from crdtstore.crdt.value import Value
 from crdtstore.errors import CallerError, StoreLocked
 from crdtstore.limits import ACTOR_BYTES, FIND_LIMIT_DEFAULT
 from crdtstore.query.find import Document
+from crdtstore.reading import Found
 from crdtstore.settings import Layers, settle, strongest
 from crdtstore.storage.stats import Stats
-from crdtstore.store import Found, Store
+from crdtstore.store import Store
 
 PAGE: Final = FIND_LIMIT_DEFAULT
 """Documents of one request where a whole collection is read."""

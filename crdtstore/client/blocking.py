@@ -25,8 +25,8 @@ from crdtstore.command.result import Removed, Result, Updated, Upserted, Written
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.value import Value
 from crdtstore.query.find import Document
+from crdtstore.reading import Found
 from crdtstore.storage.stats import Stats
-from crdtstore.store import Found
 
 Body = TypeVar("Body")
 

@@ -16,7 +16,7 @@ from crdtstore.auth.session import Session
 from crdtstore.http.call import Call
 from crdtstore.http.respond import Answer, encode
 from crdtstore.query.find import Document
-from crdtstore.store import Found
+from crdtstore.reading import Found
 
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
