@@ -15,6 +15,7 @@ import lmdb
 from crdtstore.crdt import chain, document, document_bytes, field, json_output, json_scan, record, siphash
 from crdtstore.crdt import crc32c as plain_crc32c
 from crdtstore.crdt import flatten as plain_flatten
+from crdtstore.crdt import value_key as plain_value_key
 from crdtstore.crdt.field import MISSING
 from crdtstore.errors import StoreError
 
@@ -44,6 +45,7 @@ __all__ = [
     "scan_json",
     "siphash128",
     "sum_documents",
+    "value_key",
 ]
 
 
@@ -88,6 +90,7 @@ digest_key = pick("digest_key", document.digest_key)
 flatten = pick("flatten", plain_flatten.flatten)
 encode_operations = pick("encode_operations", record.encode_operations)
 read_head = pick("read_head", record.read_head)
+value_key = pick("value_key", plain_value_key.value_key)
 
 
 def load_environment() -> Any:

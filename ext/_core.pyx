@@ -32,6 +32,7 @@ include "json_text.pxi"
 include "json_shape.pxi"
 include "json_output.pxi"
 include "field.pxi"
+include "value_key.pxi"
 
 # storage
 include "lmdb_library.pxi"

@@ -23,9 +23,14 @@ def encode_key(key: str) -> bytes:
         raw = key.encode()
     except UnicodeEncodeError:
         raise InvalidDocument(f"Key {key!r} holds a lone surrogate, which no UTF-8 text can carry.") from None
+    return escape(raw) + b"\x00"
+
+
+def escape(raw: bytes) -> bytes:
+    """The same bytes without a 0x00, in the same order."""
     if b"\x00" in raw or b"\x01" in raw:
-        raw = raw.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
-    return raw + b"\x00"
+        return raw.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
+    return raw
 
 
 def encode_path(keys: tuple[str, ...]) -> bytes:
