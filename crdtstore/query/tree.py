@@ -18,7 +18,7 @@ Parsing is in each language's own module, evaluation in `match`, what a language
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 from typing import Literal as OneOf
 
 import msgspec
@@ -37,6 +37,8 @@ Operator: TypeAlias = OneOf["==", "!=", "<", "<=", ">", ">="]
 
 TypeName: TypeAlias = OneOf["missing", "null", "boolean", "number", "string", "binary", "array", "object"]
 """A type of the value model; int64 and double are one."""
+
+TYPE_NAMES: Final[tuple[TypeName, ...]] = get_args(TypeName)
 
 
 class Comparison(msgspec.Struct, frozen=True):
