@@ -324,6 +324,6 @@ def shifted(text: str, days: int) -> str | None:
 
 
 TRUTHS: Final = complement(
-    union([*map(type_range, ("missing", "null")), *[point(value_key(value)) for value in (False, 0, "")]])
+    union([type_range("missing"), type_range("null"), *[point(value_key(value)) for value in (False, 0, "")]])
 )
 """Where a value counts as true."""
