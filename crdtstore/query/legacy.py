@@ -31,6 +31,7 @@ from crdtstore.query.tree import (
     Not,
     Operator,
     Or,
+    Parameter,
     Path,
     Segment,
     condition,
@@ -70,7 +71,7 @@ def parse(text: str, args: Mapping[str, Value] | None = None) -> Node:
 
     Args:
         text: The query, at most QUERY_BYTES_MAX bytes in UTF-8.
-        args: What `$args.name` and `:name` stand for: values of the value model.
+        args: What `$args.name` and `:name` stand for: values of the value model, or tree.Parameter.
 
     Returns:
         The tree; its root is boolean.
@@ -218,13 +219,13 @@ class Parser:
         if token.kind in (NUMBER, STRING):
             return self.count(Literal(self.take().value))
         if token.kind == VARIABLE:
-            return self.count(Literal(self.parse_args()))
+            return self.count(constant(self.parse_args()))
         if token.kind == NAME:
             return self.parse_named()
         if self.is_symbol("["):
             return self.parse_bracket(lone_is_array=lone_is_array)
         if self.is_symbol(":"):
-            return self.count(Literal(self.parse_parameter()))
+            return self.count(constant(self.parse_parameter()))
         if self.is_symbol("("):
             return self.parse_group()
         return self.unexpected(token, *VALUE_EXPECTED)
@@ -340,7 +341,7 @@ class Parser:
         while self.goes_on(0):
             token = self.peek()
             value = self.argument(value, self.parse_segment(), token)
-        return plain_copy(value)
+        return value
 
     def parse_parameter(self) -> Value:
         """`:name`, the short form of `$args.name`."""
@@ -348,7 +349,7 @@ class Parser:
         name = self.take()
         if name.kind != NAME:
             self.unexpected(name, "the name of an argument")
-        return plain_copy(self.argument(self.args, name.text, token))
+        return self.argument(self.args, name.text, token)
 
     def argument(self, value: Value, segment: Segment, token: Token) -> Value:
         """One step down into the arguments."""
@@ -424,6 +425,11 @@ def is_segment(token: Token) -> bool:
     if token.kind == NUMBER:
         return isinstance(token.value, int) and not token.text.startswith("-")
     return token.kind in (STRING, NAME)
+
+
+def constant(value: Value | Parameter) -> Node:
+    """The node of an argument: its value, or the parameter that stands for it."""
+    return value if isinstance(value, Parameter) else Literal(plain_copy(value))
 
 
 def plain_copy(value: Value) -> Value:

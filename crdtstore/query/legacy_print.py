@@ -28,6 +28,7 @@ from crdtstore.query.tree import (
     Node,
     Not,
     Or,
+    Parameter,
     Path,
     Segment,
     Some,
@@ -92,6 +93,8 @@ def print_node(node: Node, level: int, *, lone_is_array: bool) -> str:
             return print_scalar(value)
         case Conflicted(path):
             return f"conflicted({print_field(path, lone_is_array=False) if path else ''})"
+        case Parameter(name):
+            return f"$args[{print_scalar(name)}]"
         case Field() | Call() | IsType() | Some():
             raise InvalidValue(f"The legacy query language has no words for {type(node).__name__}: {node!r}.")
 

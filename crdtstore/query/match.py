@@ -46,6 +46,7 @@ from crdtstore.query.tree import (
     Not,
     Operator,
     Or,
+    Parameter,
     Path,
     Segment,
     Some,
@@ -100,7 +101,7 @@ def compile_match(node: Node) -> Predicate:
             return compile_some(node)
         case Conflicted(path):
             return lambda lookup: lookup.conflicted(path)
-        case Literal() | Field() | ArrayLiteral():
+        case Literal() | Parameter() | Field() | ArrayLiteral():
             raise TypeError(f"A query's condition is a value without a Truth around it: {node!r}.")
     assert_never(node)
 
@@ -115,6 +116,8 @@ def compile_value(node: Node) -> Getter:
         case ArrayLiteral(items):
             getters = tuple(map(compile_value, items))
             return lambda lookup: [null_if_missing(get(lookup)) for get in getters]
+        case Parameter(name):
+            raise TypeError(f"The parameter {name} was not bound.")
     return compile_match(node)
 
 

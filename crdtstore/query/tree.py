@@ -2,7 +2,7 @@
 
 Rules: whatever differs between languages (missing fields, nulls, values of two types, arrays, dates) is written in
 the node, never left to the evaluator. A node is either a condition (see CONDITIONS, and the literals true and
-false) or a value (Literal, Field, ArrayLiteral). Operands of And, Or, Not and Some and the root are conditions: a
+false) or a value (Literal, Parameter, Field, ArrayLiteral). Operands of And, Or, Not and Some and the root are conditions: a
 grammar wraps a bare value there in Truth. A condition may stand where a value is asked for. Lists and objects inside
 a Literal belong to the tree: nobody changes them.
 
@@ -96,6 +96,12 @@ class Literal(Base, frozen=True, tag="literal", eq=False):
 
     def __hash__(self) -> int:
         return hash(canonical(self.value))
+
+
+class Parameter(Base, frozen=True, tag="parameter"):
+    """A constant that is not known yet: a tree that holds one is bound before it is evaluated (see `parameters`)."""
+
+    name: str
 
 
 class Field(Base, frozen=True, tag="field", omit_defaults=True):
