@@ -2,9 +2,9 @@
 
 Rules: whatever differs between languages (missing fields, nulls, values of two types, arrays, dates) is written in
 the node, never left to the evaluator. A node is either a condition (see CONDITIONS, and the literals true and
-false) or a value (Literal, Parameter, Field, ArrayLiteral). Operands of And, Or, Not and Some and the root are conditions: a
-grammar wraps a bare value there in Truth. A condition may stand where a value is asked for. Lists and objects inside
-a Literal belong to the tree: nobody changes them.
+false) or a value (Literal, Parameter, Field, ArrayLiteral). Operands of And, Or, Not and Some and the root are
+conditions: a grammar wraps a bare value there in Truth. A condition may stand where a value is asked for. Lists and
+objects inside a Literal belong to the tree: nobody changes them.
 
 A condition is true, false or unknown (the logic of Kleene); a document matches when the root is true. Unknown comes
 only from nodes that say so: a language with two truth values has none.
@@ -206,7 +206,20 @@ class Conflicted(Base, frozen=True, tag="conflicted"):
 
 
 Node: TypeAlias = (
-    Literal | Field | ArrayLiteral | And | Or | Not | Truth | Compare | Contains | Call | IsType | Some | Conflicted
+    Literal
+    | Parameter
+    | Field
+    | ArrayLiteral
+    | And
+    | Or
+    | Not
+    | Truth
+    | Compare
+    | Contains
+    | Call
+    | IsType
+    | Some
+    | Conflicted
 )
 CONDITIONS: Final = (And, Or, Not, Truth, Compare, Contains, Call, IsType, Some, Conflicted)
 
