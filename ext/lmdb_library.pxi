@@ -40,7 +40,7 @@ cdef extern from *:
     enum {
         LMDB_NOSYNC = 0x10000, LMDB_RDONLY = 0x20000, LMDB_NOTLS = 0x200000,
         LMDB_RESERVE = 0x10000, LMDB_CURRENT = 0x40,
-        LMDB_FIRST = 0, LMDB_LAST = 6, LMDB_NEXT = 8, LMDB_SET = 15, LMDB_SET_RANGE = 17,
+        LMDB_FIRST = 0, LMDB_LAST = 6, LMDB_NEXT = 8, LMDB_PREV = 12, LMDB_SET = 15, LMDB_SET_RANGE = 17,
         LMDB_NOTFOUND = -30798, LMDB_PAGE_NOTFOUND = -30797, LMDB_CORRUPTED = -30796, LMDB_PANIC = -30795,
         LMDB_VERSION_MISMATCH = -30794, LMDB_INVALID = -30793, LMDB_MAP_FULL = -30792,
         LMDB_READERS_FULL = -30790, LMDB_TXN_FULL = -30788, LMDB_BAD_TXN = -30782,
@@ -50,6 +50,7 @@ cdef extern from *:
         LMDB_SPARES = 64,        /* room for read transactions that are kept for the next snapshot */
         LMDB_ROWS = 128,         /* rows that a scan fetches at most at a time */
         LMDB_ROWS_FIRST = 8,     /* and at first: who wants one row does not pay for many */
+        LMDB_KEY_BYTES = 511,    /* the longest key that LMDB looks for */
         LMDB_ROWS_BYTES = 262144 /* and in bytes of values: all seals are checked before the first is given */
     };
 
@@ -262,6 +263,7 @@ cdef extern from *:
         lmdb_value end;    /* the first key that is not wanted */
         int passed;        /* `start` itself was given already */
         int bounded;       /* there is an `end` */
+        int back;          /* from the last row before `end` down to `start`; the last one given becomes `end` */
         int exhausted;     /* set when there is no further row */
         int wanted;        /* rows to fetch at most */
         int count;         /* rows fetched, checked and without their seals */
@@ -276,8 +278,11 @@ cdef extern from *:
 
     /* A row stands behind the one before: among damaged pages a scan could go round for ever. */
     static int lmdb_ordered(const lmdb_range *range, const lmdb_value *key) {
-        if (range->count)
-            return lmdb_before(&range->rows[range->count - 1].key, key);
+        const lmdb_value *before = range->count ? &range->rows[range->count - 1].key : NULL;
+        if (range->back)
+            return before ? lmdb_before(key, before) : !range->bounded || lmdb_before(key, &range->end);
+        if (before)
+            return lmdb_before(before, key);
         return range->passed ? lmdb_before(&range->start, key) : !lmdb_before(key, &range->start);
     }
 
@@ -291,13 +296,33 @@ cdef extern from *:
         return code;
     }
 
+    /* No key is longer than LMDB_KEY_BYTES, so what is behind the beginning of a longer `end` is behind `end`. */
+    static int lmdb_place_back(lmdb_cursor *cursor, const lmdb_range *range, lmdb_value *key, lmdb_value *value) {
+        int code = LMDB_NOTFOUND;
+        if (range->bounded && !range->end.size)
+            return code;
+        if (range->bounded) {
+            *key = range->end;
+            if (key->size > LMDB_KEY_BYTES)
+                key->size = LMDB_KEY_BYTES;
+            code = lmdb.cursor_get(cursor, key, value, LMDB_SET_RANGE);
+            if (!code && !lmdb_before(key, &range->end))
+                return lmdb.cursor_get(cursor, key, value, LMDB_PREV);
+        }
+        return code == LMDB_NOTFOUND ? lmdb.cursor_get(cursor, key, value, LMDB_LAST) : code;
+    }
+
+    static int lmdb_outside(const lmdb_range *range, const lmdb_value *key) {
+        return range->back ? lmdb_before(key, &range->start) : range->bounded && !lmdb_before(key, &range->end);
+    }
+
     static int lmdb_walk(lmdb_cursor *cursor, uint32_t seal, lmdb_range *range) {
         lmdb_row *row = range->rows;
         size_t bytes = 0;
-        int code = lmdb_place(cursor, range, &row->key, &row->value);
+        int code = (range->back ? lmdb_place_back : lmdb_place)(cursor, range, &row->key, &row->value);
         while (!code) {
             range->damage = lmdb_ordered(range, &row->key) ? 0 : LMDB_UNORDERED;
-            if (!range->damage && range->bounded && !lmdb_before(&row->key, &range->end))
+            if (!range->damage && lmdb_outside(range, &row->key))
                 break;
             bytes += row->value.size;
             if (!range->damage)
@@ -305,7 +330,7 @@ cdef extern from *:
             if (range->damage || ++range->count == range->wanted || bytes >= LMDB_ROWS_BYTES)
                 return 0;
             row++;
-            code = lmdb.cursor_get(cursor, &row->key, &row->value, LMDB_NEXT);
+            code = lmdb.cursor_get(cursor, &row->key, &row->value, range->back ? LMDB_PREV : LMDB_NEXT);
         }
         range->exhausted = 1;
         return code == LMDB_NOTFOUND ? 0 : code;
@@ -371,6 +396,7 @@ cdef extern from *:
         lmdb_value end
         bint passed
         bint bounded
+        bint back
         bint exhausted
         int wanted
         int count

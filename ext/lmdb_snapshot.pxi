@@ -54,6 +54,12 @@ cdef class Snapshot:
         """
         return snapshot_scan_c(self, table, start, end)
 
+    def scan_back(self, int table, bytes start not None=b"", bytes end=None):
+        """Iterate as `scan` does the other way round: from the last row before `end` down to `start`."""
+        cdef Scan scan = snapshot_scan_c(self, table, start, end)
+        scan.range.back = True
+        return scan
+
     def first(self, int table):
         """Return the row with the lowest key, or None."""
         return snapshot_edge(self, table, LMDB_FIRST)
@@ -297,7 +303,10 @@ cdef int scan_fetch(Scan self) except -1 nogil:
     if self.range.count:
         row = &self.range.rows[self.range.count - 1]
         memcpy(self.last_key, row.key.data, row.key.size)
-        self.range.start.data, self.range.start.size, self.range.passed = self.last_key, row.key.size, True
+        if self.range.back:
+            self.range.end.data, self.range.end.size, self.range.bounded = self.last_key, row.key.size, True
+        else:
+            self.range.start.data, self.range.start.size, self.range.passed = self.last_key, row.key.size, True
         self.range.wanted = min(self.range.wanted * 4, LMDB_ROWS)
     self.given = 0
     code = lmdb_fetch(self.snapshot.txn, self.snapshot.environment.handles[self.table],

@@ -31,6 +31,7 @@ from crdtstore.errors import (
     StoreFull,
     StoreReadOnly,
 )
+from crdtstore.storage.adapter_rows import Ahead, Back
 from crdtstore.storage.tables import Table, check_key, check_start, seal, table_name, unseal
 
 if TYPE_CHECKING:
@@ -263,28 +264,38 @@ class Snapshot:
 
     def scan(self, table: int, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over the rows from `start` to before `end`, in key order."""
-        table_name(table)
-        check_start(start)
-        self.usable()
-        return self.rows(table, start, end, self.writes)
+        return self.begin_scan(Ahead(start, end), table)
 
-    def rows(self, table: int, start: bytes, end: bytes | None, writes: int) -> Iterator[tuple[bytes, bytes]]:
+    def scan_back(self, table: int, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over the rows from the last before `end` down to `start`."""
+        return self.begin_scan(Back(start, end), table)
+
+    def begin_scan(self, rows: Ahead, table: int) -> Iterator[tuple[bytes, bytes]]:
+        """Check what is asked for before the first row is taken."""
+        table_name(table)
+        check_start(rows.start)
+        self.usable()
+        return self.rows(rows, table, self.writes)
+
+    def rows(self, rows: Ahead, table: int, writes: int) -> Iterator[tuple[bytes, bytes]]:
         """Fetch a few rows at a time: no cursor outlives a fetch, so none dangles when the view is closed."""
         more = True
-        passed = b""
         wanted = ROWS_FIRST
         while more:
-            fetched, more = self.fetch(table, start, passed, wanted)
+            with Use(self, table, rows.start) as transaction:
+                cursor = transaction.cursor(self.environment.handles[table])
+                fetched, more = rows.fetch(cursor, wanted)
+                cursor.close()
             wanted = ROWS
             for key, stored in fetched:
                 self.check_scan(writes)
-                if key < start or key == passed:
+                if not rows.in_order(key):
                     # Among damaged pages a scan could go round for ever.
                     raise Corrupted(table_name(table), key, "it is out of order")
-                if end is not None and key >= end:
+                if rows.is_behind(key):
                     return
                 yield key, unseal(table, key, stored)
-                start = passed = key
+                rows.passed = key
         self.check_scan(writes)
 
     def check_scan(self, writes: int) -> None:
@@ -292,20 +303,6 @@ class Snapshot:
         self.usable()
         if writes != self.writes:
             raise StoreError("The batch was written to while one of its scans was under way.")
-
-    def fetch(self, table: int, start: bytes, passed: bytes, wanted: int) -> tuple[list[tuple[bytes, bytes]], bool]:
-        """Read some rows from `start` on, without the one that was passed; say whether there may be more."""
-        fetched: list[tuple[bytes, bytes]] = []
-        with Use(self, table, start) as transaction:
-            cursor = transaction.cursor(self.environment.handles[table])
-            found = cursor.set_range(start) if start else cursor.first()
-            if found and cursor.key() == passed:
-                found = cursor.next()
-            while found and len(fetched) < wanted:
-                fetched.append(cursor.item())
-                found = cursor.next()
-            cursor.close()
-        return fetched, found
 
     def first(self, table: int) -> tuple[bytes, bytes] | None:
         """Return the row with the lowest key, or None."""

@@ -38,6 +38,9 @@ class Snapshot(Protocol):
         A batch must not be written to between two rows of its own scan: the next one raises `StoreError`.
         """
 
+    def scan_back(self, table: int, start: bytes = b"", end: bytes | None = None, /) -> Iterator[tuple[bytes, bytes]]:
+        """As `scan` the other way round: from the last row before `end` down to `start`."""
+
     def first(self, table: int, /) -> tuple[bytes, bytes] | None:
         """Return the row with the lowest key, or None."""
 

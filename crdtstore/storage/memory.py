@@ -209,17 +209,31 @@ class Snapshot:
 
     def scan(self, table: int, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Iterate over the rows from `start` to before `end`, in key order."""
+        return self.begin_scan(table, start, end, last=False)
+
+    def scan_back(self, table: int, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over the rows from the last before `end` down to `start`."""
+        return self.begin_scan(table, start, end, last=True)
+
+    def begin_scan(self, table: int, start: bytes, end: bytes | None, *, last: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Check what is asked for before the first row is taken."""
         check_start(start)
         with self.storage.lock:
             self.over(table)
-        return self.chunks(table, start, end, self.writes)
+        return self.chunks(table, start or None, end, self.writes, last=last)
 
-    def chunks(self, table: int, start: bytes, end: bytes | None, writes: int) -> Iterator[tuple[bytes, bytes]]:
+    def chunks(
+        self, table: int, start: bytes | None, end: bytes | None, writes: int, *, last: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Take some rows at a time: between two, commits may change what stands under the layer."""
         taken: list[tuple[bytes, bytes]] = []
         while not taken or len(taken) == ROWS:
+            if taken and last:
+                end = taken[-1][0]
+            elif taken:
+                start = taken[-1][0]
             with self.storage.lock:
-                taken = self.take(table, taken[-1][0] if taken else start or None, end, passed=bool(taken))
+                taken = self.take(table, start, end, passed=bool(taken) and not last, last=last)
             for row in taken:
                 if writes != self.writes or self.layer is None or self.storage.closed:
                     self.check_scan(table, writes)
@@ -228,12 +242,15 @@ class Snapshot:
                 return
         self.check_scan(table, writes)
 
-    def take(self, table: int, start: bytes | None, end: bytes | None, *, passed: bool) -> list[tuple[bytes, bytes]]:
+    def take(
+        self, table: int, start: bytes | None, end: bytes | None, *, passed: bool, last: bool
+    ) -> list[tuple[bytes, bytes]]:
         """List the next ROWS rows at most, under the storage's lock."""
         if self.over(table):
-            return list(islice(self.rows(table, start, end, passed=passed), ROWS))
+            return list(islice(self.rows(table, start, end, passed=passed, last=last), ROWS))
         newest = self.storage.tables[table]
-        return [(key, newest[key]) for key in islice(newest.irange(start, end, (not passed, False)), ROWS)]
+        keys = newest.irange(start, end, (not passed, False), reverse=last)
+        return [(key, newest[key]) for key in islice(keys, ROWS)]
 
     def check_scan(self, table: int, writes: int) -> None:
         """Refuse to go on with a scan of a view that has ended, or of a batch that was written to."""

@@ -54,12 +54,39 @@ def test_rows_stand_in_key_order_and_ranges_leave_their_end_out(storage: Storage
         assert next(snapshot.scan(Table.LOG, b"9"), None) is None
 
 
+def test_a_scan_back_begins_before_its_end_and_goes_down_to_its_start(storage: Storage) -> None:
+    fill(storage, ROWS)
+
+    def keys(start: bytes, end: bytes | None) -> list[bytes]:
+        return [key for key, _ in snapshot.scan_back(Table.LOG, start, end)]
+
+    with storage.snapshot() as snapshot:
+        assert list(snapshot.scan_back(Table.LOG)) == list(reversed(ROWS.items()))
+        assert keys(b"00010", b"00013") == [b"00012", b"00011", b"00010"]
+        assert keys(b"00010x", b"00012x") == [b"00012", b"00011"]
+        assert keys(b"02998", b"9") == keys(b"02998", None) == [b"02999", b"02998"]
+        assert keys(b"", b"00001") == [b"00000"]
+        for start, end in [(b"00012", b"00012"), (b"00013", b"00012"), (b"", b""), (b"", b"0"), (b"9", None)]:
+            assert keys(start, end) == []
+        assert next(snapshot.scan_back(Table.LOG, b"", b"9" * 1_000)) == (b"02999", b"value 2999")
+        assert next(snapshot.scan_back(Table.KEYS), None) is None
+
+
+def test_a_scan_back_takes_an_end_beyond_every_key(storage: Storage) -> None:
+    long = b"k" * limits.KEY_BYTES_MAX
+    fill(storage, {b"k": b"1", long: b"2", long[:-1] + b"l": b"3"})
+    with storage.snapshot() as snapshot:
+        for end, expected in [(long + b"\0", b"2"), (long + b"x" * 600, b"2"), (long, b"1")]:
+            assert next(snapshot.scan_back(Table.LOG, b"", end))[1] == expected
+
+
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 127, 128, 129, 136, 168, 1_000])
 def test_a_scan_gives_every_row_whatever_their_number(storage: Storage, length: int) -> None:
     rows = dict(list(ROWS.items())[:length])
     fill(storage, rows)
     with storage.snapshot() as snapshot:
         assert list(snapshot.scan(Table.LOG)) == list(rows.items())
+        assert list(snapshot.scan_back(Table.LOG)) == list(reversed(rows.items()))
         assert snapshot.count(Table.LOG) == length
 
 
@@ -67,6 +94,8 @@ def test_a_scan_of_large_values_gives_every_row(storage: Storage) -> None:
     rows = {b"%d" % number: bytes([number]) * 100_000 for number in range(10)}
     fill(storage, rows)
     assert content(storage) == rows
+    with storage.snapshot() as snapshot:
+        assert list(snapshot.scan_back(Table.LOG)) == list(reversed(rows.items()))
 
 
 def test_ends_and_counts(storage: Storage) -> None:
@@ -121,7 +150,7 @@ def test_other_keys_are_refused_and_the_batch_goes_on(storage: Storage, length: 
             lambda: batch.get(Table.LOG, key),
         ]
         if length:
-            calls.append(lambda: batch.scan(Table.LOG, key))
+            calls += [lambda: batch.scan(Table.LOG, key), lambda: batch.scan_back(Table.LOG, key)]
         for call in calls:
             with pytest.raises(LimitExceeded) as caught:
                 call()
@@ -143,6 +172,7 @@ def test_there_are_no_other_tables(storage: Storage, table: int) -> None:
             lambda: batch.put(table, b"k", b"v"),
             lambda: batch.delete(table, b"k"),
             lambda: batch.scan(table),
+            lambda: batch.scan_back(table),
             lambda: batch.first(table),
             lambda: batch.last(table),
             lambda: batch.count(table),
@@ -161,6 +191,7 @@ def test_a_batch_sees_its_own_writes_and_nobody_else_does(storage: Storage) -> N
         assert not batch.delete(Table.LOG, b"never")
         assert [batch.get(Table.LOG, key) for key in (b"a", b"b", b"c")] == [b"new", None, b"3"]
         assert list(batch.scan(Table.LOG)) == [(b"a", b"new"), (b"c", b"3")]
+        assert list(batch.scan_back(Table.LOG)) == [(b"c", b"3"), (b"a", b"new")]
         assert (batch.first(Table.LOG), batch.last(Table.LOG)) == ((b"a", b"new"), (b"c", b"3"))
         assert batch.count(Table.LOG) == 2
         assert content(storage) == {b"a": b"1", b"b": b"2"}
@@ -235,12 +266,15 @@ def test_a_scan_goes_on_while_others_commit(storage: Storage) -> None:
     fill(storage, ROWS)
     with storage.snapshot() as snapshot:
         scan = snapshot.scan(Table.LOG)
-        given = [next(scan)]
-        for number, row in enumerate(scan):
-            given.append(row)
+        back = snapshot.scan_back(Table.LOG)
+        given, given_back = [next(scan)], [next(back)]
+        for number, rows in enumerate(zip(scan, back, strict=True)):
+            given.append(rows[0])
+            given_back.append(rows[1])
             if number % 500 == 0:
                 fill(storage, {b"%05d" % (number + 600): b"changed", b"%05dx" % (number + 2): b"new"})
         assert given == list(ROWS.items())
+        assert given_back == list(reversed(ROWS.items()))
 
 
 def test_a_scan_refuses_to_go_on_after_a_write(storage: Storage) -> None:
@@ -251,24 +285,30 @@ def test_a_scan_refuses_to_go_on_after_a_write(storage: Storage) -> None:
     ]
     for write in writes:
         with storage.batch() as batch:
-            scan = batch.scan(Table.LOG)
-            next(scan)
-            write(batch)
-            with pytest.raises(StoreError, match="written to"):
+            scans = batch.scan(Table.LOG), batch.scan_back(Table.LOG)
+            for scan in scans:
                 next(scan)
+            write(batch)
+            for scan in scans:
+                with pytest.raises(StoreError, match="written to"):
+                    next(scan)
 
 
 def readings(view: Snapshot) -> list[Callable[[], object]]:
     """Return every way of reading a view, a scan that was begun among them."""
     scan = view.scan(Table.LOG)
+    back = view.scan_back(Table.LOG)
     next(scan)
+    next(back)
     return [
         lambda: view.get(Table.LOG, b"00001"),
         lambda: view.scan(Table.LOG),
+        lambda: view.scan_back(Table.LOG),
         lambda: view.first(Table.LOG),
         lambda: view.last(Table.LOG),
         lambda: view.count(Table.LOG),
         lambda: next(scan),
+        lambda: next(back),
     ]
 
 
@@ -304,6 +344,7 @@ def test_closing_ends_everything_that_is_open(storage: Storage) -> None:
     fill(storage, ROWS)
     snapshots = [storage.snapshot() for _ in range(5)]
     scans = [snapshot.scan(Table.LOG) for snapshot in snapshots]
+    scans += [snapshot.scan_back(Table.LOG) for snapshot in snapshots]
     for scan in scans:
         next(scan)
     batch = storage.batch()
@@ -318,6 +359,7 @@ def test_closing_ends_everything_that_is_open(storage: Storage) -> None:
         lambda: batch.put(Table.LOG, b"a", b"1"),
         lambda: snapshots[0].get(Table.LOG, b"a"),
         lambda: next(scans[0]),
+        lambda: next(scans[-1]),
     ]
     for call in calls:
         with pytest.raises(StoreClosed):
@@ -380,6 +422,7 @@ def test_closing_waits_for_calls_in_other_threads(storage: Storage) -> None:
                 started.wait(60)
                 while True:
                     sum(1 for _ in snapshot.scan(Table.LOG))
+                    sum(1 for _ in snapshot.scan_back(Table.LOG))
         except CrdtStoreError as error:
             return error
 

@@ -47,9 +47,9 @@ def check_view(view: Snapshot, table: int, expected: dict[bytes, bytes], start: 
     """Compare one table of a view with what it must hold, through every way of reading it."""
     ordered = sorted(expected.items())
     assert list(view.scan(table)) == ordered
-    assert list(view.scan(table, start, end)) == [
-        row for row in ordered if row[0] >= start and (end is None or row[0] < end)
-    ]
+    between = [row for row in ordered if row[0] >= start and (end is None or row[0] < end)]
+    assert list(view.scan(table, start, end)) == between
+    assert list(view.scan_back(table, start, end)) == between[::-1]
     assert view.first(table) == (ordered[0] if ordered else None)
     assert view.last(table) == (ordered[-1] if ordered else None)
     assert view.count(table) == len(ordered)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from crdtstore.errors import Corrupted
 from crdtstore.storage import adapter, tables
-from crdtstore.storage.interface import Storage
+from crdtstore.storage.interface import Snapshot, Storage
 from crdtstore.storage.tables import TABLE_NAMES, Table, seal, unseal
 from tests.storage.engines import fill, open_engine
 
@@ -79,10 +79,25 @@ def served(storage: Storage) -> Iterator[tuple[bytes, bytes]]:
                     yield row
             except Corrupted as error:
                 if error.key < start:
-                    return
+                    break
                 start = error.key + b"\0"
             else:
+                break
+        yield from served_back(snapshot)
+
+
+def served_back(snapshot: Snapshot) -> Iterator[tuple[bytes, bytes]]:
+    """Read every row from the last down, past the rows that are refused."""
+    end = None
+    while True:
+        try:
+            yield from snapshot.scan_back(Table.LOG, b"", end)
+        except Corrupted as error:
+            if end is not None and error.key >= end:
                 return
+            end = error.key
+        else:
+            return
 
 
 def missing(storage: Storage) -> tuple[set[bytes], bool]:
@@ -138,6 +153,22 @@ def test_rows_before_a_damaged_one_are_given(disk_engine: str, tmp_path: Path) -
             next(scan)
         assert (caught.value.table, caught.value.key) == ("log", key)
         assert list(scan) == []
+        back = snapshot.scan_back(Table.LOG)
+        assert [next(back)[0] for _ in range(19)] == list(reversed(ROWS))[:19]
+        with pytest.raises(Corrupted) as caught:
+            next(back)
+        assert (caught.value.table, caught.value.key) == ("log", key)
+        assert list(back) == []
+
+
+@pytest.mark.parametrize("way", ["scan", "scan_back"])
+def test_a_row_out_of_order_is_refused(disk_engine: str, tmp_path: Path, way: str) -> None:
+    file = build(disk_engine, tmp_path / "store")
+    damage(file, b"key 0020!", 0, {"scan": 0, "scan_back": 2}[way])
+    with open_engine(disk_engine, tmp_path / "store") as storage, storage.snapshot() as snapshot:
+        scan = getattr(snapshot, way)(Table.LOG)
+        with pytest.raises(Corrupted, match="out of order"):
+            list(scan)
 
 
 def test_a_damaged_row_can_be_replaced(disk_engine: str, tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ class FaultyBatch:
         """Read rows."""
         return self.inner.scan(table, start, end)
 
+    def scan_back(self, table: int, start: bytes = b"", end: bytes | None = None, /) -> Iterator[tuple[bytes, bytes]]:
+        """Read rows, the last one first."""
+        return self.inner.scan_back(table, start, end)
+
     def first(self, table: int, /) -> tuple[bytes, bytes] | None:
         """Read the first row."""
         return self.inner.first(table)
