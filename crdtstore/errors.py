@@ -6,7 +6,8 @@ CrdtStoreError                    code, status, retryable, data
 │  ├─ MalformedRequest            the bytes of a request cannot be read
 │  │  ├─ MalformedJson            not strict JSON; names the byte and the place
 │  │  ├─ MalformedClientId        not the Base64 of exactly 16 bytes
-│  │  └─ QuerySyntaxError         names line, column and what was expected
+│  │  ├─ QuerySyntaxError         names line, column and what was expected
+│  │  └─ InvalidQuery             a query that can be read and asks for what there is not
 │  ├─ Unauthenticated             no key, or one that is not known
 │  ├─ Forbidden                   a known key without this right
 │  ├─ NotFound                    no such route or document
@@ -100,6 +101,12 @@ class QuerySyntaxError(MalformedRequest):
     """A query cannot be parsed: `data` has `line`, `column` and `expected`."""
 
     code = "query-syntax"
+
+
+class InvalidQuery(MalformedRequest):
+    """A query that can be read and asks for what there is not: `data` has `reason`, a slug, and what it is about."""
+
+    code = "invalid-query"
 
 
 class Unauthenticated(CallerError):

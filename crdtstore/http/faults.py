@@ -29,6 +29,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.MalformedJson: 400,
     errors.MalformedClientId: 400,
     errors.QuerySyntaxError: 400,
+    errors.InvalidQuery: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
