@@ -3,35 +3,41 @@
 # Include after `visible.pxi`.
 
 
-cdef int visible_number(const DocumentView *view, uint32_t row, ValueItem *number) except -1:
+cdef int visible_number(const DocumentView *view, uint32_t row, ValueItem *number) noexcept nogil:
     """Read a row's slot as a number."""
     number.kind = view.types[row] >> 4
     memcpy(&number.integer, view.slots + 8 * <size_t>row, 8)
     memcpy(&number.number, view.slots + 8 * <size_t>row, 8)
     if number.kind != KIND_INT and number.kind != KIND_DOUBLE:
-        raise damaged("a counter holds no number")
+        return VISIBLE_NUMBER
     return 0
 
 
 cdef int visible_counter(
-    const DocumentView *view, const VisibleCell *cell, uint32_t own, list replicas, ValueItem *number
-) except -1:
+    const DocumentView *view, const VisibleCell *cell, uint32_t own, const NameList *replicas, ValueItem *number
+) noexcept nogil:
     """The counter that a reader sees among the cells at a path, of which at least one is a counter's."""
     cdef int64_t highest = -1
     cdef uint32_t index, row
     cdef size_t doubles = 0, totals = 0
     cdef visible_sum total = [0, 0]
+    cdef int first
     for index in range(own):
         row = cell[index].row
-        if visible_code(view, row) == CODE_EXPLICIT and visible_counts_before(view, row, highest, replicas):
-            highest = row
+        if visible_code(view, row) == CODE_EXPLICIT:
+            first = visible_counts_before(view, row, highest, replicas)
+            if first < 0:
+                return first
+            if first:
+                highest = row
     if highest >= 0 and visible_untouched(view, <uint32_t>highest):
         for index in range(own):
             if visible_code(view, cell[index].row) == CODE_IMPLICIT:
                 highest = -1
                 break
     if highest >= 0:
-        visible_number(view, <uint32_t>highest, number)
+        if visible_number(view, <uint32_t>highest, number):
+            return VISIBLE_NUMBER
         if number.kind == KIND_INT:
             visible_add(&total, number.integer)
         else:
@@ -39,7 +45,8 @@ cdef int visible_counter(
     for index in range(own):
         if visible_counted(view, cell[index].row, highest):
             for row in range(cell[index].row + 1, visible_behind(view, cell[index].row)):
-                visible_number(view, row, number)
+                if visible_number(view, row, number):
+                    return VISIBLE_NUMBER
                 totals += 1
                 if number.kind == KIND_INT:
                     visible_add(&total, number.integer)
@@ -63,7 +70,9 @@ cdef inline bint visible_untouched(const DocumentView *view, uint32_t row) noexc
     return view.types[row] & CODE_INITIAL and visible_behind(view, row) == row + 1
 
 
-cdef int visible_counts_before(const DocumentView *view, uint32_t row, int64_t other, list replicas) except -1:
+cdef int visible_counts_before(
+    const DocumentView *view, uint32_t row, int64_t other, const NameList *replicas
+) noexcept nogil:
     """counter.precedence: whether an explicit instance comes before another, -1 for none."""
     if other >= 0 and visible_untouched(view, row) != visible_untouched(view, <uint32_t>other):
         return not visible_untouched(view, row)
@@ -88,34 +97,34 @@ cdef int visible_sum_doubles(
     uint32_t own,
     int64_t highest,
     size_t count,
-    list replicas,
+    const NameList *replicas,
     ValueItem *number,
-) except -1:
+) noexcept nogil:
     """Add totals, some of them doubles, in (actor, origin) order: integers exactly until a double comes."""
     cdef VisibleTotal *totals = <VisibleTotal *>malloc((count + 1) * sizeof(VisibleTotal))
     cdef VisibleTotal *next_total = totals
     cdef uint64_t unused
     cdef uint32_t index, row
-    if totals == NULL:
-        raise MemoryError
-    try:
-        for index in range(own):
-            if visible_counted(view, cell[index].row, highest):
-                for row in range(cell[index].row + 1, visible_behind(view, cell[index].row)):
-                    next_total.row = row
-                    next_total.replica = visible_replica(view, row, replicas, &unused)
-                    next_total.author = visible_replica(view, cell[index].row, replicas, &next_total.created)
-                    next_total += 1
+    cdef int failure = VISIBLE_MEMORY if totals == NULL else 0
+    for index in range(own if totals != NULL else 0):
+        if visible_counted(view, cell[index].row, highest):
+            for row in range(cell[index].row + 1, visible_behind(view, cell[index].row)):
+                next_total.row = row
+                failure = min(failure, visible_replica(view, row, replicas, &next_total.replica, &unused))
+                failure = min(failure, visible_replica(
+                    view, cell[index].row, replicas, &next_total.author, &next_total.created
+                ))
+                next_total += 1
+    if failure == 0:
         qsort(totals, count, sizeof(VisibleTotal), &visible_by_replica)
-        visible_add_totals(view, totals, count, highest, number)
-    finally:
-        free(totals)
-    return 0
+        failure = visible_add_totals(view, totals, count, highest, number)
+    free(totals)
+    return failure
 
 
 cdef int visible_add_totals(
     const DocumentView *view, const VisibleTotal *totals, size_t count, int64_t highest, ValueItem *number
-) except -1:
+) noexcept nogil:
     """Add totals in their order to the start of the highest explicit instance."""
     cdef visible_sum whole = [0, 0]
     cdef bint is_double = False
@@ -124,7 +133,8 @@ cdef int visible_add_totals(
     for index in range(count + 1):
         if index == 0 and highest < 0:
             continue
-        visible_number(view, <uint32_t>highest if index == 0 else totals[index - 1].row, number)
+        if visible_number(view, <uint32_t>highest if index == 0 else totals[index - 1].row, number):
+            return VISIBLE_NUMBER
         if number.kind == KIND_INT and not is_double:
             visible_add(&whole, number.integer)
         elif is_double:

@@ -50,19 +50,19 @@ cdef int json_emit(const DocumentView *view, paths, replicas, JsonBuffer *out) e
     program = json_program(view, paths)
     if program != NULL:
         return json_run(program, view, replicas, out)
-    return json_general(view, paths.texts, replicas.texts, out)
+    return json_general(view, name_table(paths), name_table(replicas), out)
 
 
-cdef int json_general(const DocumentView *view, list texts, list replicas, JsonBuffer *out) except -1:
+cdef int json_general(const DocumentView *view, NameTable paths, NameTable replicas, JsonBuffer *out) except -1:
     """Append a document of any shape."""
     cdef VisibleCells found
     cdef uint32_t root = 0
-    visible_open(view, texts, None, &found)
+    visible_check(visible_open(view, &paths.names, &found))
     try:
         # What stands at the root itself is a map's marker: it makes the document exist and shows nothing.
         while root < found.count and found.cells[root].size == 0:
             root += 1
-        json_map(view, found.cells + root, found.count - root, 0, VISIBLE_DEPTH_MAX, replicas, out)
+        json_map(view, found.cells + root, found.count - root, 0, VISIBLE_DEPTH_MAX, &replicas.names, out)
     finally:
         visible_close(&found)
     return 0
@@ -74,7 +74,7 @@ cdef int json_map(
     uint32_t count,
     size_t prefix,
     int depth,
-    list replicas,
+    const NameList *replicas,
     JsonBuffer *out,
 ) except -1:
     """Append the map of the cells below a prefix of the path; `depth` more levels are allowed."""
@@ -87,6 +87,8 @@ cdef int json_map(
         if count != first:
             json_append(out, b",", 1)
         run = visible_run(cell, count, prefix, &key_end, &own)
+        if run == 0:
+            visible_raise(VISIBLE_OPEN_PATH)
         json_key(cell.path + prefix, key_end - 1 - prefix, out)
         json_node(view, cell, own, run, key_end, depth - 1, replicas, out)
         cell += run
@@ -101,18 +103,18 @@ cdef int json_node(
     uint32_t count,
     size_t prefix,
     int depth,
-    list replicas,
+    const NameList *replicas,
     JsonBuffer *out,
 ) except -1:
     """Append what is visible of the cells at a path, `own` of them, and below it."""
     cdef uint32_t shown = 0
     cdef ValueItem number
-    cdef int kind = visible_type(view, cell, own, count, replicas, &shown)
+    cdef int kind = visible_check(visible_type(view, cell, own, count, replicas, &shown))
     if kind == CODE_MAP:
         return json_map(view, cell + own, count - own, prefix, depth, replicas, out)
     if kind == CODE_REGISTER:
         return json_row(view, shown, out)
-    visible_counter(view, cell, own, replicas, &number)
+    visible_check(visible_counter(view, cell, own, replicas, &number))
     return json_scalar(&number, out)
 
 
@@ -121,7 +123,7 @@ cdef int json_row(const DocumentView *view, uint32_t row, JsonBuffer *out) excep
     cdef ValueItem item
     cdef value_place at, end
     cdef unsigned char *behind
-    if visible_item(view, row, &item) == 0:
+    if visible_check(visible_item(view, row, &item)) == 0:
         return json_scalar(&item, out)
     at, end = item.text, item.text + item.size
     if item.size <= JSON_PIECE:

@@ -195,7 +195,7 @@ cdef JsonProgram *json_find(JsonShapes shapes, const DocumentView *view, paths) 
     if place.wanted != hash | 1:
         place.wanted = hash | 1
         return NULL
-    program = json_make(view, paths.texts)
+    program = json_make(view, name_table(paths))
     program.hash = hash
     if json_shapes_held + program.bytes > JSON_SHAPES_BYTES_MAX:
         json_shapes_drop(shapes)
@@ -206,13 +206,13 @@ cdef JsonProgram *json_find(JsonShapes shapes, const DocumentView *view, paths) 
     return program
 
 
-cdef JsonProgram *json_make(const DocumentView *view, list texts) except NULL:
+cdef JsonProgram *json_make(const DocumentView *view, NameTable paths) except NULL:
     """Make the program of a document's shape, an empty one if the shape is not simple or too large."""
     cdef JsonDraft draft
     cdef VisibleCells found
     cdef bint is_simple
     memset(&draft, 0, sizeof(draft))
-    visible_open(view, texts, None, &found)
+    visible_check(visible_open(view, &paths.names, &found))
     try:
         draft.steps = <JsonStep *>malloc(view.n * sizeof(JsonStep))
         if draft.steps == NULL:
@@ -379,5 +379,5 @@ cdef int json_step(const DocumentView *view, uint32_t row, replicas, JsonBuffer 
     cdef ValueItem number
     if visible_code(view, row) == CODE_REGISTER:
         return json_row(view, row, out)
-    visible_counter(view, &cell, 1, replicas.texts, &number)
+    visible_check(visible_counter(view, &cell, 1, &name_table(replicas).names, &number))
     return json_scalar(&number, out)

@@ -2,23 +2,15 @@
 #
 # Cells are sorted by their path's text, so the cells at a path come first among those at it and below, and a
 # map is a run of cells: [first, own) lie at its path, [own, end) below. Stamps are compared by (timestamp,
-# actor, origin), never by replica number, which differs between stores. Nothing here runs Python code except
-# to raise, so the texts that cells point to stay alive; who makes objects meanwhile holds them
-# (`visible_open`). Include after `value.pxi`.
+# actor, origin), never by replica number, which differs between stores. Nothing here touches a Python object: who
+# calls keeps the NameTables alive whose texts the cells point to. What fails returns a VISIBLE_… reason, all of them
+# below -1, which `visible_raise` makes an error. Include after `value.pxi` and `names.pxi`.
 
-from cpython.list cimport PyList_GET_SIZE
-from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memchr, memcmp, memcpy
 
 from crdtstore.limits import DEPTH_MAX as visible_depth_max
-
-cdef extern from "Python.h":
-    # Without a reference: the list keeps its texts.
-    PyObject *visible_text "PyList_GET_ITEM" (object texts, Py_ssize_t number) noexcept
-    char *visible_bytes "PyBytes_AS_STRING" (PyObject *text) noexcept
-    Py_ssize_t visible_size "PyBytes_GET_SIZE" (PyObject *text) noexcept
 
 cdef extern from *:
     """
@@ -74,6 +66,22 @@ cdef extern from *:
 cdef enum:
     VISIBLE_FEW = 48               # cells that are sorted without allocating
     VISIBLE_REPLICA_BYTES = 32     # actor and origin
+
+cdef enum:                         # why a document cannot be read
+    VISIBLE_MEMORY = -2
+    VISIBLE_STRAY_TOTAL = -3
+    VISIBLE_PATH = -4
+    VISIBLE_LOCAL_PATH = -5
+    VISIBLE_OPEN_PATH = -6
+    VISIBLE_STAMP = -7
+    VISIBLE_REPLICA = -8
+    VISIBLE_HEAP = -9
+    VISIBLE_NUMBER = -10
+    VISIBLE_VALUE = -11
+    VISIBLE_KEY = -12
+    VISIBLE_ID = -13
+    VISIBLE_CODE = -100            # less the code
+    VISIBLE_KIND = -200            # less the kind
 
 cdef int VISIBLE_DEPTH_MAX = visible_depth_max
 
@@ -149,26 +157,46 @@ cdef void visible_sort(VisibleCells *found) noexcept nogil:
         found.cells[place] = cell
 
 
-cdef int visible_open(const DocumentView *view, list texts, list held, VisibleCells *found) except -1:
-    """Sort a document's cells by path; `visible_close` frees them.
+cdef int visible_raise(int64_t failure) except -1:
+    """Raise the error of a reason."""
+    if failure == VISIBLE_MEMORY:
+        raise MemoryError
+    if failure <= VISIBLE_KIND:
+        raise damaged(f"a value has the unknown kind {VISIBLE_KIND - failure}")
+    if failure <= VISIBLE_CODE:
+        raise damaged(f"a cell has the unknown code {VISIBLE_CODE - failure}")
+    raise damaged({
+        VISIBLE_STRAY_TOTAL: "a total belongs to no counter",
+        VISIBLE_PATH: "a path number is unknown",
+        VISIBLE_LOCAL_PATH: "a local path lies outside its heap",
+        VISIBLE_OPEN_PATH: "a path is not terminated",
+        VISIBLE_STAMP: "a stamp is unknown",
+        VISIBLE_REPLICA: "a replica number is unknown",
+        VISIBLE_HEAP: "a value lies outside its heap",
+        VISIBLE_NUMBER: "a counter holds no number",
+        VISIBLE_VALUE: "a value cannot be read",
+        VISIBLE_KEY: "a key is not a string",
+        VISIBLE_ID: "its key ends in no id",
+    }[failure])
 
-    Args:
-        view: With at least one row.
-        texts: The collection's paths.
-        held: Takes the texts that the cells point to, for a caller who runs Python code meanwhile; else None.
-        found: Filled here.
-    """
-    found.count = 0
+
+cdef inline int visible_check(int failure) except -1:
+    """Raise what a function has returned, if that is a reason."""
+    return visible_raise(failure) if failure < -1 else failure
+
+
+cdef int visible_open(const DocumentView *view, const NameList *paths, VisibleCells *found) noexcept nogil:
+    """Sort the cells of a document with at least one row by path; `visible_close` frees them, unless this fails."""
+    cdef int failure
     found.cells = found.few
     if view.n > VISIBLE_FEW:
         found.cells = <VisibleCell *>malloc(view.n * sizeof(VisibleCell))
         if found.cells == NULL:
-            raise MemoryError
-    try:
-        visible_fill(view, texts, held, found)
-    except BaseException:
+            return VISIBLE_MEMORY
+    failure = visible_fill(view, paths, found)
+    if failure:
         visible_close(found)
-        raise
+        return failure
     visible_sort(found)
     return 0
 
@@ -179,15 +207,20 @@ cdef inline void visible_close(VisibleCells *found) noexcept nogil:
 
 
 cdef inline int visible_path(
-    const DocumentView *view, uint32_t row, list texts, value_place *start, size_t *size
-) except -1:
-    """The path of an entry as `document_path` gives it, sooner if it is one of the collection's."""
+    const DocumentView *view, uint32_t row, const NameList *paths, value_place *start, size_t *size
+) noexcept nogil:
+    """The path of an entry: of the collection's dictionary, or of the document's own heap."""
     cdef uint32_t number = load_number(view.paths, row, view.path_width)
-    cdef PyObject *text
-    if number >= <uint32_t>PyList_GET_SIZE(texts):
-        return document_path(view, row, texts, start, size)
-    text = visible_text(texts, number)
-    start[0], size[0] = <value_place>visible_bytes(text), <size_t>visible_size(text)
+    cdef const NameText *name
+    if number < paths.count:
+        name = name_text(paths, number)
+        start[0], size[0] = name.text, name.size
+        return 0
+    if number < DOCUMENT_LOCAL_PATH:
+        return VISIBLE_PATH
+    number ^= DOCUMENT_LOCAL_PATH
+    if number >= view.local_count or heap_read(view, view.local + 8 * <size_t>number, start, size):
+        return VISIBLE_LOCAL_PATH
     return 0
 
 
@@ -198,27 +231,27 @@ cdef inline uint64_t visible_start(value_place path, size_t size) noexcept nogil
     return value_load(path, <int>size) << (64 - 8 * <int>size) if size else 0
 
 
-cdef int visible_fill(const DocumentView *view, list texts, list held, VisibleCells *found) except -1:
+cdef int visible_fill(const DocumentView *view, const NameList *paths, VisibleCells *found) noexcept nogil:
     """Collect a document's cells in the order of its rows; a total belongs to the cell before it."""
     cdef VisibleCell *cell
-    cdef uint32_t row, number
-    cdef int code, before = 0
+    cdef uint32_t row
+    cdef int code, failure, before = 0
+    found.count = 0
     for row in range(view.n):
         code = visible_code(view, row)
         if code == CODE_TOTAL:
             if before not in (CODE_IMPLICIT, CODE_EXPLICIT, CODE_TOTAL):
-                raise damaged("a total belongs to no counter")
+                return VISIBLE_STRAY_TOTAL
         elif code == 0:
-            raise damaged(f"a cell has the unknown code {view.types[row] & 15}")
+            return VISIBLE_CODE - (view.types[row] & 15)
         else:
             cell = found.cells + found.count
-            visible_path(view, row, texts, &cell.path, &cell.size)
+            failure = visible_path(view, row, paths, &cell.path, &cell.size)
+            if failure:
+                return failure
             cell.start = visible_start(cell.path, cell.size)
             cell.row = row
             found.count += 1
-            number = load_number(view.paths, row, view.path_width)
-            if held is not None and number < DOCUMENT_LOCAL_PATH:
-                held.append(texts[number])
         before = code
     return 0
 
@@ -231,54 +264,72 @@ cdef inline uint32_t visible_behind(const DocumentView *view, uint32_t row) noex
     return row
 
 
-cdef inline value_place visible_replica(
-    const DocumentView *view, uint32_t row, list replicas, uint64_t *at
-) except NULL:
-    """The actor and origin of a row's stamp; its timestamp goes to `at`."""
+cdef inline int visible_replica(
+    const DocumentView *view, uint32_t row, const NameList *replicas, value_place *replica, uint64_t *at
+) noexcept nogil:
+    """The actor and origin of a row's stamp, and its timestamp."""
     cdef uint32_t stamp = load_number(view.stamps, row, view.stamp_width)
-    cdef uint32_t replica
-    cdef bytes text
+    cdef uint32_t number
+    cdef const NameText *name
     if stamp >= view.m:
-        raise damaged("a stamp is unknown")
-    replica = load_number(view.replicas, stamp, view.replica_width)
-    if replica >= <uint32_t>len(replicas):
-        raise damaged("a replica number is unknown")
-    text = <bytes>replicas[replica]
-    assert len(text) == VISIBLE_REPLICA_BYTES
-    at[0] = load_u64(view.timestamps + 8 * <size_t>stamp)
-    return <value_place>text
+        return VISIBLE_STAMP
+    number = load_number(view.replicas, stamp, view.replica_width)
+    if number >= replicas.count:
+        return VISIBLE_REPLICA
+    name = name_text(replicas, number)
+    if name.size != VISIBLE_REPLICA_BYTES:
+        return VISIBLE_REPLICA
+    at[0], replica[0] = load_u64(view.timestamps + 8 * <size_t>stamp), name.text
+    return 0
 
 
-cdef int visible_later(const DocumentView *view, uint32_t row, int64_t other, list replicas) except -1:
+cdef int visible_later(
+    const DocumentView *view, uint32_t row, int64_t other, const NameList *replicas
+) noexcept nogil:
     """Whether a row comes behind another: an initial one never, else by stamp; -1 stands for no other row."""
     cdef uint64_t at, other_at
     cdef value_place replica, other_replica
+    cdef int failure
     if other < 0:
         return 1
     if (view.types[row] ^ view.types[other]) & CODE_INITIAL:
         return not view.types[row] & CODE_INITIAL
-    replica = visible_replica(view, row, replicas, &at)
-    other_replica = visible_replica(view, <uint32_t>other, replicas, &other_at)
+    failure = visible_replica(view, row, replicas, &replica, &at)
+    if failure == 0:
+        failure = visible_replica(view, <uint32_t>other, replicas, &other_replica, &other_at)
+    if failure:
+        return failure
     if at != other_at:
         return at > other_at
     return replica != other_replica and memcmp(replica, other_replica, VISIBLE_REPLICA_BYTES) > 0
 
 
-cdef int64_t visible_newest(const DocumentView *view, uint32_t row, int64_t newest, list replicas) except -2:
+cdef int64_t visible_newest(
+    const DocumentView *view, uint32_t row, int64_t newest, const NameList *replicas
+) noexcept nogil:
     """The row with the greatest stamp among `newest`, a cell's own and its totals'."""
     cdef uint32_t behind = visible_behind(view, row)
+    cdef int later
     while row < behind:
-        if visible_later(view, row, newest, replicas):
+        later = visible_later(view, row, newest, replicas)
+        if later < 0:
+            return later
+        if later:
             newest = row
         row += 1
     return newest
 
 
-cdef int64_t visible_value(const DocumentView *view, uint32_t row, int64_t newest, list replicas) except -2:
+cdef int64_t visible_value(
+    const DocumentView *view, uint32_t row, int64_t newest, const NameList *replicas
+) noexcept nogil:
     """The later of two registers or attachments; equal: the attachment, whose rows come behind."""
+    cdef int later
     if newest >= 0 and view.types[row] & 7 == CODE_ATTACHMENT:
-        return newest if visible_later(view, <uint32_t>newest, row, replicas) else row
-    return row if visible_later(view, row, newest, replicas) else newest
+        later = visible_later(view, <uint32_t>newest, row, replicas)
+        return later if later < 0 else newest if later else row
+    later = visible_later(view, row, newest, replicas)
+    return later if later < 0 else row if later else newest
 
 
 cdef int visible_type(
@@ -286,9 +337,9 @@ cdef int visible_type(
     const VisibleCell *cell,
     uint32_t own,
     uint32_t count,
-    list replicas,
+    const NameList *replicas,
     uint32_t *shown,
-) except -1:
+) noexcept nogil:
     """The type that a reader sees at a path: CODE_REGISTER, for an attachment too, CODE_MAP, or CODE_IMPLICIT.
 
     Args:
@@ -301,7 +352,7 @@ cdef int visible_type(
     """
     cdef int64_t register_row = -1, map_row = -1, counter_row = -1
     cdef uint32_t index
-    cdef int code
+    cdef int code, later
     if count == 1 and own:
         shown[0] = cell.row
         return min(visible_code(view, cell.row), CODE_IMPLICIT)
@@ -313,25 +364,32 @@ cdef int visible_type(
             map_row = visible_newest(view, cell[index].row, map_row, replicas)
         else:
             counter_row = visible_newest(view, cell[index].row, counter_row, replicas)
+        if min(register_row, map_row, counter_row) < -1:
+            return <int>min(register_row, map_row, counter_row)
     if register_row < 0 and counter_row < 0:
         return CODE_MAP
     for index in range(own, count):
         map_row = visible_newest(view, cell[index].row, map_row, replicas)
+        if map_row < -1:
+            return <int>map_row
     # Equal stamps: counter before map before attachment before register.
     if register_row >= 0:
         shown[0] = <uint32_t>register_row
-        if visible_later(view, shown[0], map_row, replicas):
-            if visible_later(view, shown[0], counter_row, replicas):
-                return CODE_REGISTER
-    if map_row >= 0 and visible_later(view, <uint32_t>map_row, counter_row, replicas):
-        return CODE_MAP
-    return CODE_IMPLICIT
+        later = visible_later(view, shown[0], map_row, replicas)
+        if later > 0:
+            later = visible_later(view, shown[0], counter_row, replicas)
+        if later:
+            return CODE_REGISTER if later > 0 else later
+    if map_row < 0:
+        return CODE_IMPLICIT
+    later = visible_later(view, <uint32_t>map_row, counter_row, replicas)
+    return later if later < 0 else CODE_MAP if later else CODE_IMPLICIT
 
 
 cdef uint32_t visible_run(
     const VisibleCell *cell, uint32_t count, size_t prefix, size_t *key_end, uint32_t *own
-) except 0:
-    """How many cells lie at or below the first one's key behind a prefix; the map there ends at `key_end`.
+) noexcept nogil:
+    """How many cells lie at or below the first one's key behind a prefix; 0: the key is not terminated.
 
     Args:
         cell: The first of the cells below the prefix.
@@ -344,7 +402,7 @@ cdef uint32_t visible_run(
     cdef uint32_t run = 1
     cdef size_t end
     if behind == NULL:
-        raise damaged("a path is not terminated")
+        return 0
     end = behind - cell.path + 1
     while run < count and cell[run].size >= end:
         if memcmp(cell[run].path + prefix, cell.path + prefix, end - prefix):
@@ -357,15 +415,15 @@ cdef uint32_t visible_run(
     return run
 
 
-cdef int visible_item(const DocumentView *view, uint32_t row, ValueItem *item) except -1:
+cdef int visible_item(const DocumentView *view, uint32_t row, ValueItem *item) noexcept nogil:
     """Read a row's value; 1 for an array or object, whose msgpack is then the item's text."""
     cdef value_place slot = view.slots + 8 * <size_t>row
-    item.kind = view.types[row] >> 4
+    item.kind, item.text, item.size = view.types[row] >> 4, NULL, 0
     if item.kind >= KIND_STRING:
         if item.kind > KIND_OBJECT:
-            raise damaged(f"a value has the unknown kind {item.kind}")
+            return VISIBLE_KIND - item.kind
         if heap_read(view, slot, &item.text, &item.size):
-            raise damaged("a value lies outside its heap")
+            return VISIBLE_HEAP
         return item.kind >= KIND_ARRAY
     if item.kind == KIND_SHORT:
         item.kind, item.text, item.size = KIND_STRING, slot + 1, min(slot[0], 7)

@@ -22,17 +22,18 @@ FULL = -1
 class Names:
     """A bounded dictionary of texts and their numbers.
 
-    `shapes` is the compiled core's: what it remembers of documents whose paths these are. It holds as long as
-    no name is taken back, so only `truncate` may shorten `texts`.
+    `shapes` and `table` are the compiled core's: what it remembers of documents whose paths these are, and the
+    texts as it reads them. Both hold as long as no name is taken back, so only `truncate` may shorten `texts`.
     """
 
-    __slots__ = ("maximum", "numbers", "shapes", "texts")
+    __slots__ = ("maximum", "numbers", "shapes", "table", "texts")
 
     def __init__(self, texts: Iterable[bytes], maximum: int) -> None:
         self.texts: list[bytes] = list(texts)
         self.numbers: dict[bytes, int] = {text: number for number, text in enumerate(self.texts)}
         self.maximum = maximum
         self.shapes: object = None
+        self.table: object = None
 
     def intern(self, text: bytes) -> int:
         """The number of a text, added if it is new; FULL beyond the bound."""
@@ -50,7 +51,7 @@ class Names:
         """Take back the names beyond the first `length`: their transaction was refused."""
         for text in self.texts[length:]:
             del self.numbers[text]
-            self.shapes = None
+            self.shapes = self.table = None
         del self.texts[length:]
 
 

@@ -1,0 +1,404 @@
+# Twin of crdtstore/crdt/field.py, `read_field`, without the GIL: the visible value at a path, where it lies.
+#
+# The path column is compared with the path that is asked for. A path at which one cell lies, with no value above and
+# nothing below, is answered at once, as is one inside the only value above, and a map with no value at its path or
+# above; in every other case the cells are sorted and the path is followed down from the root. Nothing is decoded: an
+# array or object is told as the place of its msgpack, a map of cells as itself. What cannot be read returns a
+# VISIBLE_… reason.
+# Not here: Python objects of what is found (field.pxi), many paths at once (evaluate.pxi). Include after `counter.pxi`.
+
+from cpython.long cimport PyLong_AsLongLongAndOverflow
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcmp, memcpy, memset
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+cdef enum:
+    ITEM_MISSING = 10              # kinds beside KIND_…
+    ITEM_MAP = 11                  # of cells
+
+cdef enum:                         # how a cell's path lies to one that is asked for
+    ITEM_APART = 0
+    ITEM_BESIDE = 1                # they share their first keys
+    ITEM_BELOW = 2
+    ITEM_EXACT = 3
+    ITEM_ABOVE = 4
+
+cdef enum:
+    ITEM_GENERAL = 1               # only all cells together tell
+
+cdef struct ItemStep:
+    value_place key                # UTF-8; NULL: an index
+    size_t size
+    int64_t index                  # of an index, -1 for one that no array has
+    size_t path_size               # bytes of the encoded path that end here; 0 behind an index
+
+cdef struct ItemPath:
+    ItemStep *steps
+    uint32_t count
+    unsigned char *data            # the leading keys, encoded as a cell's path is
+    size_t size
+
+cdef struct Item:
+    ValueItem value                # with the kinds ITEM_MISSING and ITEM_MAP too
+    value_place at                 # of an array or object: its msgpack; NULL inside of an id, where there is none
+    value_place inside             # the first item or key in it
+    value_place end                # no byte of it is here or behind
+    const VisibleCell *cells       # of a map that was found among sorted cells: those below it
+    uint32_t count
+    size_t prefix                  # bytes of the map's own path
+
+cdef struct ItemRelated:
+    uint32_t own                   # registers and counters at the path
+    uint32_t markers               # markers at the path
+    uint32_t below                 # cells below it
+    uint32_t above                 # registers and counters above it
+    uint32_t row                   # of the last of those at the path and above
+    size_t size                    # length of that cell's path
+    size_t beside                  # the longest path that cells share with it which are neither at it nor below
+
+
+# --- paths ---
+
+
+cdef int item_path_make(tuple path, ItemPath *asked) except -1:
+    """Prepare a path, which has to stay alive; `item_path_free` frees what is allocated here."""
+    cdef size_t room = 0
+    cdef uint32_t index = 0
+    cdef bint leading = True
+    asked.count, asked.size, asked.steps = <uint32_t>len(path), 0, NULL
+    for step in path:
+        room += sizeof(ItemStep) + (8 * <size_t>len(step) + 1 if isinstance(step, str) else 0)
+    asked.steps = <ItemStep *>malloc(room + 1)
+    if asked.steps == NULL:
+        raise MemoryError
+    asked.data = <unsigned char *>(asked.steps + asked.count)
+    for step in path:
+        leading = leading and isinstance(step, str)
+        item_step_make(step, &asked.steps[index])
+        if leading:
+            asked.size = item_key_encode(asked.data + asked.size, &asked.steps[index]) - asked.data
+        asked.steps[index].path_size = asked.size if leading else 0
+        index += 1
+    return 0
+
+
+cdef inline void item_path_free(ItemPath *asked) noexcept nogil:
+    free(asked.steps)
+
+
+cdef int item_step_make(step, ItemStep *made) except -1:
+    """Prepare one step. A lone surrogate, which no text of a document has, makes a key that none is equal to."""
+    cdef int overflow = 0
+    cdef Py_ssize_t size = 0
+    made.key, made.size, made.index = NULL, 0, -1
+    if not isinstance(step, str):
+        made.index = PyLong_AsLongLongAndOverflow(step, &overflow)
+        if overflow or made.index < 0:
+            made.index = -1
+        return 0
+    try:
+        made.key = <value_place>PyUnicode_AsUTF8AndSize(step, &size)
+    except UnicodeEncodeError:
+        made.key, size = <value_place>b"\xff", 1
+    made.size = <size_t>size
+    return 0
+
+
+cdef inline unsigned char *item_key_encode(unsigned char *out, const ItemStep *step) noexcept nogil:
+    """Write a key as a path has it: bytes 0 and 1 as two, and a 0 behind."""
+    cdef size_t index
+    for index in range(step.size):
+        if step.key[index] <= 1:
+            out[0] = 1
+            out[1] = step.key[index] + 1
+            out += 2
+        else:
+            out[0] = step.key[index]
+            out += 1
+    out[0] = 0
+    return out + 1
+
+
+# --- how cells lie to a path ---
+
+
+cdef int item_relation(const ItemPath *asked, value_place cell, size_t size, size_t *common) noexcept nogil:
+    """How a cell's path lies to the one that is asked for; `common` takes the bytes of the keys that they share."""
+    cdef size_t index = 0
+    common[0] = 0
+    while index < size and index < asked.size and cell[index] == asked.data[index]:
+        index += 1
+        if cell[index - 1] == 0:
+            common[0] = index
+    if index < size and index < asked.size:
+        return ITEM_BESIDE if common[0] else ITEM_APART
+    if size == 0:
+        return ITEM_APART
+    return ITEM_BELOW if size > asked.size else ITEM_EXACT if size == asked.size else ITEM_ABOVE
+
+
+cdef inline void item_relate(
+    ItemRelated *related, int relation, size_t common, int code, uint32_t row, size_t size
+) noexcept nogil:
+    """Account for one cell, which is no total."""
+    if relation == ITEM_BELOW:
+        related.below += 1
+    elif relation == ITEM_EXACT and code == CODE_MAP:
+        related.markers += 1
+    elif relation == ITEM_EXACT:
+        related.own += 1
+        related.row, related.size = row, size
+    elif relation == ITEM_ABOVE and code != CODE_MAP:
+        related.above += 1
+        related.row, related.size = row, size
+    else:
+        related.beside = max(related.beside, common)
+
+
+cdef int item_relate_all(
+    const DocumentView *view, const NameList *paths, const ItemPath *asked, ItemRelated *related
+) noexcept nogil:
+    """Account for all cells of a document that have to do with a path."""
+    cdef uint32_t row
+    cdef value_place cell = NULL
+    cdef size_t size = 0, common = 0
+    cdef int code, failure, relation
+    memset(related, 0, sizeof(ItemRelated))
+    for row in range(view.n):
+        failure = visible_path(view, row, paths, &cell, &size)
+        if failure:
+            return failure
+        if size == 0 or cell[0] != asked.data[0]:
+            continue
+        code = visible_code(view, row)
+        relation = item_relation(asked, cell, size, &common)
+        if relation != ITEM_APART and code != CODE_TOTAL:
+            if code == 0:
+                return VISIBLE_CODE - (view.types[row] & 15)
+            item_relate(related, relation, common, code, row, size)
+    return 0
+
+
+# --- what is found ---
+
+
+cdef inline int item_nothing(Item *item) noexcept nogil:
+    item.value.kind = ITEM_MISSING
+    return 0
+
+
+cdef int item_at(
+    const DocumentView *view, const NameList *paths, const NameList *replicas, const ItemPath *asked, Item *item
+) noexcept nogil:
+    """Find the visible value at a path of a document. A map has no cells here: only its kind is told."""
+    cdef ItemRelated related
+    cdef VisibleCells found
+    cdef int result
+    if view.n == 0 or document_is_grave(view):
+        return item_nothing(item)
+    if asked.size:
+        result = item_relate_all(view, paths, asked, &related)
+        if result == 0:
+            result = item_decide(view, replicas, asked, &related, item)
+    else:
+        result = item_root(asked, item)
+    if result != ITEM_GENERAL:
+        return result
+    result = visible_open(view, paths, &found)
+    if result == 0:
+        result = item_descend(view, &found, replicas, asked, item)
+        item.cells = NULL
+        visible_close(&found)
+    return result
+
+
+cdef inline int item_root(const ItemPath *asked, Item *item) noexcept nogil:
+    """What a path without leading keys finds: the whole document, in which an index leads nowhere."""
+    item.value.kind, item.cells = ITEM_MISSING if asked.count else ITEM_MAP, NULL
+    return 0
+
+
+cdef int item_decide(
+    const DocumentView *view, const NameList *replicas, const ItemPath *asked, const ItemRelated *related, Item *item
+) noexcept nogil:
+    """Find the value at a path by the cells that have to do with it; ITEM_GENERAL where these do not tell."""
+    cdef VisibleCell cell
+    cdef uint32_t taken = 1
+    if related.own + related.above == 0:
+        if related.below + related.markers and item_is_keys(asked):
+            return item_map(item)
+        return item_nothing(item)
+    if related.own + related.above > 1 or related.below or related.markers:
+        return ITEM_GENERAL
+    if related.above and related.beside >= related.size:
+        return ITEM_GENERAL
+    while asked.steps[taken - 1].path_size != related.size:
+        if taken == asked.count:
+            return VISIBLE_OPEN_PATH
+        taken += 1
+    if visible_code(view, related.row) == CODE_REGISTER:
+        return item_register(view, related.row, asked.steps + taken, asked.count - taken, item)
+    if taken < asked.count:
+        return item_nothing(item)
+    cell.row, cell.path, cell.size = related.row, NULL, 0
+    return visible_counter(view, &cell, 1, replicas, &item.value)
+
+
+cdef inline bint item_is_keys(const ItemPath *asked) noexcept nogil:
+    """Whether no index is in a path."""
+    return asked.count == 0 or asked.steps[asked.count - 1].path_size != 0
+
+
+cdef inline int item_map(Item *item) noexcept nogil:
+    item.value.kind, item.cells = ITEM_MAP, NULL
+    return 0
+
+
+cdef int item_register(
+    const DocumentView *view, uint32_t row, const ItemStep *steps, uint32_t count, Item *item
+) noexcept nogil:
+    """Find what the steps lead to in a register."""
+    cdef int kind = visible_item(view, row, &item.value)
+    if kind < 0:
+        return kind
+    if kind == 0:
+        return item_nothing(item) if count else 0
+    item.at, item.end = item.value.text, item.value.text + item.value.size
+    item.inside = value_next(item.at, item.end, &item.value)
+    return item_inside(steps, count, item)
+
+
+cdef int item_inside(const ItemStep *steps, uint32_t count, Item *item) noexcept nogil:
+    """Follow steps from an item of msgpack, whose head has been read, to what they lead to."""
+    cdef uint32_t taken
+    cdef int failure
+    for taken in range(count):
+        if item.inside == NULL:
+            return VISIBLE_VALUE
+        failure = item_enter(&steps[taken], item)
+        if failure or item.value.kind == ITEM_MISSING:
+            return failure
+    return 0 if item.inside != NULL else VISIBLE_VALUE
+
+
+cdef int item_enter(const ItemStep *step, Item *item) noexcept nogil:
+    """Take one step from an item of msgpack to one inside of it, and read that one's head."""
+    cdef value_place at = NULL
+    if item.value.kind == KIND_OBJECT and step.key != NULL:
+        at = item_key(step, item)
+        if at == NULL:
+            return VISIBLE_KEY
+    elif item.value.kind == KIND_ARRAY and step.key == NULL:
+        at = item_index(step.index, item)
+        if at == NULL:
+            return VISIBLE_VALUE
+    else:
+        return item_nothing(item)
+    if item.value.kind == ITEM_MISSING:
+        return 0
+    item.at = at
+    item.inside = value_next(at, item.end, &item.value)
+    return 0 if item.inside != NULL else VISIBLE_VALUE
+
+
+cdef value_place item_key(const ItemStep *step, Item *item) noexcept nogil:
+    """The place of a key's value among an object's pairs; NULL: damaged. What is not there makes the item missing."""
+    cdef ValueItem key
+    cdef value_place at = item.inside
+    cdef size_t pairs = item.value.size
+    while pairs:
+        at = value_next(at, item.end, &key)
+        if at == NULL or key.kind != KIND_STRING:
+            return NULL
+        if key.size == step.size and memcmp(key.text, step.key, key.size) == 0:
+            return at
+        at = value_skip(at, item.end)
+        if at == NULL:
+            return NULL
+        pairs -= 1
+    item.value.kind = ITEM_MISSING
+    return at
+
+
+cdef value_place item_index(int64_t index, Item *item) noexcept nogil:
+    """The place of an array's item; NULL: damaged. What is not there makes the item missing."""
+    cdef value_place at = item.inside
+    if index < 0 or <size_t>index >= item.value.size:
+        item.value.kind = ITEM_MISSING
+        return at
+    while index and at != NULL:
+        at = value_skip(at, item.end)
+        index -= 1
+    return at
+
+
+# --- from all cells ---
+
+
+cdef int item_descend(
+    const DocumentView *view, const VisibleCells *found, const NameList *replicas, const ItemPath *asked, Item *item
+) noexcept nogil:
+    """Follow a path down from the root of sorted cells, through the maps that are visible."""
+    cdef const VisibleCell *cell = found.cells
+    cdef uint32_t count = found.count
+    while count and cell.size == 0:
+        cell += 1
+        count -= 1
+    item.cells, item.count, item.prefix = cell, count, 0
+    return item_follow(view, replicas, asked, 0, item)
+
+
+cdef int item_follow(
+    const DocumentView *view, const NameList *replicas, const ItemPath *asked, uint32_t taken, Item *item
+) noexcept nogil:
+    """Follow a path on, behind the first steps of it, from the map of sorted cells that an item is."""
+    cdef size_t end, start = asked.steps[taken - 1].path_size if taken else 0
+    cdef uint32_t run, row = 0
+    cdef int code
+    while taken < asked.count:
+        end = asked.steps[taken].path_size
+        if end == 0:
+            return item_nothing(item)
+        while item.count and not item_is_at(item, asked.data + start, end - start):
+            item.cells += 1
+            item.count -= 1
+        if item.count == 0:
+            return item_nothing(item)
+        taken += 1
+        start = end
+        code = item_node(view, replicas, item, &run, &row)
+        if code == CODE_REGISTER:
+            return item_register(view, row, asked.steps + taken, asked.count - taken, item)
+        if code != CODE_MAP:
+            return code if code < 0 else item_nothing(item) if taken < asked.count else 0
+    item.value.kind = ITEM_MAP
+    return 0
+
+
+cdef inline bint item_is_at(const Item *item, const unsigned char *key, size_t size) noexcept nogil:
+    """Whether a map's first cell is at or below an encoded key."""
+    return item.cells.size >= item.prefix + size and memcmp(item.cells.path + item.prefix, key, size) == 0
+
+
+cdef int item_node(
+    const DocumentView *view, const NameList *replicas, Item *item, uint32_t *run, uint32_t *row
+) noexcept nogil:
+    """Make the map that an item is, with a cell at least, what is visible under its first key.
+
+    Returns: CODE_MAP, CODE_IMPLICIT for a counter, or CODE_REGISTER, of which only `row` is told. `run` takes how
+    many cells lie at the key and below.
+    """
+    cdef uint32_t own = 0
+    cdef size_t end = 0
+    cdef int code
+    run[0] = visible_run(item.cells, item.count, item.prefix, &end, &own)
+    if run[0] == 0:
+        return VISIBLE_OPEN_PATH
+    code = visible_type(view, item.cells, own, run[0], replicas, row)
+    if code == CODE_MAP:
+        item.cells, item.count, item.prefix = item.cells + own, run[0] - own, end
+    elif code == CODE_IMPLICIT:
+        code = min(visible_counter(view, item.cells, own, replicas, &item.value), 0) or code
+    return code
