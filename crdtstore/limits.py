@@ -254,6 +254,13 @@ QUERY_NODES_MAX: Final = 1_000
 QUERY_EXCERPT_CHARS_MAX: Final = 60
 """How much of a query the message of its syntax error shows: one line of a terminal, wherever the place is."""
 
+SORT_KEY_BYTES_MAX: Final = 1_024
+"""What one key of an order compares of a value: texts that share so long a beginning sort by id."""
+
+SEARCH_REPEATS_MAX: Final = 4_194_304
+"""Documents that a search remembers because its index entries may name one of them again, 16 bytes each in the compiled
+core. A search of more is refused; a scan of the collection needs no memory."""
+
 REGEX_MEMORY_BYTES_MAX: Final = 1_024 * 1_024
 """Memory of one compiled regular expression, program and automaton: refuses patterns that count far, which
 would compile for tens of milliseconds and match at microseconds a byte. RE2's own default is eight times that."""
