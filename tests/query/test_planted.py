@@ -1,0 +1,188 @@
+"""Faults that are planted in the grammars' trees, in the evaluator and in what reads documents are found.
+
+Rules: each is looked for with the pairs of the normal run, by the oracle of one language. A fault takes the place of
+one name of one module. Equivalent ones (that change no answer) are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import pytest
+
+from crdtstore import Store, core
+from crdtstore.crdt.field import step_into
+from crdtstore.query import find, legacy, lookup, match, pattern, relation, rql_tree, tree
+from crdtstore.query.tree import RQL, Node
+from tests.query.harness import LANGUAGES, pairs
+from tests.query.test_oracles import PAIRS
+
+
+class Fault(NamedTuple):
+    """A fault: whose oracle finds it, where it is planted, and what makes it of what stands there."""
+
+    language: str
+    what: str
+    place: Any
+    name: str
+    spoil: Callable[[Any], Any]
+
+
+def constantly(value: Any) -> Callable[[Any], Any]:
+    """Whatever it was, it is this now."""
+    return lambda _original: value
+
+
+def without_presence(field: tree.Field, value: Any) -> Node:
+    return tree.Not(tree.Compare("==", field, tree.Literal(value), RQL))
+
+
+def without_spread(found: rql_tree.Property, test: Callable[[tree.Field], Node]) -> Node:
+    inside = test(tree.Field(found.path))
+    return inside if found.each is None else tree.Some(found.each, inside)
+
+
+def every_feature(original: Any) -> Any:
+    def over(found: rql_tree.Property, test: Callable[[tree.Field], Node]) -> Node:
+        return tree.Not(original(found, lambda field: tree.Not(test(field)))) if found.each else original(found, test)
+
+    return over
+
+
+def into_nested_arrays(original: Any) -> Any:
+    def spread_in(value: Any, path: Any) -> Iterator[Any]:
+        yield from original(value, path)
+        if isinstance(value, list):
+            for item in value:
+                if isinstance(item, list):
+                    yield from spread_in(item, path)
+
+    return spread_in
+
+
+def not_into_arrays(value: Any, path: Any) -> Iterator[Any]:
+    for key in path:
+        value = step_into(value, key)
+    if value is not tree.MISSING:
+        yield value
+        yield from value if isinstance(value, list) else ()
+
+
+def rounded(original: Any) -> Any:
+    def read_field(*arguments: Any) -> Any:
+        value = original(*arguments)
+        return float(value) if type(value) is int else value
+
+    return read_field
+
+
+def lowered(original: Any) -> Any:
+    def compile_like(text: str, *, folded: bool) -> Callable[[str], bool]:
+        fits: Callable[[str], bool] = original(text.lower() if folded else text, folded=False)
+        return lambda value: fits(value.lower() if folded else value)
+
+    return compile_like
+
+
+def last_dropped(original: Any) -> Any:
+    return lambda *arguments: iter(list(original(*arguments))[:-1])
+
+
+def reversed_rows(original: Any) -> Any:
+    return lambda *arguments: iter(list(original(*arguments))[::-1])
+
+
+def first_only(original: Any) -> Any:
+    return lambda node: (ids := original(node)) and ids[:1]
+
+
+FAULTS = [
+    Fault("rql", "ne holds where nothing is", rql_tree, "differs", constantly(without_presence)),
+    Fault(
+        "rql",
+        "ge null holds of null only",
+        rql_tree,
+        "is_nothing",
+        constantly(lambda field: tree.IsType(field, ("null",))),
+    ),
+    Fault("rql", "empty arrays are full", rql_tree, "is_empty", constantly(rql_tree.is_nothing)),
+    Fault(
+        "rql",
+        "null is not in a list",
+        rql_tree,
+        "is_one_of",
+        constantly(lambda field, values: tree.Contains(tree.Literal(values), field, RQL)),
+    ),
+    Fault("rql", "a backslash escapes", rql_tree, "LIKE_ESCAPED", constantly({})),
+    Fault("rql", "arrays are not searched", rql_tree, "over", constantly(without_spread)),
+    Fault("rql", "every feature must meet it", rql_tree, "over", every_feature),
+    Fault("rql", "a tilde stays escaped", rql_tree, "segments_of", constantly(lambda name: name.strip("/").split("/"))),
+    Fault("rql", "ge is gt", rql_tree, "OPERATORS", lambda original: {**original, "ge": ">"}),
+    Fault("rql", "the time is not known", rql_tree, "resolve_time", constantly(lambda _text, _now: None)),
+    Fault("rql", "arrays in arrays are searched", match, "spread_in", into_nested_arrays),
+    Fault("rql", "arrays on the way are not searched", match, "spread_in", constantly(not_into_arrays)),
+    Fault("rql", "a number is never an index", match, "index_of", constantly(lambda _key: None)),
+    Fault("rql", "lower case is all that folding is", match, "compile_like", lowered),
+    Fault(
+        "rql",
+        "a question mark stands for itself",
+        pattern,
+        "like_parts",
+        lambda original: lambda text: original(text.replace("?", "\\?")),
+    ),
+    Fault("dql", "unknown is false in or", match, "any_of", constantly(any)),
+    Fault(
+        "dql",
+        "what is not known is not so",
+        match,
+        "compile_not",
+        constantly(lambda test: lambda document: test(document) is not True),
+    ),
+    Fault("dql", "null is in a list with null", match, "is_plain", constantly(lambda _rules: True)),
+    Fault(
+        "dql", "values of two types differ", relation, "MIXED", lambda original: {**original, ("unknown", True): True}
+    ),
+    Fault(
+        "dql",
+        "what is no text does not fit",
+        match,
+        "compile_call",
+        lambda original: lambda node: original(tree.Call(node.function, node.arguments)),
+    ),
+    Fault("legacy", "dates are text", relation, "parse_instant", constantly(lambda _text: None)),
+    Fault("legacy", "dates are text beside a constant", match, "parse_instant", constantly(lambda _text: None)),
+    Fault("legacy", "missing is not null", relation, "null_if_missing", constantly(lambda value: value)),
+    Fault(
+        "legacy",
+        "an empty text is true",
+        match,
+        "is_true",
+        constantly(lambda value: value is not tree.MISSING and value not in (None, False, 0)),
+    ),
+    Fault("legacy", "null is false", legacy, "CONSTANTS", lambda original: {**original, "null": False}),
+    Fault(
+        "legacy",
+        "a text ends where it begins",
+        legacy,
+        "FUNCTIONS",
+        lambda original: {**original, "ends_with": "starts_with"},
+    ),
+    Fault("legacy", "one id is looked up", find, "point_ids", first_only),
+    Fault("legacy", "the last row is forgotten", find, "scan_living", last_dropped),
+    Fault("legacy", "rows come backwards", find, "scan_living", reversed_rows),
+    Fault(
+        "legacy", "an id has no parts", lookup, "walk", constantly(lambda value, path: tree.MISSING if path else value)
+    ),
+    Fault("legacy", "integers are rounded", core, "read_field", rounded),
+    Fault("legacy", "nothing is conflicted", lookup, "conflicts", constantly(lambda _cells: {})),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.language}: {fault.what}")
+def test_a_planted_fault_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault.place, fault.name, fault.spoil(getattr(fault.place, fault.name)))
+    with Store.in_memory() as store:
+        wrong = (answer for answer in pairs(LANGUAGES[fault.language], store, "plain", 0, PAIRS) if not answer.is_right)
+        assert len(list(islice(wrong, 1))) == 1
