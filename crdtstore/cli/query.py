@@ -1,7 +1,8 @@
 """`crdtstore query`: look at queries without running them.
 
 Rules: a tree is printed as JSON. With `--lines` each line of the input is one query, as a JSON string, and each line of
-the output its tree, or `{"error": ...}` where it is refused: then the exit code is 0 all the same.
+the output its tree, or `{"error": ...}` where it is refused: then the exit code is 0 all the same. `dql` is version 5
+of the statement language; in `dql-v4` double quotes hold identifiers.
 
 Not here: the languages (`crdtstore/query/`).
 """
@@ -19,7 +20,7 @@ from crdtstore.cli.options import Documented, Family, json_option
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
 
-LANGUAGES: Final = ("legacy", "rql", "rql-options")
+LANGUAGES: Final = ("legacy", "rql", "rql-options", "dql", "dql-v4")
 
 Reader = Callable[[str], Any]
 """Takes a query's text and gives its tree as JSON values."""
@@ -56,11 +57,14 @@ def reader_of(language: str, args: Mapping[str, Value]) -> Reader:
     from msgspec import to_builtins
 
     from crdtstore.query import legacy, rql, rql_options
+    from crdtstore.query.dql import statement_parser
 
     readers: dict[str, Reader] = {
         "legacy": lambda text: to_builtins(legacy.parse(text, args)),
         "rql": lambda text: rql.as_json(rql.parse(text)),
         "rql-options": lambda text: rql_options.options_as_json(rql_options.parse_options(text)),
+        "dql": lambda text: to_builtins(statement_parser.parse(text)),
+        "dql-v4": lambda text: to_builtins(statement_parser.parse(text, "v4")),
     }
     return readers[language]
 

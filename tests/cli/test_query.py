@@ -19,6 +19,8 @@ def test_a_tree_is_printed() -> None:
     [
         ("rql", "not(exists(a))", {"op": "not", "args": [{"op": "exists", "property": "a"}]}),
         ("rql-options", "sort(-a),limit(0,5)", [{"sort": [["-", "a"]]}, {"limit": [0, 5]}]),
+        ("dql", "SHOW a", {"statement": "show", "parameter": "a"}),
+        ("dql-v4", 'DROP INDEX "a" ON b', {"statement": "drop-index", "name": "a", "collection": "b"}),
     ],
 )
 def test_a_language_can_be_chosen(language: str, text: str, tree: object) -> None:
