@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import NoneType
-from typing import Final, Protocol, TypeAlias, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
 from crdtstore.crdt.field import step_into
+from crdtstore.crdt.spread import spread
 from crdtstore.crdt.value import Value
 from crdtstore.query.instant import parse_instant
 from crdtstore.query.pattern import compile_like, compile_pattern
@@ -48,7 +49,6 @@ from crdtstore.query.tree import (
     Or,
     Parameter,
     Path,
-    Segment,
     Some,
     Truth,
 )
@@ -215,44 +215,6 @@ def over_pairs(left: Node, right: Node, relation: Relation) -> Predicate:
         return lambda lookup: any_of(relation(one, other) for one in lefts(lookup) for other in rights(lookup))
     get, get_other = compile_value(left), compile_value(right)
     return lambda lookup: relation(get(lookup), get_other(lookup))
-
-
-def spread(lookup: Lookup, path: Path) -> list[Value]:
-    """Every value that a path finds when arrays are searched item by item: see `Field`."""
-    value = lookup(path)
-    if value is MISSING and len(path) > 1:
-        return list(spread_in(lookup(path[:1]), path[1:]))
-    return [] if value is MISSING else list(spread_in(value, ()))
-
-
-def spread_in(value: Value, path: Path) -> Iterator[Value]:
-    """The same below a value."""
-    if value is MISSING:
-        return
-    if not path:
-        yield value
-        if value.__class__ is list:
-            yield from value
-        return
-    key, rest = path[0], path[1:]
-    yield from spread_in(step_into(value, key), rest)
-    if value.__class__ is list and isinstance(key, str):
-        if (index := index_of(key)) is not None:
-            yield from spread_in(step_into(value, index), rest)
-        for item in value:
-            if item.__class__ is dict:
-                yield from spread_in(step_into(item, key), rest)
-
-
-def index_of(key: Segment) -> int | None:
-    """The index that a key of digits stands for."""
-    if not isinstance(key, str) or len(key) > INDEX_DIGITS_MAX or not (key.isascii() and key.isdigit()):
-        return None
-    return int(key) if key == "0" or key[0] != "0" else None
-
-
-INDEX_DIGITS_MAX: Final = 9
-"""No array has more items than so many digits count."""
 
 
 # --- conditions of values ---
