@@ -85,6 +85,7 @@ class Environment:
         lock: Lock,
         tables: tuple[str, ...],
         *,
+        added: int,
         map_bytes: int,
         readers_max: int,
         read_only: bool,

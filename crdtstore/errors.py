@@ -11,6 +11,9 @@ CrdtStoreError                    code, status, retryable, data
 │  ├─ Unauthenticated             no key, or one that is not known
 │  ├─ Forbidden                   a known key without this right
 │  ├─ NotFound                    no such route or document
+│  ├─ InvalidIndex                a definition that no index may have
+│  │  ├─ IndexExists              an index of this name, or of these paths
+│  │  └─ UnknownIndex             no index of this name
 │  ├─ MethodNotAllowed            the route exists, the verb does not
 │  ├─ UnsupportedMediaType        a body that is not JSON
 │  ├─ InvalidDocument             what a document must not hold
@@ -127,6 +130,26 @@ class NotFound(CallerError):
     """No such route or document."""
 
     code = "not-found"
+    status = 404
+
+
+class InvalidIndex(CallerError):
+    """A definition that no index may have."""
+
+    code = "invalid-index"
+
+
+class IndexExists(InvalidIndex):
+    """The collection has an index of this name, or one of these paths: `data` has `name`."""
+
+    code = "index-exists"
+    status = 409
+
+
+class UnknownIndex(InvalidIndex):
+    """No index has this name: `data` has `name`."""
+
+    code = "unknown-index"
     status = 404
 
 

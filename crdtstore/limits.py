@@ -114,6 +114,30 @@ RANGE_LEAVES_MAX: Final = 8_192
 RANGE_DOCUMENTS_AT_ONCE: Final = 1_024
 """Documents added up in one go of the compiled core, about a millisecond, before another thread has its turn."""
 
+INDEXES_MAX: Final = 64
+"""Indexes of one collection: every write of a document keeps all of them."""
+
+INDEX_PATHS_MAX: Final = 4
+"""Paths of one index: their columns and the id must fit a key of KEY_BYTES_MAX."""
+
+INDEX_COLUMN_BYTES_MAX: Final = 100
+"""A value in an index keeps this many bytes of its key: four of them and an id fit KEY_BYTES_MAX. Values that agree in
+so many bytes are told apart by looking at their documents."""
+
+INDEX_ID_BYTES_MAX: Final = 64
+"""A longer id stands in an index as its hash, for the same reason."""
+
+INDEX_ITEMS_MAX: Final = 1_000
+"""Values that one document puts into an index because they stand in arrays: a document of more is looked at by every
+search for such values instead, since each of its writes would have to compare all of them."""
+
+INDEX_BUILD_DOCUMENTS: Final = 500
+INDEX_BUILD_BYTES: Final = GROUP_BYTES_MAX
+"""Documents put into a new index in one commit, and about how many bytes of them: writes wait for some milliseconds."""
+
+INDEX_DROP_ENTRIES: Final = 5_000
+"""Entries of a dropped index that are removed in one commit, for the same reason."""
+
 FINDINGS_MAX: Final = 1_000
 """Findings of one kind in one table that a verification keeps; the others are counted. A person acts on the first."""
 

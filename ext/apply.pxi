@@ -25,6 +25,7 @@ cdef class Applier:
     cdef object catalog
     cdef object batch
     cdef object collection
+    cdef tuple indexes                 # of the collection; empty for most
     cdef Batch compiled
     cdef dict numbers
     cdef list texts
@@ -73,6 +74,7 @@ cdef int apply_enter(Applier applier, const unsigned char *name, size_t length) 
             return 0
         apply_count(applier)
     applier.collection = applier.catalog.intern((<bytes>name[:length]).decode())
+    applier.indexes = applier.collection.indexes
     names = applier.collection.paths
     applier.numbers = names.numbers
     applier.texts = names.texts
@@ -137,9 +139,12 @@ cdef int apply_compiled(Applier applier, Merge *merge, const unsigned char *key,
     """Get, merge and put in the pages of the compiled batch."""
     cdef const unsigned char *document = NULL
     cdef size_t length = 0
+    cdef bytes before = b""
     cdef bint existed = batch_seek_c(
         applier.compiled, applier.cursor, applier.table, key, key_length, &document, &length
     )
+    if existed and applier.indexes:
+        before = PyBytes_FromStringAndSize(<const char *>document, length)
     if existed:
         applier.place.buried -= apply_is_grave(document, length)
     merge_core(
@@ -156,6 +161,8 @@ cdef int apply_compiled(Applier applier, Merge *merge, const unsigned char *key,
         batch_put_c(applier.compiled, applier.table, key, key_length, scratch.out, scratch.out_length)
     elif existed:
         batch_delete_c(applier.compiled, applier.table, key, key_length)
+    if applier.indexes:
+        apply_entries(applier, key, key_length, before)
     return 0
 
 
@@ -177,6 +184,18 @@ cdef int apply_any(Applier applier, Merge *merge, const unsigned char *key, size
         applier.batch.put(applier.table, place, PyBytes_FromStringAndSize(<char *>scratch.out, scratch.out_length))
     elif PyBytes_GET_SIZE(document):
         applier.batch.delete(applier.table, place)
+    if applier.indexes:
+        apply_entries(applier, key, key_length, document)
+    return 0
+
+
+cdef int apply_entries(Applier applier, const unsigned char *key, size_t key_length, bytes before) except -1:
+    """Bring the entries of the document that was merged just now along."""
+    from crdtstore.storage.index_entries import change_entries
+    cdef bytes after = PyBytes_FromStringAndSize(<const char *>scratch.out, scratch.out_length)
+    cdef bytes id_ = PyBytes_FromStringAndSize(<const char *>key + 4, key_length - 4)
+    if before != after:
+        change_entries(applier.batch, applier.collection, applier.catalog, id_, before, after)
     return 0
 
 

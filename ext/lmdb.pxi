@@ -119,14 +119,15 @@ cdef class Environment:
     cdef readonly str path
     cdef readonly bint read_only
 
-    def __cinit__(self, str path not None, lock, tuple tables not None, *, size_t map_bytes,
+    def __cinit__(self, str path not None, lock, tuple tables not None, *, int added, size_t map_bytes,
                   unsigned int readers_max, bint read_only, bint durable):
-        """Open the store in a directory; its tables must exist.
+        """Open the store in a directory; its tables must exist, but for those that were added to the format later.
 
         Args:
             path: The directory.
             lock: What is released when the environment is closed.
             tables: The names of the tables; their places are their numbers.
+            added: How many of the last ones may be missing: they are made, or read-only count as empty.
             map_bytes: Address space of the map.
             readers_max: Reader slots.
             read_only: Whether batches are refused.
@@ -154,7 +155,8 @@ cdef class Environment:
         if code:
             raise environment_open_error(self, code)
         lmdb_reap(self.env)
-        environment_open_tables(self)
+        if not environment_open_tables(self, added, LMDB_RDONLY):
+            environment_open_tables(self, added, 0)
 
     def __dealloc__(self):
         if self.env is NULL or self.forks != lmdb_forks:
@@ -271,16 +273,24 @@ cdef object environment_open_error(Environment self, int code):
     return errors.StoreError(f"The store {self.path} cannot be opened: {text} (code {code}).", lmdb_code=code)
 
 
-cdef int environment_open_tables(Environment self) except -1:
+cdef bint environment_open_tables(Environment self, int added, unsigned int flags) except -1:
+    """Open the tables in a transaction that reads or one that writes; False if some have to be made by the latter."""
     cdef lmdb_txn *txn = NULL
     cdef unsigned char number
-    cdef int table, code = lmdb_begin(self.env, LMDB_RDONLY, &txn)
+    cdef unsigned int made
+    cdef int table, code = lmdb_begin(self.env, flags, &txn)
     if code:
         raise environment_open_error(self, code)
     for table in range(self.tables):
         name = self.names[table].encode("ascii")
-        code = lmdb_open_table(txn, PyBytes_AS_STRING(name), &self.handles[table])
-        if code:
+        made = LMDB_CREATE if not flags and table >= self.tables - added else 0
+        code = lmdb_open_table(txn, PyBytes_AS_STRING(name), made, &self.handles[table])
+        if code == LMDB_NOTFOUND and table >= self.tables - added:
+            if not self.read_only:
+                lmdb_abort(txn)
+                return False
+            self.handles[table] = LMDB_ABSENT
+        elif code:
             lmdb_abort(txn)
             if code == LMDB_NOTFOUND:
                 raise errors.NotAStore(f"The directory {self.path} holds no store: it lacks a table.")
@@ -291,7 +301,7 @@ cdef int environment_open_tables(Environment self) except -1:
     code = lmdb_commit(txn)
     if code:
         raise environment_open_error(self, code)
-    return 0
+    return True
 
 
 cdef int environment_check(Environment self) except -1:

@@ -25,6 +25,9 @@ cdef extern from *:
     #include <stdio.h>
     #include <string.h>
 
+    /* Stands for a table that a store has not: it is empty. */
+    #define LMDB_ABSENT 0xFFFFFFFFu
+
     /* The part of LMDB 0.9's interface that is used; the wheel ships no header. */
 
     typedef struct MDB_env lmdb_env;
@@ -39,7 +42,7 @@ cdef extern from *:
 
     enum {
         LMDB_NOSYNC = 0x10000, LMDB_RDONLY = 0x20000, LMDB_NOTLS = 0x200000,
-        LMDB_RESERVE = 0x10000, LMDB_CURRENT = 0x40,
+        LMDB_RESERVE = 0x10000, LMDB_CURRENT = 0x40, LMDB_CREATE = 0x40000,
         LMDB_FIRST = 0, LMDB_LAST = 6, LMDB_NEXT = 8, LMDB_PREV = 12, LMDB_SET = 15, LMDB_SET_RANGE = 17,
         LMDB_NOTFOUND = -30798, LMDB_PAGE_NOTFOUND = -30797, LMDB_CORRUPTED = -30796, LMDB_PANIC = -30795,
         LMDB_VERSION_MISMATCH = -30794, LMDB_INVALID = -30793, LMDB_MAP_FULL = -30792,
@@ -193,8 +196,8 @@ cdef extern from *:
     static int lmdb_begin(lmdb_env *env, unsigned int flags, lmdb_txn **txn) {
         LMDB_GUARDED(lmdb.txn_begin(env, NULL, flags, txn));
     }
-    static int lmdb_open_table(lmdb_txn *txn, const char *name, lmdb_table *table) {
-        LMDB_GUARDED(lmdb.dbi_open(txn, name, 0, table));
+    static int lmdb_open_table(lmdb_txn *txn, const char *name, unsigned int flags, lmdb_table *table) {
+        LMDB_GUARDED(lmdb.dbi_open(txn, name, flags, table));
     }
     static int lmdb_commit(lmdb_txn *txn) {
         LMDB_GUARDED(lmdb.txn_commit(txn));
@@ -203,6 +206,10 @@ cdef extern from *:
         LMDB_GUARDED((lmdb.txn_abort(txn), 0));
     }
     static int lmdb_stat(lmdb_txn *txn, lmdb_table table, lmdb_statistics *statistics) {
+        if (table == LMDB_ABSENT) {
+            memset(statistics, 0, sizeof *statistics);
+            return 0;
+        }
         LMDB_GUARDED(lmdb.stat(txn, table, statistics));
     }
     static int lmdb_put(lmdb_txn *txn, lmdb_table table, lmdb_value *key, lmdb_value *value,
@@ -234,7 +241,7 @@ cdef extern from *:
     }
 
     static int lmdb_find(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_value *key, lmdb_value *value) {
-        int code = lmdb.get(txn, table, key, value);
+        int code = table == LMDB_ABSENT ? LMDB_NOTFOUND : lmdb.get(txn, table, key, value);
         return code ? code : lmdb_unseal(seal, key, value);
     }
     static int lmdb_get(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_value *key, lmdb_value *value) {
@@ -244,7 +251,7 @@ cdef extern from *:
     static int lmdb_move(lmdb_txn *txn, lmdb_table table, uint32_t seal, int operation, lmdb_value *key,
                          lmdb_value *value) {
         lmdb_cursor *cursor;
-        int code = lmdb.cursor_open(txn, table, &cursor);
+        int code = table == LMDB_ABSENT ? LMDB_NOTFOUND : lmdb.cursor_open(txn, table, &cursor);
         if (code)
             return code;
         code = lmdb.cursor_get(cursor, key, value, operation);
@@ -340,7 +347,12 @@ cdef extern from *:
        place again costs one descent for up to LMDB_ROWS rows. */
     static int lmdb_fetch_rows(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_range *range) {
         lmdb_cursor *cursor;
-        int code = lmdb.cursor_open(txn, table, &cursor);
+        int code;
+        if (table == LMDB_ABSENT) {
+            range->exhausted = 1;
+            return 0;
+        }
+        code = lmdb.cursor_open(txn, table, &cursor);
         if (code)
             return code;
         code = lmdb_walk(cursor, seal, range);
@@ -406,6 +418,7 @@ cdef extern from *:
         LMDB_NOSYNC
         LMDB_RDONLY
         LMDB_RESERVE
+        LMDB_CREATE
         LMDB_FIRST
         LMDB_LAST
         LMDB_NOTFOUND
@@ -441,7 +454,8 @@ cdef extern from *:
     int lmdb_abort(lmdb_txn *txn) nogil
     void lmdb_reset(lmdb_txn *txn) nogil
     int lmdb_renew(lmdb_txn *txn) nogil
-    int lmdb_open_table(lmdb_txn *txn, const char *name, lmdb_table *table) nogil
+    const lmdb_table LMDB_ABSENT
+    int lmdb_open_table(lmdb_txn *txn, const char *name, unsigned int flags, lmdb_table *table) nogil
     int lmdb_stat(lmdb_txn *txn, lmdb_table table, lmdb_statistics *statistics) nogil
     int lmdb_get(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_value *key, lmdb_value *value) nogil
     int lmdb_put(lmdb_txn *txn, lmdb_table table, lmdb_value *key, lmdb_value *value,

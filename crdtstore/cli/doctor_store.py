@@ -128,7 +128,7 @@ def check_map(size: int) -> Check:
 def check_format(snapshot: Snapshot) -> Check:
     """The number of the stored format, and who created the store."""
     record = msgpack.unpackb(snapshot.get(Table.META, FORMAT_KEY) or b"\x80")
-    found = f"{record.get('format')}, made by {record.get('created_by')}; this version writes {FORMAT}"
+    found = f"{record.get('format')}, made by {record.get('created_by')}; this version reads up to {FORMAT}"
     return Check("format", OK, found)
 
 

@@ -7,6 +7,8 @@ exactly when its bytes start with the other's. The root is the empty path.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from crdtstore.errors import InvalidDocument, LimitExceeded
 from crdtstore.limits import DEPTH_MAX, PATH_BYTES_MAX
 
@@ -75,5 +77,9 @@ def ancestors(path: bytes) -> list[bytes]:
 
 def format_path(path: bytes) -> str:
     """For people: keys joined by dots, quoted where a key would be ambiguous."""
-    keys = decode_path(path)
-    return ".".join(key if key.isidentifier() else repr(key) for key in keys)
+    return format_steps(decode_path(path))
+
+
+def format_steps(steps: Iterable[str | int]) -> str:
+    """The same for keys, and for indexes of arrays."""
+    return ".".join(step if isinstance(step, str) and step.isidentifier() else repr(step) for step in steps)

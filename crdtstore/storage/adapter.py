@@ -23,14 +23,13 @@ from crdtstore import limits
 from crdtstore.errors import (
     Corrupted,
     ForkedProcess,
-    NotAStore,
-    Overloaded,
     StoreClosed,
     StoreError,
     StoreFenced,
     StoreFull,
     StoreReadOnly,
 )
+from crdtstore.storage.adapter_error import opening_error, store_error
 from crdtstore.storage.adapter_rows import Ahead, Back
 from crdtstore.storage.tables import Table, check_key, check_start, seal, table_name, unseal
 
@@ -54,17 +53,19 @@ class Environment:
         lock: StoreLock,
         tables: tuple[str, ...],
         *,
+        added: int,
         map_bytes: int,
         readers_max: int,
         read_only: bool,
         durable: bool,
     ) -> None:
-        """Open the store in a directory; its tables must exist.
+        """Open the store in a directory; its tables must exist, but for those that were added to the format later.
 
         Args:
             path: The directory.
             lock: What is released when the environment is closed.
             tables: The names of the tables; their places are their numbers.
+            added: How many of the last ones may be missing: they are made, or read-only count as empty.
             map_bytes: As in `open_storage`, and the others too.
             readers_max: Reader slots.
             read_only: Whether batches are refused.
@@ -95,15 +96,13 @@ class Environment:
                 create=False,
                 lib_version=0,
             )
-        except (lmdb.InvalidError, lmdb.VersionMismatchError) as error:
-            raise NotAStore(f"The directory {path} holds no store of this format: {error}.") from error
         except lmdb.Error as error:
-            raise store_error("meta", b"", error) from error
+            raise opening_error(path, error) from error
         try:
-            self.handles = open_tables(self.lmdb, tables)
-        except lmdb.NotFoundError as error:
+            self.handles = open_tables(self.lmdb, tables, added, read_only=read_only)
+        except lmdb.Error as error:
             self.lmdb.close()
-            raise NotAStore(f"The directory {path} holds no store: one of its tables is missing.") from error
+            raise opening_error(path, error) from error
         # A dropped environment frees its attributes in this order: the lock must go after LMDB.
         self.lock = lock
         environments.add(self)
@@ -258,6 +257,8 @@ class Snapshot:
         """Return the value of a key, or None."""
         table_name(table)
         check_key(key)
+        if self.environment.handles[table] is None:
+            return None
         with Use(self, table, key) as transaction:
             stored = transaction.get(key, db=self.environment.handles[table])
         return None if stored is None else unseal(table, key, stored)
@@ -279,6 +280,8 @@ class Snapshot:
 
     def rows(self, rows: Ahead, table: int, writes: int) -> Iterator[tuple[bytes, bytes]]:
         """Fetch a few rows at a time: no cursor outlives a fetch, so none dangles when the view is closed."""
+        if self.environment.handles[table] is None:
+            return
         more = True
         wanted = ROWS_FIRST
         while more:
@@ -315,6 +318,8 @@ class Snapshot:
     def edge(self, table: int, *, last: bool) -> tuple[bytes, bytes] | None:
         """Return the row at one end of a table, or None."""
         table_name(table)
+        if self.environment.handles[table] is None:
+            return None
         with Use(self, table) as transaction:
             cursor = transaction.cursor(self.environment.handles[table])
             found = cursor.last() if last else cursor.first()
@@ -325,6 +330,8 @@ class Snapshot:
     def count(self, table: int) -> int:
         """Return the number of rows of a table."""
         table_name(table)
+        if self.environment.handles[table] is None:
+            return 0
         with Use(self, table) as transaction:
             return transaction.stat(self.environment.handles[table])["entries"]
 
@@ -461,23 +468,17 @@ class Batch(Snapshot):
             raise StoreError("A batch is ended by the thread that opened it.")
 
 
-def open_tables(environment: lmdb.Environment, tables: tuple[str, ...]) -> list[Any]:
-    """Open the sub-databases by name. In a read transaction of one's own their handles would end with it."""
-    return [environment.open_db(name.encode("ascii"), create=False) for name in tables]
+def open_tables(environment: lmdb.Environment, tables: tuple[str, ...], added: int, *, read_only: bool) -> list[Any]:
+    """Open the sub-databases by name. In a read transaction of one's own their handles would end with it.
 
-
-def store_error(table: str, key: bytes, error: lmdb.Error) -> CrdtStoreError:
-    """Return the error of this package that LMDB's stands for, in an operation on a row."""
-    if isinstance(error, lmdb.MapFullError):
-        return StoreFull("The store's map is full: it was opened with too few map bytes for more data.")
-    if error.code in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull(f"The disk of the store is full: {error}.")
-    if isinstance(error, lmdb.ReadersFullError):
-        return Overloaded("All reader slots of the store are taken: close a snapshot first.")
-    if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
-        return Corrupted(table, key, f"LMDB cannot follow its pages ({error})")
-    if isinstance(error, lmdb.PanicError):
-        return StoreFenced("An earlier commit failed half way, so its outcome is unknown: reopen the store.")
-    if isinstance(error, lmdb.BadTxnError):
-        return StoreError("An earlier write of this batch failed: nothing of it is stored.")
-    return StoreError(f"The store's engine failed: {error} (code {error.code}).", lmdb_code=error.code)
+    Of the last `added` ones those that are missing are made, all in one commit; read-only they are None.
+    """
+    first, later = tables[: len(tables) - added], tables[len(tables) - added :]
+    handles: list[Any] = [environment.open_db(name.encode("ascii"), create=False) for name in first]
+    try:
+        return handles + [environment.open_db(name.encode("ascii"), create=False) for name in later]
+    except lmdb.NotFoundError:
+        if read_only:
+            return handles + [None] * added
+    with environment.begin(write=True) as transaction:
+        return handles + [environment.open_db(name.encode("ascii"), transaction) for name in later]

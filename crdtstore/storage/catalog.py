@@ -3,7 +3,8 @@
 Rules: one writer changes it; readers may look at any time, since numbers are only ever added at the end. Names
 added by a transaction are taken back when it is refused, and saved in the same commit as what first uses them.
 Each collection carries the number of its documents and the sum of their digests, so that a table that lost rows
-shows it. Buried documents are among them, since their rows stay; how many they are is counted apart.
+shows it. Buried documents are among them, since their rows stay; how many they are is counted apart. What its indexes
+count is saved likewise.
 
 Not here: documents; see `documents`.
 """
@@ -17,8 +18,9 @@ import msgspec
 
 from crdtstore.crdt.document import DIGEST_BYTES, MODULUS
 from crdtstore.crdt.names import Names, Replicas, paths
-from crdtstore.errors import InvalidDocument, Overloaded
+from crdtstore.errors import Corrupted, InvalidDocument, Overloaded
 from crdtstore.limits import COLLECTION_BYTES_MAX, COLLECTIONS_MAX
+from crdtstore.storage.index import Index, read_indexes
 from crdtstore.storage.tables import Table, decode_row
 
 if TYPE_CHECKING:
@@ -36,9 +38,20 @@ def number_key(*numbers: int) -> bytes:
 
 
 class Collection:
-    """One collection: its number, its path dictionary, its document count and digest."""
+    """One collection: its number, its path dictionary, its document count and digest, its indexes."""
 
-    __slots__ = ("buried", "digest", "documents", "name", "number", "paths", "prefix", "saved", "saved_paths")
+    __slots__ = (
+        "buried",
+        "digest",
+        "documents",
+        "indexes",
+        "name",
+        "number",
+        "paths",
+        "prefix",
+        "saved",
+        "saved_paths",
+    )
 
     def __init__(self, number: int, name: str, documents: int = 0, digest: int = 0, buried: int = 0) -> None:
         self.number = number
@@ -49,6 +62,7 @@ class Collection:
         self.documents = documents
         self.digest = digest
         self.buried = buried
+        self.indexes: tuple[Index, ...] = ()
         self.saved: tuple[int, int] | None = None
 
     @property
@@ -91,6 +105,10 @@ class Catalog:
         for collection in catalog.collections:
             collection.saved_paths = len(collection.paths.texts)
             collection.saved = (collection.documents, collection.digest)
+        for index in read_indexes(snapshot):
+            if index.collection >= len(catalog.collections):
+                raise Corrupted("indexes", index.prefix, f"its collection {index.collection} does not exist")
+            catalog.collections[index.collection].indexes += (index,)
         catalog.replicas = Replicas(text for _, text in snapshot.scan(Table.REPLICAS))
         catalog.saved_replicas = len(catalog.replicas.texts)
         return catalog
@@ -144,7 +162,7 @@ class Catalog:
         self.dirty.clear()
 
     def save_collection(self, batch: Batch, collection: Collection) -> None:
-        """Write one collection's row and new paths, where they changed."""
+        """Write one collection's row, new paths and indexes, where they changed."""
         state = (collection.documents, collection.digest)
         if collection.saved != state:
             batch.put(Table.COLLECTIONS, collection.prefix, collection.row())
@@ -152,6 +170,11 @@ class Catalog:
         for number, text in enumerate(collection.paths.texts[collection.saved_paths :], collection.saved_paths):
             batch.put(Table.PATHS, collection.prefix + number_key(number), text)
         collection.saved_paths = len(collection.paths.texts)
+        for index in collection.indexes:
+            row = index.row()
+            if index.saved != row:
+                batch.put(Table.INDEXES, index.prefix, row)
+                index.saved = row
 
     def digest(self) -> int:
         """The store's digest as the writer has it: the sum of its documents' digests."""

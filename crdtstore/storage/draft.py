@@ -19,6 +19,7 @@ from crdtstore.crdt.fold import Fold
 from crdtstore.errors import LimitExceeded
 from crdtstore.limits import DOCUMENT_BYTES_MAX
 from crdtstore.storage.documents import get_document, put_document, scan_living
+from crdtstore.storage.index_entries import change_entries
 
 if TYPE_CHECKING:
     from array import array
@@ -147,6 +148,8 @@ class Draft:
             after = document.document()
             if after != document.before:
                 put_document(self.batch, document.collection, document.id, after)
+                if document.collection.indexes:
+                    change_entries(self.batch, document.collection, self.catalog, document.id, document.before, after)
                 buried = document.is_buried - is_grave(document.before)
                 document.collection.count(bool(after) - bool(document.before), bytes(document.digest), buried)
 

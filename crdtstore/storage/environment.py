@@ -31,10 +31,11 @@ from crdtstore import core, limits
 from crdtstore._version import __version__
 from crdtstore.errors import CallerError, Corrupted, CrdtStoreError, FormatTooNew, NotAStore, StoreError, StoreFull
 from crdtstore.storage import adapter
+from crdtstore.storage.adapter_error import store_error
 from crdtstore.storage.backup_record import check_restored
 from crdtstore.storage.lock import LOCK_NAME, hold_store
 from crdtstore.storage.settle import settle, sync_path
-from crdtstore.storage.tables import TABLE_NAMES, Table, seal
+from crdtstore.storage.tables import TABLE_NAMES, TABLES_ADDED, Table, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,8 +45,11 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FORMAT: Final = 1
-"""The number of the stored format that this version writes, and the newest that it reads."""
+FORMAT: Final = 2
+"""The newest stored format that this version reads: as 1, with an index, which who knows only 1 would not keep."""
+
+FORMAT_MADE: Final = 1
+"""The stored format of a new store."""
 
 FORMAT_KEY: Final = b"format"
 """The key of the format record in table `meta`: a msgpack map of `format`, `page_bytes` and `created_by`."""
@@ -134,6 +138,7 @@ def open_engine(
             str(directory),
             lock,
             TABLE_NAMES,
+            added=TABLES_ADDED,
             map_bytes=map_bytes,
             readers_max=readers_max,
             read_only=read_only,
@@ -298,10 +303,10 @@ def build(new: Path, map_bytes: int) -> None:
         ):
             handles = [environment.open_db(name.encode("ascii"), transaction) for name in TABLE_NAMES]
             page_bytes = environment.stat()["psize"]
-            record = msgpack.packb({"format": FORMAT, "page_bytes": page_bytes, "created_by": __version__})
+            record = msgpack.packb({"format": FORMAT_MADE, "page_bytes": page_bytes, "created_by": __version__})
             transaction.put(FORMAT_KEY, seal(Table.META, FORMAT_KEY, record), db=handles[Table.META])
     except lmdb.Error as error:
-        raise adapter.store_error("meta", FORMAT_KEY, error) from error
+        raise store_error("meta", FORMAT_KEY, error) from error
     # The table of readers is made anew, in the size that is asked for, when the store is opened.
     (new / "lock.mdb").unlink()
 

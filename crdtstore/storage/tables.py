@@ -36,10 +36,16 @@ class Table(IntEnum):
     KEYS = 8  # name -> a small durable value of the layers above, such as an API key
     RANGES = 9  # level, collection and end of a range of keys -> its documents, their digest, where it starts
     PEERS = 10  # origin of another store -> what is known of it
+    INDEXES = 11  # index -> its definition, how far it is built, its counts
+    ENTRIES = 12  # index, part, columns, id -> how the id stands in the key
 
 
 TABLE_NAMES: Final = tuple(table.name.lower() for table in Table)
 """The names of the LMDB sub-databases, in the order of their numbers."""
+
+TABLES_ADDED: Final = 2
+"""How many of them, the last ones, came after the first stores. A store that lacks them is given them when it is opened
+for writing; read-only they count as empty."""
 
 SEAL_STARTS: Final = tuple(core.crc32c(bytes([table])) for table in Table)
 """The checksum of each table's number, from which its seals go on."""

@@ -27,6 +27,7 @@ from crdtstore.storage.environment import DATA_NAME, check_file, open_storage, r
 from crdtstore.storage.tables import Table, table_name
 from crdtstore.storage.verify_documents import check_counts, check_documents, check_ranges
 from crdtstore.storage.verify_finding import Finding, Progress, View
+from crdtstore.storage.verify_indexes import check_entries, check_indexes
 from crdtstore.storage.verify_log import check_head, check_log, check_positions
 from crdtstore.storage.verify_rows import (
     check_collections,
@@ -60,6 +61,8 @@ CHECKS: Final[tuple[Callable[[View], None], ...]] = (
     check_positions,
     check_head,
     check_ranges,
+    check_indexes,
+    check_entries,
     check_keys,
     check_peers,
 )

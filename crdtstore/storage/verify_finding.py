@@ -38,6 +38,10 @@ SUMS: Final = (
     "The operator: no document is affected, but exchange compares by these sums. Make the store anew from a peer with "
     "`crdtstore sync`, or restore a backup."
 )
+INDEX: Final = (
+    "The operator: no document is affected. Drop the index with `crdtstore index drop` and make it anew with "
+    "`crdtstore index create`."
+)
 COMPILED: Final = "The operator: verify with the compiled core, which goes on where the plain one would be ended."
 
 ACTIONS: Final = {
@@ -53,6 +57,7 @@ ACTIONS: Final = {
     "document": REPORT,  # document bytes that nothing writes
     "counts": RESTORE,  # a collection has other documents than its row says
     "ranges": SUMS,  # a range sum is another
+    "index": INDEX,  # an entry of an index is missing, too much or another
     "log-gap": RESTORE,  # txn ids have a gap
     "log": RESTORE,  # an entry does not follow from the ones before
     "positions": RESTORE,  # positions and log disagree
@@ -75,7 +80,7 @@ class Finding:
     @property
     def action(self) -> str:
         """Who must act, and how."""
-        return ACTIONS[self.code]
+        return INDEX if (self.code, self.table) == ("seal", "entries") else ACTIONS[self.code]
 
     def as_dict(self) -> dict[str, str]:
         """For JSON."""

@@ -30,6 +30,7 @@ from crdtstore.errors import CrdtStoreError, Divergence, MalformedRecord, NotCau
 from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX
 from crdtstore.storage import log
 from crdtstore.storage.documents import get_document, put_document
+from crdtstore.storage.index_entries import change_entries
 from crdtstore.storage.tables import Table
 
 if TYPE_CHECKING:
@@ -285,4 +286,6 @@ def apply_changes(batch: Batch, catalog: Catalog, data: bytes, replica: int, cov
         )
         if after != before:
             put_document(batch, collection, change.id, after)
+            if collection.indexes:
+                change_entries(batch, collection, catalog, change.id, before, after)
         collection.count(bool(after) - bool(before), bytes(digest), is_grave(after) - is_grave(before))

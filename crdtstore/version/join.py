@@ -32,6 +32,7 @@ from crdtstore.errors import Divergence, MalformedMessage, RecordAhead
 from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX
 from crdtstore.storage import log
 from crdtstore.storage.documents import COLLECTION_NUMBER_BYTES, Row, id_key, put_document, split_row
+from crdtstore.storage.index_entries import change_entries
 from crdtstore.storage.tables import Table
 from crdtstore.version.delivery import divergence
 
@@ -252,6 +253,8 @@ def join_document(
     digests = [core.document_digest(data, collection.paths, catalog.replicas, key) for data in (document, stored)]
     plus, minus = (int.from_bytes(digest, "little") for digest in digests)
     put_document(batch, collection, id_, document)
+    if collection.indexes:
+        change_entries(batch, collection, catalog, id_, stored, document)
     change = ((plus - minus) % MODULUS).to_bytes(DIGEST_BYTES, "little")
     collection.count(bool(after) - bool(before), change, is_buried(after) - is_buried(before))
     return True

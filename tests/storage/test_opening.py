@@ -15,7 +15,7 @@ import pytest
 
 from crdtstore.errors import Corrupted, FormatTooNew, NotAStore, StoreError, StoreFull, StoreReadOnly
 from crdtstore.storage import environment
-from crdtstore.storage.environment import FORMAT, FORMAT_KEY, open_storage
+from crdtstore.storage.environment import FORMAT, FORMAT_KEY, FORMAT_MADE, open_storage
 from crdtstore.storage.tables import TABLE_NAMES, Table, seal
 from tests.storage import children
 from tests.storage.engines import content, fill, open_engine
@@ -46,7 +46,7 @@ def test_a_store_is_created_for_its_owner_only(disk_engine: str, path: Path) -> 
         with storage.snapshot() as snapshot:
             record = msgpack.unpackb(snapshot.get(Table.META, FORMAT_KEY))
         assert record.keys() == {"format", "page_bytes", "created_by"}
-        assert (record["format"], record["page_bytes"]) == (FORMAT, 4_096)
+        assert (record["format"], record["page_bytes"]) == (FORMAT_MADE, 4_096)
         assert storage.bytes_on_disk() == (path / "data.mdb").stat().st_size
 
 

@@ -16,6 +16,7 @@ import lmdb
 from crdtstore import Increment, Set, Store, Update, Upsert, make_actor
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
+from crdtstore.indexes import Indexes
 from crdtstore.replication.peers import Peer, put_peer
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import give_identity
@@ -29,7 +30,7 @@ DOCUMENTS = 60
 
 
 def build(path: Path) -> Path:
-    """A store on disk with two origins, conflicts, long ids, range sums, a key and a peer."""
+    """A store on disk with two origins, conflicts, long ids, range sums, indexes, a key and a peer."""
     ticks = iter(range(NOW, NOW + 10_000_000))
     storage = open_storage(path, create=True, read_only=False, durable=False)
     give_identity(storage, OURS)
@@ -41,6 +42,8 @@ def build(path: Path) -> Path:
         while store.run(refresh_job):
             pass
         store.write([Upsert("cities", {"name": "stale"}, id="city 3")])
+        for paths in ((("name",),), (("tags", "b"),), ()):
+            Indexes(store).create("cities", paths, kind="fields" if paths else "conflicts")
         KeyRing(store).create("test", Permission.full())
         store.run(lambda batch, _catalog, _head: put_peer(batch, Peer(THEIRS, NOW, 1)))
     return path
