@@ -73,6 +73,26 @@ def sum_documents(
     modulus: int,
     documents_max: int,
 ) -> tuple[list[tuple[bytes, int, bytes]], bytes | None]: ...
+def search_count(
+    snapshot: Snapshot,
+    documents: int,
+    collection: Any,
+    replicas: Replicas,
+    source: tuple[int, tuple[tuple[bytes, bytes], ...], bool, bool],
+    filter_: Any,
+    look: Any,
+) -> tuple[int, int, int]: ...
+def search_json(
+    snapshot: Snapshot,
+    documents: int,
+    collection: Any,
+    replicas: Replicas,
+    source: tuple[int, tuple[tuple[bytes, bytes], ...], bool, bool],
+    filter_: Any,
+    look: Any,
+    skip: int,
+    limit: int,
+) -> tuple[list[tuple[bytes, bytes]], int, int]: ...
 def load_liblmdb(path: str) -> bool: ...
 
 @final

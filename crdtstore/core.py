@@ -43,6 +43,8 @@ __all__ = [
     "read_json",
     "read_json_many",
     "scan_json",
+    "search_count",
+    "search_json",
     "siphash128",
     "sum_documents",
     "value_key",
@@ -119,6 +121,10 @@ deliver_run: Any = pick("deliver_run", None) if lmdb_environment else None
 read_json: Any = pick("read_json", None) if lmdb_environment else None
 read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
 """From the map to JSON in one step; without them `storage/documents.py` goes through document bytes."""
+
+search_count: Any = pick("search_count", None) if lmdb_environment else None
+search_json: Any = pick("search_json", None) if lmdb_environment else None
+"""Documents found where they lie in the map; without them `query/search.py` looks at them one by one."""
 
 sum_documents: Any = pick("sum_documents", None) if lmdb_environment else None
 """Documents added up where they lie in the map; without it `storage/range_table.py` goes through them one by one."""

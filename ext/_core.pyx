@@ -46,3 +46,8 @@ include "apply.pxi"
 include "deliver.pxi"
 include "read.pxi"
 include "ranges.pxi"
+
+# searching
+include "search_came.pxi"
+include "search_source.pxi"
+include "search.pxi"

@@ -266,6 +266,16 @@ cdef Scan snapshot_scan_c(Snapshot self, int table, bytes start, bytes end):
     return scan
 
 
+# Makes a scan read another range of its table; the keys stay where they are until it is read.
+cdef int scan_restart_c(Scan self, const lmdb_value *start, const lmdb_value *end, bint back) except -1 nogil:
+    lmdb_check_place(self.snapshot.environment, self.table, start.size or 1)
+    self.range.start, self.range.end = start[0], end[0]
+    self.range.bounded, self.range.back, self.range.passed, self.range.exhausted = True, back, False, False
+    self.range.count = self.range.damage = self.given = 0
+    self.range.wanted = LMDB_ROWS_FIRST
+    return 0
+
+
 # The next row, its value without the seal, or NULL at the end: it stands in the map until the transaction
 # ends. Needs the GIL, or to stand between snapshot_enter and snapshot_leave.
 cdef lmdb_row *scan_next_c(Scan self) except? NULL nogil:

@@ -15,10 +15,9 @@ from heapq import nsmallest
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from crdtstore import core
+from crdtstore import core, limits
 from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.errors import Corrupted, LimitExceeded
-from crdtstore.limits import SEARCH_REPEATS_MAX
 from crdtstore.query.lookup import FieldLookup
 from crdtstore.query.order import sort_key
 from crdtstore.storage.documents import DOCUMENTS, HASH_BYTES, ID_KEY_BYTES, Row, id_key, split_row
@@ -94,19 +93,23 @@ def search_json(
     limit: int,
 ) -> tuple[list[tuple[bytes, bytes]], Examined]:
     """The matching documents behind the first `skip`, at most `limit`: encoded id, and the fields as JSON."""
-    tally = Tally()
-    rows = read_matches(snapshot, catalog, collection, source, filter_, tally)
-    wanted = islice(rows, skip, skip + limit) if limit else ()
-    return [(row.id, print_row(catalog, collection, row)) for row in wanted], tally.examined()
+    if not is_compiled(snapshot):
+        return json_plainly(snapshot, catalog, collection, source, filter_, skip, limit)
+    look = partial(FieldLookup, catalog, collection)
+    replicas = catalog.replicas
+    found, *examined = core.search_json(snapshot, DOCUMENTS, collection, replicas, source, filter_, look, skip, limit)
+    return found, Examined(*examined)
 
 
 def search_count(
     snapshot: Snapshot, catalog: Catalog, collection: Collection, source: Source, filter_: Filter | None
 ) -> tuple[int, Examined]:
     """How many documents match."""
-    tally = Tally()
-    count = sum(1 for _ in read_matches(snapshot, catalog, collection, source, filter_, tally))
-    return count, tally.examined()
+    if not is_compiled(snapshot):
+        return count_plainly(snapshot, catalog, collection, source, filter_)
+    look = partial(FieldLookup, catalog, collection)
+    count, *examined = core.search_count(snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look)
+    return count, Examined(*examined)
 
 
 def search_top(
@@ -134,6 +137,60 @@ def search_top(
     Returns:
         Sort key, encoded id and JSON of each; how many match, those up to `after` too; and what was looked at.
     """
+    return top_plainly(snapshot, catalog, collection, source, filter_, order, keep, after)
+
+
+def search_rows(
+    snapshot: Snapshot, catalog: Catalog, collection: Collection, source: Source, filter_: Filter | None
+) -> Iterator[Row]:
+    """The matching documents one by one, for callers that stop early or need more than JSON."""
+    return read_matches(snapshot, catalog, collection, source, filter_, Tally())
+
+
+def is_compiled(snapshot: Snapshot) -> bool:
+    """Whether the compiled core can search a snapshot."""
+    return core.Snapshot is not None and isinstance(snapshot, core.Snapshot)
+
+
+# --- the same, document by document ---
+
+
+def json_plainly(
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    source: Source,
+    filter_: Filter | None,
+    skip: int,
+    limit: int,
+) -> tuple[list[tuple[bytes, bytes]], Examined]:
+    """The plain twin of `search_json`."""
+    tally = Tally()
+    rows = read_matches(snapshot, catalog, collection, source, filter_, tally)
+    wanted = islice(rows, skip, skip + limit) if limit else ()
+    return [(row.id, print_row(catalog, collection, row)) for row in wanted], tally.examined()
+
+
+def count_plainly(
+    snapshot: Snapshot, catalog: Catalog, collection: Collection, source: Source, filter_: Filter | None
+) -> tuple[int, Examined]:
+    """The plain twin of `search_count`."""
+    tally = Tally()
+    count = sum(1 for _ in read_matches(snapshot, catalog, collection, source, filter_, tally))
+    return count, tally.examined()
+
+
+def top_plainly(
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    source: Source,
+    filter_: Filter | None,
+    order: Order,
+    keep: int,
+    after: bytes | None,
+) -> tuple[list[tuple[bytes, bytes, bytes]], int, Examined]:
+    """The plain twin of `search_top`."""
     tally = Tally()
     matched = 0
     found: list[tuple[bytes, Row]] = []
@@ -148,13 +205,6 @@ def search_top(
 
     found = nsmallest(keep, keyed())
     return [(key, row.id, print_row(catalog, collection, row)) for key, row in found], matched, tally.examined()
-
-
-def search_rows(
-    snapshot: Snapshot, catalog: Catalog, collection: Collection, source: Source, filter_: Filter | None
-) -> Iterator[Row]:
-    """The matching documents one by one, for callers that stop early or need more than JSON."""
-    return read_matches(snapshot, catalog, collection, source, filter_, Tally())
 
 
 # --- how a source is read ---
@@ -238,12 +288,13 @@ def entry_id_key(table: int, key: bytes, value: bytes) -> bytes:
 
 def check_repeats(count: int) -> None:
     """Refuse to remember one more document."""
-    if count >= SEARCH_REPEATS_MAX:
+    maximum = limits.SEARCH_REPEATS_MAX
+    if count >= maximum:
         message = (
-            f"The index leads to more than {SEARCH_REPEATS_MAX} documents, each of them maybe more than once: "
+            f"The index leads to more than {maximum} documents, each of them maybe more than once: "
             "ask for fewer, or without this index."
         )
-        raise LimitExceeded(message, limit="SEARCH_REPEATS_MAX", value=count + 1, maximum=SEARCH_REPEATS_MAX)
+        raise LimitExceeded(message, limit="SEARCH_REPEATS_MAX", value=count + 1, maximum=maximum)
 
 
 def print_row(catalog: Catalog, collection: Collection, row: Row) -> bytes:

@@ -239,7 +239,7 @@ def test_what_is_no_entry_is_damage(kind: str, rest: bytes, value: bytes, tmp_pa
 
 
 def test_what_is_remembered_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "SEARCH_REPEATS_MAX", 20)
+    monkeypatch.setattr(limits, "SEARCH_REPEATS_MAX", 20)
     source = Source(ENTRIES, index_range(2), repeats=True)
     with pytest.raises(LimitExceeded) as caught:
         search_count(world.snapshot, world.catalog, world.collection, source, None)
@@ -250,16 +250,24 @@ def test_what_is_remembered_is_bounded(world: World, monkeypatch: pytest.MonkeyP
     )
 
 
-def test_the_harness_finds_a_search_that_shows_graves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "is_grave", lambda _: False)
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The plain twins, whatever the snapshot."""
+    monkeypatch.setattr(search, "is_compiled", lambda _: False)
+    return monkeypatch
+
+
+def test_the_harness_finds_a_search_that_shows_graves(world: World, plain: pytest.MonkeyPatch) -> None:
+    plain.setattr(search, "is_grave", lambda _: False)
     with pytest.raises(AssertionError):
         test_every_source_gives_its_documents(world)
 
 
-def test_the_harness_finds_an_order_without_ranks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        search, "sort_key", lambda order, lookup, key: sort_key(order._replace(ranks=bytes(8)), lookup, key)
-    )
+def test_the_harness_finds_an_order_without_ranks(world: World, plain: pytest.MonkeyPatch) -> None:
+    def without_ranks(order: Order, lookup: Any, key: bytes) -> bytes:
+        return sort_key(order._replace(ranks=bytes(8)), lookup, key)
+
+    plain.setattr(search, "sort_key", without_ranks)
     with pytest.raises(AssertionError):
         test_the_top_is_the_beginning_of_the_order(world)
 
