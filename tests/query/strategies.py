@@ -60,6 +60,10 @@ def grow(inner: SearchStrategy[Node]) -> SearchStrategy[Node]:
 
 
 written_queries = st.recursive(
-    written_paths.map(tree.Field) | written_values.map(tree.Literal), grow, max_leaves=6
+    written_paths.map(tree.Field)
+    | written_values.map(tree.Literal)
+    | (st.just(()) | written_paths).map(tree.Conflicted),
+    grow,
+    max_leaves=6,
 ).map(tree.condition)
 """Every kind of tree that the legacy grammar gives, printable as it stands."""

@@ -20,6 +20,7 @@ from crdtstore.query.tree import (
     ArrayLiteral,
     Call,
     Compare,
+    Conflicted,
     Contains,
     Field,
     Literal,
@@ -63,6 +64,13 @@ def equal(left: Node, right: Node) -> Compare:
         ("startsWith(a, 'x')", Call("starts_with", (A, Literal("x")))),
         ("ends_with(a, b)", Call("ends_with", (A, B))),
         ("regex(a, ('x'))", Call("regex", (A, Literal("x")))),
+        ("conflicted()", Conflicted(())),
+        ("conflicted ( a.b[0]['c'] )", Conflicted(("a", "b", 0, "c"))),
+        ("conflicted(['x-y'])", Conflicted(("x-y",))),
+        ("conflicted((a))", Conflicted(("a",))),
+        ("!conflicted(a) && a", And((Not(Conflicted(("a",))), Truth(A)))),
+        ("conflicted(a) == b", equal(Conflicted(("a",)), B)),
+        ("conflicted == 1", equal(Field(("conflicted",)), ONE)),
         ("contains == 1", equal(Field(("contains",)), ONE)),
         ("a.true.null == 1", equal(Field(("a", "true", "null")), ONE)),
         ("a . b [ 0 ] [ c ]", Truth(Field(("a", "b", 0, "c")))),
@@ -219,6 +227,12 @@ def test_arguments_outside_the_value_model_are_refused() -> None:
         ("contains(a, b, c)", 1, 14, "contains takes two arguments"),
         ("contains(a b)", 1, 12, "expected an operator or ','"),
         ("contains(a, b", 1, 14, "expected an operator or ')'"),
+        ("conflicted(", 1, 12, "expected a field"),
+        ("conflicted(a", 1, 13, "expected ')'"),
+        ("conflicted(1)", 1, 12, "conflicted takes a path; expected a name"),
+        ("conflicted(:n)", 1, 12, "conflicted takes a path"),
+        ("conflicted(a || b)", 1, 14, "'||' cannot stand here"),
+        ("conflicted(a, b)", 1, 13, "',' cannot stand here"),
         ("regex(a, b)", 1, 10, "must be known beforehand"),
         ("regex(a, 1)", 1, 10, "must be known beforehand"),
         ("a ==\n  $args", 2, 8, "expected '.' and a name"),
@@ -310,7 +324,9 @@ def test_a_hostile_text_is_refused_at_once() -> None:
             parse(text)
 
 
-PIECES = r"a true null 1 -1 1.5 'x' ( ) [ ] , . : ! == != < <= && $args $args.n :n contains( regex( '^a' \ '"
+PIECES = (
+    r"a true null 1 -1 1.5 'x' ( ) [ ] , . : ! == != < <= && $args $args.n :n contains( regex( conflicted( '^a' \ '"
+)
 pieces = st.lists(st.sampled_from((*PIECES.split(" "), "||", '"', "\n")), max_size=12)
 
 
