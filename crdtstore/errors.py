@@ -14,6 +14,7 @@ CrdtStoreError                    code, status, retryable, data
 │  ├─ InvalidIndex                a definition that no index may have
 │  │  ├─ IndexExists              an index of this name, or of these paths
 │  │  └─ UnknownIndex             no index of this name
+│  ├─ VersionNotRetained          a version of the past that was not kept
 │  ├─ MethodNotAllowed            the route exists, the verb does not
 │  ├─ UnsupportedMediaType        a body that is not JSON
 │  ├─ InvalidDocument             what a document must not hold
@@ -151,6 +152,22 @@ class UnknownIndex(InvalidIndex):
 
     code = "unknown-index"
     status = 404
+
+
+class VersionNotRetained(CallerError):
+    """A version that cannot be read any more: `data` has `asked`, and `nearest` and `oldest` of those that can be."""
+
+    code = "version-not-retained"
+    status = 410
+
+    def __init__(self, asked: int, nearest: int, oldest: int) -> None:
+        super().__init__(
+            f"Transaction {asked} is not retained: of the versions that can be read {nearest} is the nearest and "
+            f"{oldest} the oldest. Read at one of these; pin a version before it is to be read for long.",
+            asked=asked,
+            nearest=nearest,
+            oldest=oldest,
+        )
 
 
 class MethodNotAllowed(CallerError):

@@ -233,6 +233,24 @@ WAIT_SECONDS_MAX: Final = 3_600.0
 WAITERS_MAX: Final = 10_000
 """Reads that wait at the same time."""
 
+RETAINED_SECONDS_DEFAULT: Final = 60.0
+RETAINED_SECONDS_MAX: Final = 120.0
+"""How long a server keeps the newest version of each second readable, and the most an operator may set: every page
+that is replaced meanwhile stays on the disk."""
+
+RETAINED_VERSIONS_MAX: Final = 192
+"""Versions that can be read beside the newest, pinned ones among them: each takes one of READERS_MAX slots."""
+
+RETAINED_BYTES_MAX: Final = 256 * 1_024 * 1_024
+"""Bytes of the data file that hold nothing of the newest version, beyond which it does not grow for the sake of older
+ones: they go instead, from the half of it on, the oldest first, pinned or not. A forgotten pin must not fill a disk."""
+
+PINNED_VERSIONS_MAX: Final = 64
+"""Versions that callers keep at the same time."""
+
+PIN_VERSION_SECONDS_MAX: Final = 600.0
+"""How long a caller keeps a version: enough for a report that is made of many reads."""
+
 # --- requests ---
 
 BODY_BYTES_MAX: Final = 16 * 1_024 * 1_024

@@ -1,9 +1,11 @@
 """Reading a store: what every `Store` can be asked, whoever writes to it.
 
 Rules: reads see committed state only, all of one call at one version, and never wait for writes. Every method may
-be called from several threads. Documents are searched and printed from their bytes, never decoded whole.
+be called from several threads. Documents are searched and printed from their bytes, never decoded whole. What takes
+`at` reads the version of that txn id instead of the newest one: any read of it raises `VersionNotAvailable` if it is
+not applied, and `VersionNotRetained` if it is neither the newest nor retained.
 
-Not here: writing, waiting and the log (`store`).
+Not here: writing, waiting and the log (`store`), which versions are retained (`version/retained.py`).
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ from crdtstore.query.legacy import parse
 from crdtstore.storage.catalog import names_of, read_counts, sum_digests
 from crdtstore.storage.documents import Row, get_document, living_document, read_json, read_json_many, scan_living
 from crdtstore.storage.log import last_txn
+from crdtstore.version.retained import Pin, Retained
 from crdtstore.version.sequencer import Sequencer
 
 if TYPE_CHECKING:
     from crdtstore.crdt.cell import Cell
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.interface import Snapshot, Storage
+    from crdtstore.version.clock import Clock
 
 
 class Found(NamedTuple):
@@ -42,40 +46,53 @@ class Found(NamedTuple):
 class Reading:
     """What a store holds, to be read."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, clock: Clock, retained_seconds: float = 0.0) -> None:
         self.storage = storage
-        self.sequencer = Sequencer(storage)
+        self.clock = clock
+        self.retained = Retained(storage, clock, retained_seconds)
+        self.sequencer = Sequencer(storage, self.retained.before_commit)
 
     @contextmanager
-    def view(self) -> Iterator[tuple[Snapshot, Catalog]]:
-        """A snapshot and the names that its documents use.
+    def view(self, at: int | None = None) -> Iterator[tuple[Snapshot, Catalog]]:
+        """A snapshot, of the newest version or of the one `at` a txn id, and the names that its documents use.
+
+        A snapshot of the past is this thread's alone until the block ends: others that want the same one wait.
+
+        Raises:
+            VersionNotAvailable: `at` is not applied yet.
+            VersionNotRetained: `at` is neither the newest version nor retained.
+        """
+        with self.storage.snapshot() if at is None else self.retained.reading(at) as snapshot:
+            yield snapshot, self.names(snapshot)
+
+    def names(self, snapshot: Snapshot) -> Catalog:
+        """The names that a snapshot's documents use.
 
         The writer's own names are ahead of every snapshot. A read-only store reads them again when another process
         has written.
         """
-        with self.storage.snapshot() as snapshot:
-            if self.storage.read_only and last_txn(snapshot) != self.sequencer.head.txn:
-                self.sequencer.load()
-            yield snapshot, self.sequencer.catalog
+        if self.storage.read_only and last_txn(snapshot) != self.sequencer.head.txn:
+            self.sequencer.load()
+        return self.sequencer.catalog
 
-    def get(self, collection: str, id: Value) -> Document | None:
+    def get(self, collection: str, id: Value, *, at: int | None = None) -> Document | None:
         """A document by its id; None when it does not exist."""
         encoded_id = encode_id(id)
-        with self.view() as (snapshot, catalog):
+        with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             document = living_document(snapshot, known, encoded_id) if known else b""
             return show(catalog, known, Row(encoded_id, document)) if known and document else None
 
-    def get_json(self, collection: str, id: Value) -> bytes | None:
+    def get_json(self, collection: str, id: Value, *, at: int | None = None) -> bytes | None:
         """A document's fields as a JSON object, by its id: the shortest way from the disk to the wire."""
-        if self.storage.read_only:
-            return self.get_many_json(collection, [id])[0]
+        if self.storage.read_only or at is not None:
+            return self.get_many_json(collection, [id], at=at)[0]
         known = self.sequencer.catalog.by_name.get(collection)
         return None if known is None else read_json(self.storage, known, id, self.sequencer.catalog.replicas)
 
-    def get_many_json(self, collection: str, ids: Sequence[Value]) -> list[bytes | None]:
+    def get_many_json(self, collection: str, ids: Sequence[Value], *, at: int | None = None) -> list[bytes | None]:
         """As `get_json` for each of many ids, all read at one version."""
-        with self.view() as (snapshot, catalog):
+        with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             return read_json_many(snapshot, known, ids, catalog.replicas) if known else [None] * len(ids)
 
@@ -87,6 +104,7 @@ class Reading:
         args: Mapping[str, Value] | None = None,
         limit: int = FIND_LIMIT_DEFAULT,
         offset: int = 0,
+        at: int | None = None,
     ) -> Found:
         """The documents of a collection that a query matches, in the order of their ids.
 
@@ -96,6 +114,7 @@ class Reading:
             args: What `$args` names in it.
             limit: At most this many, up to FIND_LIMIT_MAX.
             offset: After this many.
+            at: The version to read; None for the newest.
 
         Raises:
             QuerySyntaxError: The query cannot be parsed.
@@ -103,40 +122,42 @@ class Reading:
         """
         tree = parse(query, args)
         check_page(limit, offset)
-        with self.view() as (snapshot, catalog):
+        with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             found = tuple(find(snapshot, catalog, known, tree, limit, offset)) if known else ()
             return Found(last_txn(snapshot), found)
 
-    def scan(self, collection: str) -> Iterator[Document]:
+    def scan(self, collection: str, *, at: int | None = None) -> Iterator[Document]:
         """All documents of a collection in the order of their ids, however many, at one version.
 
         The snapshot is held until the iterator ends: it keeps every page that is replaced meanwhile.
         """
-        with self.view() as (snapshot, catalog):
+        with self.retained.holding(at) as version:
+            catalog = self.names(version.snapshot)
             known = catalog.by_name.get(collection)
             if known is not None:
-                for row in scan_living(snapshot, known):
+                rows = scan_living(version.snapshot, known)
+                for row in rows if at is None else version.in_turns(rows):
                     yield show(catalog, known, row)
 
-    def cells(self, collection: str, id: Value) -> list[Cell]:
+    def cells(self, collection: str, id: Value, *, at: int | None = None) -> list[Cell]:
         """Everything that lives in a document, losers of conflicts and a grave too; empty when there is nothing."""
-        with self.view() as (snapshot, catalog):
+        with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             if known is None:
                 return []
             document = get_document(snapshot, known, encode_id(id))
             return unpack_document(document, known.paths, catalog.replicas)
 
-    def conflicts(self, collection: str, id: Value) -> dict[str, tuple[Sibling, ...]]:
+    def conflicts(self, collection: str, id: Value, *, at: int | None = None) -> dict[str, tuple[Sibling, ...]]:
         """Where more than one value lives in a document: path -> all values, the visible one first."""
-        found = conflicts(self.cells(collection, id))
+        found = conflicts(self.cells(collection, id, at=at))
         return {format_path(encode_path(path)): rivals for path, rivals in found.items()}
 
-    def document_digest(self, collection: str, id: Value) -> bytes:
+    def document_digest(self, collection: str, id: Value, *, at: int | None = None) -> bytes:
         """The digest of one document, or of its grave; zeros when there is neither."""
         encoded_id = encode_id(id)
-        with self.view() as (snapshot, catalog):
+        with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             if known is None:
                 return bytes(DIGEST_BYTES)
@@ -145,12 +166,29 @@ class Reading:
             digest: bytes = core.document_digest(document, known.paths, catalog.replicas, key)
             return digest
 
-    def collections(self) -> tuple[str, ...]:
+    def collections(self, *, at: int | None = None) -> tuple[str, ...]:
         """The names of the collections that hold a document, sorted."""
-        with self.storage.snapshot() as snapshot:
+        with self.view(at) as (snapshot, _):
             return names_of(read_counts(snapshot))
 
-    def digest(self) -> bytes:
+    def digest(self, *, at: int | None = None) -> bytes:
         """16 bytes that are equal on stores with equal documents; the sum of all documents' digests."""
-        with self.storage.snapshot() as snapshot:
+        with self.view(at) as (snapshot, _):
             return sum_digests(read_counts(snapshot))
+
+    def pin(self, at: int | None = None) -> Pin:
+        """Keep a version readable, the newest by default, until the pin is closed.
+
+            with store.pin() as pin:
+                store.find("cities", "true", at=pin.txn)
+
+        It ends by itself after PIN_VERSION_SECONDS_MAX, or when it keeps more of the disk than RETAINED_BYTES_MAX: the
+        next read of it raises `VersionNotRetained`.
+
+        Raises:
+            VersionNotAvailable: `at` is not applied yet.
+            VersionNotRetained: `at` is neither the newest version nor retained.
+            Overloaded: PINNED_VERSIONS_MAX are pinned.
+            StoreReadOnly: Another process writes: this one cannot see what a pin costs.
+        """
+        return self.retained.pin(at)

@@ -25,6 +25,8 @@ from crdtstore.errors import CallerError
 from crdtstore.limits import (
     LOG_KEEP_DAYS_MAX,
     PEER_GONE_SECONDS_DEFAULT,
+    RETAINED_SECONDS_DEFAULT,
+    RETAINED_SECONDS_MAX,
     WAIT_SECONDS_DEFAULT,
     WAIT_SECONDS_MAX,
 )
@@ -75,6 +77,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(ge=0, le=WAIT_SECONDS_MAX, description="How long a read waits for a transaction, in seconds."),
     ] = WAIT_SECONDS_DEFAULT
+    retained_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=RETAINED_SECONDS_MAX,
+            description="How long the newest version of each second stays readable; 0 for not at all.",
+        ),
+    ] = RETAINED_SECONDS_DEFAULT
     peers: Annotated[
         tuple[str, ...],
         Meta(description="URLs of other servers that this one keeps equal with, in both directions."),

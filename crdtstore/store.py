@@ -73,11 +73,11 @@ class Store(Reading):
         submitter: Callable[[Sequencer], Submitter],
         clock: Clock,
         entropy: Entropy = secrets.token_bytes,
+        retained_seconds: float = 0.0,
     ) -> None:
-        super().__init__(storage)
+        super().__init__(storage, clock, retained_seconds)
         self.waiters = self.sequencer.waiters
         self.submitter = submitter(self.sequencer)
-        self.clock = clock
         self.entropy = entropy
 
     @classmethod
@@ -90,6 +90,7 @@ class Store(Reading):
         durability: Durability = "sync",
         clock: Clock | None = None,
         scope: Collection[str] | None = None,
+        retained_seconds: float = 0.0,
     ) -> Self:
         """Open the store in a directory.
 
@@ -101,6 +102,7 @@ class Store(Reading):
                 and the store with it; for benchmarks and tests.
             clock: Milliseconds since 1970; the machine's by default.
             scope: The collections that a new store is made for; None for all. It never changes.
+            retained_seconds: How long the newest version of each second stays readable once there is a newer one.
 
         Raises:
             NotAStore: No store is there, or something else.
@@ -114,7 +116,9 @@ class Store(Reading):
             if not read_only:
                 give_identity(storage, new_origin(secrets.token_bytes), make_scope(scope))
             check_scope(storage, make_scope(scope))
-            store = cls(storage, Inline if read_only else Writer, clock or steady_clock())
+            store = cls(
+                storage, Inline if read_only else Writer, clock or steady_clock(), secrets.token_bytes, retained_seconds
+            )
         except BaseException:
             storage.close()
             raise
@@ -132,6 +136,7 @@ class Store(Reading):
         storage: MemoryStorage | None = None,
         submitter: Callable[[Sequencer], Submitter] = Inline,
         entropy: Entropy = secrets.token_bytes,
+        retained_seconds: float = 0.0,
     ) -> Self:
         """Open a store that lives in this process only.
 
@@ -142,11 +147,12 @@ class Store(Reading):
             storage: What it stands on, empty or of a store before; by default a new one.
             submitter: What commits its transactions; by default the thread that submits them.
             entropy: Gives so many random bytes: for origins and epochs.
+            retained_seconds: As in `open`.
         """
         storage = MemoryStorage() if storage is None else storage
         give_identity(storage, origin or new_origin(entropy), make_scope(scope))
         check_scope(storage, make_scope(scope))
-        return cls(storage, submitter, clock or steady_clock(), entropy)
+        return cls(storage, submitter, clock or steady_clock(), entropy, retained_seconds)
 
     # --- writing ---
 
@@ -352,11 +358,13 @@ class Store(Reading):
             read_only=self.storage.read_only,
             scope=head.scope,
             oldest=oldest,
+            retained=self.retained.txns,
         )
 
     def close(self) -> None:
         """Finish what was submitted and let go of the directory; closing twice does nothing."""
         self.submitter.close()
+        self.retained.close()
         self.storage.close()
 
     def __enter__(self) -> Self:

@@ -22,6 +22,8 @@ from crdtstore import errors, limits
 
 cdef enum:
     LMDB_TABLES = 32  # of one environment at most: far more than there are
+    LMDB_OWN_TABLES = 2  # of LMDB itself
+    LMDB_META_PAGES = 2  # at the file's beginning, of no table
 
 cdef size_t lmdb_key_bytes_max = limits.KEY_BYTES_MAX
 cdef unsigned int lmdb_reader_check_batches = limits.READER_CHECK_BATCHES
@@ -230,6 +232,11 @@ cdef class Environment:
         environment_check(self)
         return os.stat(os.path.join(self.path, "data.mdb")).st_size
 
+    def bytes_unused(self):
+        """Return how many of these bytes hold nothing of the newest commit: free, or kept for open snapshots."""
+        with environment_snapshot_c(self) as snapshot:
+            return max(0, self.bytes_on_disk() - environment_used(self, snapshot))
+
     def close(self):
         """End every snapshot and the batch, close the store and release its lock; again does nothing.
 
@@ -302,6 +309,22 @@ cdef bint environment_open_tables(Environment self, int added, unsigned int flag
     if code:
         raise environment_open_error(self, code)
     return True
+
+
+cdef object environment_used(Environment self, Snapshot snapshot):
+    """The bytes of all pages that the snapshot's commit reaches."""
+    cdef lmdb_statistics statistics
+    cdef size_t pages = LMDB_META_PAGES
+    cdef lmdb_table handle
+    cdef int table, code
+    for table in range(-LMDB_OWN_TABLES, self.tables):
+        # LMDB's own tables, of free pages and of names, have the first numbers.
+        handle = self.handles[table] if table >= 0 else <lmdb_table>(table + LMDB_OWN_TABLES)
+        code = lmdb_stat(snapshot.txn, handle, &statistics)
+        if code:
+            raise lmdb_error("meta", b"", code)
+        pages += statistics.branch_pages + statistics.leaf_pages + statistics.overflow_pages
+    return pages * statistics.page_bytes
 
 
 cdef int environment_check(Environment self) except -1:

@@ -399,7 +399,8 @@ cdef extern from *:
         size_t size
         void *data
     ctypedef struct lmdb_statistics:
-        size_t entries
+        unsigned int page_bytes
+        size_t branch_pages, leaf_pages, overflow_pages, entries
     ctypedef struct lmdb_row:
         lmdb_value key
         lmdb_value value

@@ -114,6 +114,7 @@ METAVARS: Final = {
     "host_names": "NAME,...",
     "root_key_file": "FILE",
     "wait_seconds": "SECONDS",
+    "retained_seconds": "SECONDS",
     "peers": "URL",
     "peer_key_file": "FILE",
     "log_keep_days": "DAYS",

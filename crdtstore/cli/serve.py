@@ -51,6 +51,7 @@ COMMANDS: Final = (
     "host_names",
     "durability",
     "wait_seconds",
+    "retained_seconds",
     "peers",
     "peer_key_file",
     "log_keep_days",
@@ -81,7 +82,7 @@ def command(layers: Layers) -> None:
     check_reach(host, allow_remote=settings.allow_remote)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     directory = Path(settings.store or STORE_DEFAULT).resolve()
-    with Store.open(directory, durability=settings.durability) as store:
+    with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)
         with background(store, peers_of(settings), settings):

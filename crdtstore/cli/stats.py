@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -37,6 +37,13 @@ def command(layers: Layers, *, as_json: bool) -> None:
         click.echo(f"{name:{width}}  {value}")
 
 
+def readable(txns: Sequence[int]) -> str:
+    """Say which versions can be read beside the newest."""
+    from crdtstore.cli.output import counted
+
+    return f"{counted(len(txns), 'version')} from {txns[0]:,} to {txns[-1]:,}" if txns else "no other version"
+
+
 def rows_of(stats: Stats) -> Iterator[tuple[str, str]]:
     """Name and write the figures, in the order in which a person asks for them."""
     from crdtstore.cli.output import counted, size_of
@@ -48,6 +55,7 @@ def rows_of(stats: Stats) -> Iterator[tuple[str, str]]:
         yield f"  {name}", f"{documents:,}"
     yield "holds", format_scope(stats.scope)
     yield "log begins at", f"{stats.oldest:,}"
+    yield "also readable", readable(stats.retained)
     yield "size on disk", size_of(stats.bytes_on_disk)
     yield "paths", f"{stats.paths:,}"
     yield "authors", f"{stats.replicas:,}"

@@ -33,6 +33,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.VersionNotRetained: 410,
     errors.MethodNotAllowed: 405,
     errors.UnsupportedMediaType: 415,
     errors.InvalidDocument: 400,

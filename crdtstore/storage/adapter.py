@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from crdtstore.errors import CrdtStoreError
     from crdtstore.storage.lock import StoreLock
 
+META_PAGES: Final = 2
 ROWS: Final = 128
 ROWS_FIRST: Final = 8
 """Rows that a scan fetches at a time, and at first: who wants one row does not pay for many."""
@@ -185,6 +186,14 @@ class Environment:
         """Return the size of the data file in bytes."""
         self.check()
         return Path(self.path, "data.mdb").stat().st_size
+
+    def bytes_unused(self) -> int:
+        """Return how many of these bytes hold nothing of the newest commit: free, or kept for open snapshots."""
+        # LMDB's own list of free pages counts as free: its Python API does not show it.
+        with self.snapshot() as snapshot, Use(snapshot) as transaction:
+            tables = [self.lmdb.stat(), *(transaction.stat(handle) for handle in self.handles)]
+        used = sum(each["branch_pages"] + each["leaf_pages"] + each["overflow_pages"] for each in tables)
+        return max(0, self.bytes_on_disk() - (META_PAGES + used) * tables[0]["psize"])
 
     def close(self) -> None:
         """End every snapshot and the batch, close the store and release its lock; again does nothing.

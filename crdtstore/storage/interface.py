@@ -95,6 +95,9 @@ class Storage(Protocol):
     def bytes_on_disk(self) -> int:
         """Return the bytes that the tables take on disk; 0 in memory."""
 
+    def bytes_unused(self) -> int:
+        """Return how many of these hold nothing of the newest commit: free, or kept for open snapshots."""
+
     def close(self) -> None:
         """End every snapshot and the batch, and release the store; again does nothing.
 

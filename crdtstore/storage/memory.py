@@ -126,6 +126,10 @@ class MemoryStorage:
         self.check()
         return 0
 
+    def bytes_unused(self) -> int:
+        """Return 0: nothing is on disk."""
+        return self.bytes_on_disk()
+
     def close(self) -> None:
         """End every snapshot and the batch; again does nothing.
 

@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a store holds; sizes in bytes. `oldest` is the first txn id that the log still has."""
+    """What a store holds; sizes in bytes.
+
+    `oldest` is the first txn id that the log still has, `retained` the txn ids that can be read beside the newest.
+    """
 
     origin: str
     applied: int
@@ -27,6 +30,7 @@ class Stats:
     read_only: bool
     scope: tuple[str, ...] | None
     oldest: int
+    retained: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

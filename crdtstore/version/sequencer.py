@@ -40,8 +40,10 @@ class Job(NamedTuple):
 class Sequencer:
     """Where a store's log stands, and the only one who moves it."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, before_commit: Callable[[], None] = lambda: None) -> None:
+        """Read where the log stands; `before_commit` is called on the thread that commits, between two groups."""
         self.storage = storage
+        self.before_commit = before_commit
         self.fenced = False
         self.loading = Lock()
         self.load()
@@ -70,6 +72,7 @@ class Sequencer:
         if self.fenced:
             fail(running, fenced())
             return
+        self.before_commit()
         try:
             batch = self.storage.batch()
         except CrdtStoreError as error:

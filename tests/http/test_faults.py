@@ -28,6 +28,8 @@ def make(kind: type[errors.CrdtStoreError]) -> errors.CrdtStoreError:
     """Make an error of any class, with a message that must not be taken for another."""
     if kind is errors.VersionNotAvailable:
         return errors.VersionNotAvailable(7, 3)
+    if kind is errors.VersionNotRetained:
+        return errors.VersionNotRetained(7, 9, 9)
     if kind is errors.Corrupted:
         return errors.Corrupted("documents", b"\x01\x02", "secret detail")
     if kind is errors.LimitExceeded:

@@ -66,6 +66,10 @@ def answer(store: Store, method: str, arguments: list[Any]) -> Any:
             return [entry.record.hex() for entry in store.changes(*arguments)]
         case "stats":
             return store.stats().as_dict()
+        case "at":
+            return refusal(lambda: [document.id for document in store.find("c", at=arguments[0]).documents])
+        case "pin":
+            return refusal(store.pin)
         case "digest":
             return store.digest().hex()
         case "wait":

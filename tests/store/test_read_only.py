@@ -39,6 +39,7 @@ def test_a_reader_sees_what_the_writer_wrote(writer: Store, tmp_path: Path) -> N
         assert reader.ask("applied") == 3
         mine, theirs = writer.stats().as_dict(), reader.ask("stats")
         assert theirs.pop("read_only") is True
+        assert theirs.pop("retained") == []
         assert {name: value for name, value in mine.items() if name in theirs} == theirs
 
 

@@ -55,6 +55,10 @@ class FaultyStorage:
         """Nothing is on disk."""
         return self.inner.bytes_on_disk()
 
+    def bytes_unused(self) -> int:
+        """Nothing is on disk."""
+        return self.inner.bytes_unused()
+
     def close(self) -> None:
         """Close the storage below."""
         self.inner.close()
