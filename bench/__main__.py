@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import inserts, instructions, messages, one_field, point_read, sizes, sync
+from bench import finds, growth, inserts, instructions, messages, one_field, point_read, sizes, sync
 from bench.measure import Row
 
 BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
@@ -21,8 +21,11 @@ BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
     "S3": (sizes.disk_rows,),
     "S4": (sizes.heap_rows,),
     "S5": (point_read.rows,),
+    "S6": (finds.indexed,),
+    "S7": (finds.scanned,),
     "S8": (inserts.rows,),
     "S13": (sync.rows,),
+    "S14": (growth.rows,),
 }
 ROUNDS_MIN = 5
 ROUNDS_DEFAULT = 7

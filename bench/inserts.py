@@ -1,19 +1,23 @@
-"""S8: new documents, a hundred in a transaction, against the bare LMDB that they end in.
+"""S8: new documents, a hundred in a transaction, against the bare LMDB that they end in; with two indexes, SQLite.
 
 Rules: bare LMDB puts each document as msgpack under its number, with nothing else: no merge, no log, no digest, no
-seal. Both flush at every commit, on the same disk, so wall time is compared; `S8.insert.cpu` leaves the flushes out on
-both sides and compares CPU time. Every round begins with empty files.
+seal. SQLite keeps them as JSON texts with two expression indexes, in a write-ahead log, `synchronous=FULL`. All flush
+at every commit, on the same disk, so wall time is compared; `S8.insert.cpu` leaves the flushes out on both sides and
+compares CPU time. Every round begins with empty files.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import lmdb
 import msgpack
+import msgspec
 
 from bench.children import ROOT
 from bench.measure import Row, Side, cpu_microseconds, race, versus, wall_microseconds
@@ -23,6 +27,7 @@ from crdtstore import Store, Upsert
 DOCUMENTS = 10_000
 BATCH = 100
 MAP_BYTES = 1 << 30
+INDEXED = ("name", "city")
 
 Document = Mapping[str, Any]
 
@@ -37,7 +42,16 @@ def rows(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
     times = race(
         {"ours": side(insert, made, is_durable=False), "bare": side(insert_bare, made, is_durable=False)}, rounds
     )
+    indexed = race(
+        {
+            "ours": side(insert_indexed, made, is_durable=True),
+            "sqlite": side(insert_sqlite, made, is_durable=True),
+        },
+        rounds,
+    )
+    sqlite = f"SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL, two expression indexes"
     return [
+        versus("S8.indexed", sqlite, indexed, "ours", "sqlite", batch=BATCH),
         versus("S8.insert", peer, flushed, "ours", "bare", batch=BATCH),
         versus("S8.insert.cpu", peer, times, "ours", "bare", batch=BATCH),
     ]
@@ -53,9 +67,11 @@ def side(insert_all: Callable[..., float], made: Sequence[Document], *, is_durab
     return run
 
 
-def insert(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:
-    """Ours: upserts, evaluated, merged, logged and committed."""
+def insert(folder: Path, made: Sequence[Document], *, is_durable: bool, indexed: Sequence[str] = ()) -> float:
+    """Ours: upserts, evaluated, merged, logged, indexed and committed."""
     with Store.open(folder / "store", durability="sync" if is_durable else "none", clock=clock) as store:
+        for path in indexed:
+            store.indexes.create(COLLECTION, [path])
 
         def work() -> None:
             for start in range(0, len(made), BATCH):
@@ -81,6 +97,33 @@ def insert_bare(folder: Path, made: Sequence[Document], *, is_durable: bool) -> 
         spent = measured(work, len(made), is_durable=is_durable)
         with environment.begin(db=table) as snapshot:
             assert snapshot.stat(table)["entries"] == len(made)
+    return spent
+
+
+def insert_indexed(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:
+    """Ours with two indexes."""
+    return insert(folder, made, is_durable=is_durable, indexed=INDEXED)
+
+
+def insert_sqlite(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:
+    """The peer with two indexes: a JSON text for each document."""
+    with closing(sqlite3.connect(folder / "people.sqlite", isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'OFF'}")
+        database.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, j TEXT)")
+        for path in INDEXED:
+            database.execute(f"CREATE INDEX by_{path} ON people (json_extract(j, '$.{path}'))")
+
+        def work() -> None:
+            for start in range(0, len(made), BATCH):
+                some = enumerate(made[start : start + BATCH], start)
+                database.execute("BEGIN")
+                texts = [(number, msgspec.json.encode(one).decode()) for number, one in some]
+                database.executemany("INSERT INTO people VALUES (?, ?)", texts)
+                database.execute("COMMIT")
+
+        spent = measured(work, len(made), is_durable=is_durable)
+        assert database.execute("SELECT count(*) FROM people").fetchone() == (len(made),)
     return spent
 
 

@@ -45,6 +45,12 @@ INSERT = "insert documents, {batch} a transaction, without indexes"
 INSERT_CPU = "the same without flushing on either side"
 BATCH = "read by id as JSON, {documents:,} documents, {batch:,} ids a call"
 CALL = "the same, an id a call"
+INDEXED = "insert documents, {batch} a transaction, two indexes kept"
+ONE = "find 1 of {documents:,} by an index, as JSON, prepared"
+RANGE = "find {hits} of {documents:,} by a range of an index, as JSON, prepared"
+SCAN = "find {hits} of {documents:,} by two conditions without an index, as JSON"
+GROWN = "the same in a store of {documents:,} documents, ten times as many"
+PAGES = "pages touched, ten times as many documents against as many"
 SYNC = "body bytes to sync two stores of {documents:,} documents, {changes} changed on each side"
 REQUESTS = "requests: {requests}"
 EQUAL = "body bytes to find two such stores equal"
@@ -76,13 +82,24 @@ TARGETS: Mapping[str, Target] = {
     "S5.batch.json": Target(BATCH, "at least 8 times as fast", ratio_min=8),
     "S5.call.select": Target(CALL, "at least 4 times as fast", ratio_min=4),
     "S5.call.json": Target(CALL, "at least 4 times as fast", ratio_min=4),
+    "S6.one": Target(ONE, "at least 5 times as fast", ratio_min=5),
+    "S6.range": Target(RANGE, "at least 2 times as fast", ratio_min=2),
+    "S7.sqlite": Target(SCAN, "at least 5 times as fast", ratio_min=5),
+    "S7.postgres": Target(SCAN, "faster", ratio_min=1, unit="wall us/op"),
     "S8.insert": Target(INSERT, "at least 0.8 times as fast as bare LMDB", ratio_min=0.8, unit="wall us/op"),
     "S8.insert.cpu": Target(INSERT_CPU, UNBOUND),
+    "S8.indexed": Target(INDEXED, "at least as fast as SQLite with two", ratio_min=1, unit="wall us/op"),
     "S13.log": Target(f"{SYNC}; {REQUESTS}", "at most 2,000", value_max=2_000),
     "S13.equal": Target(f"{EQUAL}; {REQUESTS}", "at most 100", value_max=100),
     "S13.join": Target(f"{JOIN}; {REQUESTS}", UNBOUND),
     "S13.log.cpu": Target(SYNC_CPU, UNBOUND),
     "S13.join.cpu": Target(JOIN_CPU, UNBOUND),
+    "S14.read": Target(f"read by id; {GROWN}", "at most twice the time", ratio_min=0.5),
+    "S14.find": Target(f"find 1 by an index; {GROWN}", "at most twice the time", ratio_min=0.5),
+    "S14.write": Target(f"write one field; {GROWN}", "at most twice the time", ratio_min=0.5),
+    "S14.read.pages": Target(f"read by id: {PAGES}", "at most 1.5 times", value_max=1.5),
+    "S14.find.pages": Target(f"find 1 by an index: {PAGES}", "at most 1.5 times", value_max=1.5),
+    "S14.write.pages": Target(f"write one field: {PAGES}", "at most 1.5 times", value_max=1.5),
     **{f"S13.log.{pair}": Target(SYNC, UNBOUND) for pair in PAIRS},
     **{f"S13.equal.{pair}": Target(EQUAL, UNBOUND) for pair in PAIRS},
     **{f"S13.cpu.{pair}": Target(SYNC_CPU, UNBOUND) for pair in PAIRS},

@@ -12,8 +12,8 @@ from crdtstore.command.result import Removed, Updated, Upserted, Written
 from crdtstore.crdt.actor import format_actor, make_actor, parse_actor
 from crdtstore.crdt.document import Sibling
 from crdtstore.errors import CrdtStoreError, VersionNotAvailable
+from crdtstore.finding import Found
 from crdtstore.query.find import Document
-from crdtstore.reading import Found
 from crdtstore.storage.log import LogEntry
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Applied, Store

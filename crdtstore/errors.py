@@ -113,6 +113,12 @@ class InvalidQuery(MalformedRequest):
     code = "invalid-query"
 
 
+class InvalidCursor(MalformedRequest):
+    """A cursor that this store did not give out for this query."""
+
+    code = "invalid-cursor"
+
+
 class Unauthenticated(CallerError):
     """No credential, or one that is not known."""
 

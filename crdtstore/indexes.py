@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from crdtstore.crdt.path import format_steps
 from crdtstore.errors import CrdtStoreError, InvalidIndex, StoreClosed, UnknownIndex
+from crdtstore.query.legacy import parse_path
 from crdtstore.storage.catalog import read_counts
 from crdtstore.storage.index import read_indexes
 from crdtstore.version.index_jobs import advance_index, create_index, drop_index
@@ -74,7 +75,7 @@ class Indexes:
     def create(
         self,
         collection: str,
-        paths: Sequence[Path] = (),
+        paths: Sequence[str | Path] = (),
         *,
         name: str | None = None,
         kind: Kind = "fields",
@@ -85,7 +86,8 @@ class Indexes:
 
         Args:
             collection: Its collection, which may be empty, or not exist yet.
-            paths: Of the fields, in the order of the index's columns; none for kind `conflicts`.
+            paths: Of the fields, in the order of the index's columns, as the legacy language writes them; none for kind
+                `conflicts`.
             name: One that no other index of the collection has; by default made of the paths.
             kind: `fields`: by the values at the paths. `conflicts`: by the paths at which more than one value lives.
             wait: Whether to return when it is ready; else it is built in the background.
@@ -97,7 +99,7 @@ class Indexes:
             StoreReadOnly: The store was opened read-only.
             Corrupted: A document is damaged: the index stays unfinished.
         """
-        given = tuple(tuple(path) for path in paths)
+        given = tuple(parse_path(path) if isinstance(path, str) else tuple(path) for path in paths)
         called = default_name(kind, given) if name is None else name
         job = partial(create_index, collection=collection, name=called, kind=kind, paths=given)
         number: int = self.store.run(job)

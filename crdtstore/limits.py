@@ -293,6 +293,30 @@ QUERY_DEPTH_MAX: Final = 64
 QUERY_NODES_MAX: Final = 1_000
 """Nodes of a query's tree."""
 
+QUERY_CACHE_MAX: Final = 256
+"""Queries that are kept read, and filters made ready: more than an application has, at a few kB each."""
+
+ORDER_KEYS_MAX: Final = 8
+"""Keys of an order: each makes the sort key of a document up to SORT_KEY_BYTES_MAX longer."""
+
+SORTED_DOCUMENTS_MAX: Final = 100_000
+"""Documents that are kept while a page is sorted, those before it too; behind them a cursor goes on."""
+
+DISTINCT_VALUES_MAX: Final = 10_000
+"""Different values of one answer."""
+
+CURSOR_CHARS_MAX: Final = 32 * 1_024
+"""A cursor: eight keys of SORT_KEY_BYTES_MAX, their columns and an id, in Base64, are less than half of it."""
+
+PLAN_RANGES_MAX: Final = 1_000
+"""Ranges of an index that one plan reads: each is a look of its own."""
+
+STATISTICS_PARTS_MAX: Final = 256
+"""Parts into which statistics divide an index: a share of a hundredth is told from two."""
+
+STATISTICS_KEY_BYTES_MAX: Final = 64
+"""How much of the key at a part's end is kept."""
+
 QUERY_EXCERPT_CHARS_MAX: Final = 60
 """How much of a query the message of its syntax error shows: one line of a terminal, wherever the place is."""
 

@@ -10,9 +10,9 @@ Not here: writing, waiting and the log (`store`), which versions are retained (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from crdtstore import core
 from crdtstore.crdt.document import DIGEST_BYTES, Sibling, conflicts
@@ -20,9 +20,7 @@ from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import encode_path, format_path
 from crdtstore.crdt.value import Value
-from crdtstore.limits import FIND_LIMIT_DEFAULT
-from crdtstore.query.find import Document, check_page, find, show
-from crdtstore.query.legacy import parse
+from crdtstore.query.find import Document, show_row
 from crdtstore.storage.catalog import names_of, read_counts, sum_digests
 from crdtstore.storage.documents import Row, get_document, living_document, read_json, read_json_many, scan_living
 from crdtstore.storage.log import last_txn
@@ -34,13 +32,6 @@ if TYPE_CHECKING:
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.interface import Snapshot, Storage
     from crdtstore.version.clock import Clock
-
-
-class Found(NamedTuple):
-    """What a find gave, and the version at which it was read."""
-
-    txn: int
-    documents: tuple[Document, ...]
 
 
 class Reading:
@@ -81,7 +72,7 @@ class Reading:
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             document = living_document(snapshot, known, encoded_id) if known else b""
-            return show(catalog, known, Row(encoded_id, document)) if known and document else None
+            return show_row(catalog, known, Row(encoded_id, document)) if known and document else None
 
     def get_json(self, collection: str, id: Value, *, at: int | None = None) -> bytes | None:
         """A document's fields as a JSON object, by its id: the shortest way from the disk to the wire."""
@@ -96,37 +87,6 @@ class Reading:
             known = catalog.by_name.get(collection)
             return read_json_many(snapshot, known, ids, catalog.replicas) if known else [None] * len(ids)
 
-    def find(
-        self,
-        collection: str,
-        query: str = "true",
-        *,
-        args: Mapping[str, Value] | None = None,
-        limit: int = FIND_LIMIT_DEFAULT,
-        offset: int = 0,
-        at: int | None = None,
-    ) -> Found:
-        """The documents of a collection that a query matches, in the order of their ids.
-
-        Args:
-            collection: Its name; one that does not exist is empty.
-            query: In the legacy language; see `docs/query-legacy.md`.
-            args: What `$args` names in it.
-            limit: At most this many, up to FIND_LIMIT_MAX.
-            offset: After this many.
-            at: The version to read; None for the newest.
-
-        Raises:
-            QuerySyntaxError: The query cannot be parsed.
-            LimitExceeded: `limit` is beyond FIND_LIMIT_MAX.
-        """
-        tree = parse(query, args)
-        check_page(limit, offset)
-        with self.view(at) as (snapshot, catalog):
-            known = catalog.by_name.get(collection)
-            found = tuple(find(snapshot, catalog, known, tree, limit, offset)) if known else ()
-            return Found(last_txn(snapshot), found)
-
     def scan(self, collection: str, *, at: int | None = None) -> Iterator[Document]:
         """All documents of a collection in the order of their ids, however many, at one version.
 
@@ -138,7 +98,7 @@ class Reading:
             if known is not None:
                 rows = scan_living(version.snapshot, known)
                 for row in rows if at is None else version.in_turns(rows):
-                    yield show(catalog, known, row)
+                    yield show_row(catalog, known, row)
 
     def cells(self, collection: str, id: Value, *, at: int | None = None) -> list[Cell]:
         """Everything that lives in a document, losers of conflicts and a grave too; empty when there is nothing."""

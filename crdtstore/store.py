@@ -27,8 +27,10 @@ from crdtstore.crdt.actor import check_actor
 from crdtstore.crdt.entry import Entry
 from crdtstore.crdt.scope import Scope, make_scope
 from crdtstore.errors import StoreReadOnly, VersionNotAvailable
+from crdtstore.finding import SECRET_KEY, Finding
+from crdtstore.indexes import Indexes
 from crdtstore.limits import CHANGES_ENTRIES_MAX, WAIT_SECONDS_DEFAULT
-from crdtstore.reading import Reading
+from crdtstore.prepared import Prepared
 from crdtstore.storage.catalog import read_counts, sum_digests
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_origin
@@ -64,7 +66,7 @@ class Applied(NamedTuple):
     txn: int
 
 
-class Store(Reading):
+class Store(Finding):
     """One store, open."""
 
     def __init__(
@@ -79,6 +81,7 @@ class Store(Reading):
         self.waiters = self.sequencer.waiters
         self.submitter = submitter(self.sequencer)
         self.entropy = entropy
+        self.indexes = Indexes(self)
 
     @classmethod
     def open(
@@ -248,6 +251,26 @@ class Store(Reading):
         """Refuse a write on a store that was opened read-only."""
         if self.storage.read_only:
             raise StoreReadOnly("This store was opened read-only.")
+
+    # --- queries that are kept ---
+
+    def prepare(self, collection: str, query: str, *, order: Sequence[str] = ()) -> Prepared:
+        """A query in the legacy language that is run often; each `$args.name` in it is an argument of a run."""
+        return Prepared(self, collection, query, order)
+
+    def keep_secret(self, fresh: bytes) -> bytes:
+        """The secret of this store's cursors: the one that it has, else a fresh one, kept from now on."""
+        known = super().keep_secret(fresh)
+        if known != fresh or self.storage.read_only:
+            return known
+
+        def job(batch: Batch, _catalog: Catalog, _head: Head) -> bytes:
+            kept = batch.get(Table.KEYS, SECRET_KEY)
+            if kept is None:
+                batch.put(Table.KEYS, SECRET_KEY, fresh)
+            return kept or fresh
+
+        return self.run(job)
 
     # --- versions ---
 

@@ -18,8 +18,8 @@ from crdtstore.command.result import Written
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
+from crdtstore.finding import Found
 from crdtstore.query.find import Document
-from crdtstore.reading import Found
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
 

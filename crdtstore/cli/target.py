@@ -33,9 +33,9 @@ from crdtstore.command.result import Written
 from crdtstore.crdt.actor import parse_actor
 from crdtstore.crdt.value import Value
 from crdtstore.errors import CallerError, StoreLocked
+from crdtstore.finding import Found
 from crdtstore.limits import ACTOR_BYTES, FIND_LIMIT_DEFAULT
 from crdtstore.query.find import Document
-from crdtstore.reading import Found
 from crdtstore.settings import Layers, settle, strongest
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store

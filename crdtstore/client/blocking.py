@@ -24,8 +24,8 @@ from crdtstore.client.connection import Connection
 from crdtstore.command.result import Removed, Result, Updated, Upserted, Written
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.value import Value
+from crdtstore.finding import Found
 from crdtstore.query.find import Document
-from crdtstore.reading import Found
 from crdtstore.storage.stats import Stats
 
 Body = TypeVar("Body")

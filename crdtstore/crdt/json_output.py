@@ -15,6 +15,7 @@ from base64 import b64encode
 from crdtstore.crdt.document import visible
 from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.names import Names, Replicas
+from crdtstore.crdt.value import Value
 from crdtstore.errors import Corrupted
 
 
@@ -32,9 +33,17 @@ def document_json(document: bytes, paths: Names, replicas: Replicas) -> bytes:
     Raises:
         Corrupted: The bytes are not a document's.
     """
-    shown = visible(unpack_document(document, paths, replicas))
+    return write_json(visible(unpack_document(document, paths, replicas)))
+
+
+def write_json(value: Value) -> bytes:
+    """Write a value as JSON, as documents show it.
+
+    Raises:
+        Corrupted: A double in it is not finite.
+    """
     try:
-        text = json.dumps(shown, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=base64_text)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=base64_text)
     except ValueError:
         raise Corrupted("documents", b"", "a double is not finite") from None
     return text.encode()

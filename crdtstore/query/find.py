@@ -1,32 +1,41 @@
-"""Finding: the documents of a snapshot that a query matches, in the order of their ids, printed as they lie.
+"""Finding: the documents of a snapshot that a query matches, in its order, a page at a time, printed as they lie.
 
-Rules: a query that names ids looks those documents up, any other reads the collection; only what is returned is
-printed. Everything of one call is read from one snapshot.
+Rules: only what is returned is printed. Everything of one call is read from one snapshot. Every order is total: what
+its keys leave equal comes by id, ascending, and so does everything where there are no keys. A page that is not the last
+knows its position, behind which the next one begins, whichever way that one is then read.
 
-Not here: which languages there are (`legacy`), how a tree is evaluated (`match`), when a snapshot may be taken.
+Not here: which languages there are, where documents are looked for (`plan`), the loops (`search`), how a position
+leaves the store (`cursor`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from crdtstore import core
 from crdtstore.crdt.identifier import decode_id
+from crdtstore.crdt.value_key import value_key
 from crdtstore.errors import InvalidDocument, LimitExceeded
-from crdtstore.limits import FIND_LIMIT_MAX
-from crdtstore.query.lookup import FieldLookup, encode_ids
-from crdtstore.query.match import compile_match
-from crdtstore.query.point import point_ids
-from crdtstore.storage.documents import Row, living_document, scan_living
+from crdtstore.limits import FIND_LIMIT_MAX, INDEX_COLUMN_BYTES_MAX, QUERY_CACHE_MAX, SORTED_DOCUMENTS_MAX
+from crdtstore.query.lookup import FieldLookup
+from crdtstore.query.order import BY_ID, Order, sort_key
+from crdtstore.query.ordered import Position, sources_behind
+from crdtstore.query.plan import Plan, make_plan
+from crdtstore.query.program import Filter, compile_filter
+from crdtstore.query.project import print_fields
+from crdtstore.query.search import Examined, search_count, search_json, search_top
+from crdtstore.query.statistics import measured_indexes
+from crdtstore.storage.documents import Row, id_key, living_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from crdtstore.crdt.value import Value
-    from crdtstore.query.tree import Node
+    from crdtstore.query.tree import Node, Path
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Snapshot
 
@@ -45,41 +54,149 @@ class Document:
         return fields
 
 
-def find(
-    snapshot: Snapshot, catalog: Catalog, collection: Collection, tree: Node, limit: int, offset: int
-) -> Iterator[Document]:
-    """The matching documents from `offset` on, at most `limit`."""
-    matches = compile_match(tree)
-    skipped = printed = 0
-    for row in candidates(snapshot, collection, point_ids(tree)):
-        if printed == limit:
-            return
-        if matches(FieldLookup(catalog, collection, row.id, row.document)):
-            skipped += 1
-            if skipped > offset:
-                printed += 1
-                yield show(catalog, collection, row)
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for, and how much of it, in what order."""
+
+    node: Node
+    limit: int
+    offset: int = 0
+    order: Order = field(default=BY_ID)
+    after: bytes | None = None
+    """The position at which the page before ended."""
+    paths: tuple[Path, ...] | None = None
+    """What is shown of each document; None for all."""
 
 
-def show(catalog: Catalog, collection: Collection, row: Row) -> Document:
+class Page(NamedTuple):
+    """Documents, the position behind them if there are more, and how they were found."""
+
+    documents: tuple[Document, ...]
+    position: bytes | None
+    plan: Plan
+    examined: Examined
+
+
+class Hit(NamedTuple):
+    """A document that matched: its encoded id, and its JSON if it was printed already."""
+
+    id: bytes
+    json: bytes | None
+
+
+def find(snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query) -> Page:
+    """One page of the documents that match.
+
+    Raises:
+        LimitExceeded: The page ends beyond SORTED_DOCUMENTS_MAX documents, which would have to be sorted for it.
+        InvalidCursor: The position is none of this order.
+    """
+    plan = plan_query(snapshot, catalog, collection, query)
+    hits, examined = read_hits(snapshot, catalog, collection, query, plan)
+    shown = hits[: query.limit]
+    documents = tuple(show(snapshot, catalog, collection, hit, query.paths) for hit in shown)
+    more = len(hits) > len(shown) and bool(shown)
+    position = position_of(snapshot, catalog, collection, query.order, shown[-1].id) if more else None
+    return Page(documents, position, plan, examined)
+
+
+def plan_query(snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query) -> Plan:
+    """Choose the way, by what the snapshot has."""
+    indexes = measured_indexes(snapshot, catalog, collection)
+    return make_plan(collection, indexes, query.node, query.order, query.offset + query.limit + 1)
+
+
+def read_hits(
+    snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query, plan: Plan
+) -> tuple[list[Hit], Examined]:
+    """The documents before the page, the page's and one more; those before it are left out where they were skipped."""
+    filter_ = None if plan.exact else prepared(query.node)
+    position = None if query.after is None else Position.decode(query.after)
+    if plan.ordered:
+        return read_ordered(snapshot, catalog, collection, query, plan, filter_, position)
+    wanted = query.offset + query.limit + 1
+    check_sorted(wanted - 1)
+    after = None if position is None else position.sort_key
+    kept, _, examined = search_top(snapshot, catalog, collection, plan.source, filter_, query.order, wanted, after)
+    return [Hit(id_, printed) for _, id_, printed in kept[query.offset :]], examined
+
+
+def read_ordered(
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    query: Query,
+    plan: Plan,
+    filter_: Filter | None,
+    position: Position | None,
+) -> tuple[list[Hit], Examined]:
+    """The same where the source gives documents in their order."""
+    sources = sources_behind(plan, collection, position)
+    found: list[tuple[bytes, bytes]] = []
+    rows = entries = 0
+    # What is skipped cannot be told from what was not there, so only a single source skips by itself.
+    skip = query.offset if len(sources) == 1 else 0
+    wanted = query.limit + 1 + query.offset - skip
+    for source in sources:
+        some, examined = search_json(snapshot, catalog, collection, source, filter_, skip, wanted - len(found))
+        found += some
+        rows, entries = rows + examined.rows, entries + examined.entries
+    return [Hit(*each) for each in found[query.offset - skip :]], Examined(rows, entries)
+
+
+def check_sorted(documents: int) -> None:
+    """Refuse a page for which too many documents would be kept while they are sorted."""
+    if documents > SORTED_DOCUMENTS_MAX:
+        message = f"Documents beyond the first {SORTED_DOCUMENTS_MAX} of an order are reached by a cursor only."
+        raise LimitExceeded(message, limit="SORTED_DOCUMENTS_MAX", value=documents, maximum=SORTED_DOCUMENTS_MAX)
+
+
+@lru_cache(maxsize=QUERY_CACHE_MAX)
+def prepared(node: Node) -> Filter:
+    """The filter of a condition, kept."""
+    return compile_filter(node)
+
+
+def position_of(snapshot: Snapshot, catalog: Catalog, collection: Collection, order: Order, encoded_id: bytes) -> bytes:
+    """Where a page ends that ends with this document."""
+    document = living_document(snapshot, collection, encoded_id)
+    lookup = FieldLookup(catalog, collection, encoded_id, document)
+    columns = tuple(value_key(lookup(key.path))[:INDEX_COLUMN_BYTES_MAX] for key in order.keys)
+    return Position(sort_key(order, lookup, id_key(encoded_id)), columns, id_key(encoded_id)).encode()
+
+
+def show(
+    snapshot: Snapshot, catalog: Catalog, collection: Collection, hit: Hit, paths: Sequence[Path] | None
+) -> Document:
+    """A document as a reader sees it."""
+    if paths is None and hit.json is not None:
+        return Document(decode_id(hit.id), hit.json)
+    row = Row(hit.id, living_document(snapshot, collection, hit.id))
+    if paths is None:
+        return show_row(catalog, collection, row)
+    return Document(decode_id(hit.id), print_fields(catalog, collection, row, paths))
+
+
+def show_row(catalog: Catalog, collection: Collection, row: Row) -> Document:
     """A stored document as a reader sees it."""
     printed = core.document_json(row.document, collection.paths, catalog.replicas)
     return Document(decode_id(row.id), printed)
 
 
-def candidates(snapshot: Snapshot, collection: Collection, ids: Sequence[Value] | None) -> Iterable[Row]:
-    """The rows that a query may match: those of the ids it names, else all of the collection."""
-    if ids is None:
-        return scan_living(snapshot, collection)
-    return rows_of(snapshot, collection, encode_ids(ids))
+def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node) -> tuple[int, Plan, Examined]:
+    """How many documents match; none is printed."""
+    plan = make_plan(collection, measured_indexes(snapshot, catalog, collection), node, BY_ID, None)
+    filter_ = None if plan.exact else prepared(node)
+    found, examined = search_count(snapshot, catalog, collection, plan.source, filter_)
+    return found, plan, examined
 
 
-def rows_of(snapshot: Snapshot, collection: Collection, encoded_ids: Iterable[bytes]) -> Iterator[Row]:
-    """The rows of the given ids that exist."""
-    for encoded_id in encoded_ids:
-        document = living_document(snapshot, collection, encoded_id)
-        if document:
-            yield Row(encoded_id, document)
+def explain(page: Page) -> dict[str, Any]:
+    """How a page was found, for people and programs."""
+    shown = page.plan.as_json()
+    shown["examined"] = page.examined._asdict()
+    shown["returned"] = len(page.documents)
+    return shown
 
 
 def check_page(limit: int, offset: int) -> None:
@@ -94,3 +211,8 @@ def check_page(limit: int, offset: int) -> None:
     if limit > FIND_LIMIT_MAX:
         message = f"A find returns at most {FIND_LIMIT_MAX} documents; {limit} were asked for."
         raise LimitExceeded(message, limit="FIND_LIMIT_MAX", value=limit, maximum=FIND_LIMIT_MAX)
+
+
+def encode_query(*parts: object) -> bytes:
+    """All that pages of one query have in common, for its cursors."""
+    return msgspec.msgpack.encode(parts, order="sorted")

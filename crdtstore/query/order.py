@@ -63,6 +63,10 @@ class Order(NamedTuple):
     ranks: bytes
 
 
+BY_ID: Final = Order((), LEGACY_ORDER)
+"""No keys: the order of ids."""
+
+
 def sort_key(order: Order, lookup: Lookup, id_key: bytes) -> bytes:
     """The bytes by which a document is sorted.
 

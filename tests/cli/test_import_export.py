@@ -13,8 +13,8 @@ from crdtstore import Store
 from crdtstore.cli import output
 from crdtstore.client.blocking import Client
 from crdtstore.errors import Corrupted
+from crdtstore.finding import Found
 from crdtstore.query.find import Document
-from crdtstore.reading import Found
 from tests.cli.running import documents, error_of, lines, run, upsert
 
 ROUND_TRIPS: dict[str, list[dict[str, Any]]] = {

@@ -29,8 +29,8 @@ from crdtstore.errors import (
 from crdtstore.http import request
 from crdtstore.limits import JSON_DEPTH_MAX
 from crdtstore.query import legacy
-from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.legacy_print import print_legacy
+from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.store import Store
 from tests.core.json_texts import DEPTH, FLAWED, SCALARS, STRINGS, make_text, refusal, spoil_text
 from tests.core.test_record import ids

@@ -18,7 +18,6 @@ from crdtstore import Store
 from crdtstore.command.command import Remove, Upsert
 from crdtstore.limits import FIND_LIMIT_MAX
 from crdtstore.query import rql
-from crdtstore.query.find import find
 from crdtstore.query.rql_tree import make_tree
 from crdtstore.query.tree import Node
 from tests.query.oracles import dql as dql_oracle
@@ -49,9 +48,7 @@ class Language(NamedTuple):
 
 def run(store: Store, collection: str, node: Node) -> list[Any]:
     """The ids of the documents that a tree finds, in the order in which they come."""
-    with store.view() as (snapshot, catalog):
-        known = catalog.by_name[collection]
-        return [found.id for found in find(snapshot, catalog, known, node, FIND_LIMIT_MAX, 0)]
+    return [found.id for found in store.find(collection, node, limit=FIND_LIMIT_MAX).documents]
 
 
 def run_legacy(store: Store, collection: str, query: legacy.LegacyQuery) -> list[Any]:

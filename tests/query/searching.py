@@ -15,9 +15,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 from crdtstore import core
 from crdtstore.command.command import FieldCommand, Increment, Remove, ReplaceWithCounter, Update, Upsert
+from crdtstore.crdt.spread import spread
 from crdtstore.query import tree
 from crdtstore.query.lookup import FieldLookup
-from crdtstore.query.match import Predicate, compile_match, spread
+from crdtstore.query.match import Predicate, compile_match
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, PLATFORM_ORDER, RQL_ORDER, Order, OrderKey
 from crdtstore.query.search import Source
 from crdtstore.replication.local import sync

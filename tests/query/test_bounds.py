@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from crdtstore.crdt.spread import spread
 from crdtstore.crdt.value_key import value_key
 from crdtstore.query import bounds as module
 from crdtstore.query import tree
 from crdtstore.query.bounds import Bounds, Range, behind, bounds_of, complement, intersect, is_points, union
 from crdtstore.query.legacy import parse
-from crdtstore.query.match import compile_match, lookup_in, spread
+from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.tree import DQL, LEGACY, MISSING, PLATFORM_DATES, RQL, Node
 
 PATH = ("a",)

@@ -121,9 +121,9 @@ FAULTS = [
     Fault("rql", "a tilde stays escaped", rql_tree, "segments_of", constantly(lambda name: name.strip("/").split("/"))),
     Fault("rql", "ge is gt", rql_tree, "OPERATORS", lambda original: {**original, "ge": ">"}),
     Fault("rql", "the time is not known", rql_tree, "resolve_time", constantly(lambda _text, _now: None)),
-    Fault("rql", "arrays in arrays are searched", match, "spread_in", into_nested_arrays),
-    Fault("rql", "arrays on the way are not searched", match, "spread_in", constantly(not_into_arrays)),
-    Fault("rql", "a number is never an index", match, "index_of", constantly(lambda _key: None)),
+    Fault("rql", "arrays in arrays are searched", spread, "spread_in", into_nested_arrays),
+    Fault("rql", "arrays on the way are not searched", spread, "spread_in", constantly(not_into_arrays)),
+    Fault("rql", "a number is never an index", spread, "index_of", constantly(lambda _key: None)),
     Fault("rql", "lower case is all that folding is", match, "compile_like", lowered),
     Fault(
         "rql",
@@ -169,9 +169,9 @@ FAULTS = [
         "FUNCTIONS",
         lambda original: {**original, "ends_with": "starts_with"},
     ),
-    Fault("legacy", "one id is looked up", find, "point_ids", first_only),
-    Fault("legacy", "the last row is forgotten", find, "scan_living", last_dropped),
-    Fault("legacy", "rows come backwards", find, "scan_living", reversed_rows),
+    Fault("legacy", "one id is looked up", plan, "point_ids", first_only),
+    Fault("legacy", "the last row is forgotten", search, "read_documents", last_dropped),
+    Fault("legacy", "rows come backwards", search, "read_documents", reversed_rows),
     Fault(
         "legacy", "an id has no parts", lookup, "walk", constantly(lambda value, path: tree.MISSING if path else value)
     ),

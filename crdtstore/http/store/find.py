@@ -13,10 +13,10 @@ import msgspec
 
 from crdtstore import limits
 from crdtstore.auth.session import Session
+from crdtstore.finding import Found
 from crdtstore.http.call import Call
 from crdtstore.http.respond import Answer, encode
 from crdtstore.query.find import Document
-from crdtstore.reading import Found
 
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 

@@ -1,0 +1,219 @@
+"""Finding in a store: what queries in any language, or conditions made by the layers above, can be asked.
+
+Rules: as `reading`; every answer says at which version it was read. A page that is not the last has a cursor, which
+belongs to its query and this store. A layer that may show only some documents joins its own condition to the query's
+before it gets here, so that no count, order or cursor tells of others.
+
+Not here: how documents are found (`query/find.py`), how one query is run often (`prepared`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from crdtstore.crdt.value import Value
+from crdtstore.limits import FIND_LIMIT_DEFAULT
+from crdtstore.query.cursor import read_cursor, write_cursor
+from crdtstore.query.distinct import distinct
+from crdtstore.query.find import Document, Page, Query, check_page, count, encode_query, explain, find, plan_query
+from crdtstore.query.language import language_of, read_order, read_paths
+from crdtstore.query.legacy import parse_path
+from crdtstore.query.order import Order
+from crdtstore.query.project import check_paths
+from crdtstore.reading import Reading
+from crdtstore.storage.log import last_txn
+from crdtstore.storage.tables import Table
+
+if TYPE_CHECKING:
+    from crdtstore.query.tree import Node
+
+SECRET_KEY = b"cursor-secret"
+SECRET_BYTES = 32
+
+
+class Found(NamedTuple):
+    """What a find gave, the version at which it was read, and the cursor of the next page, if there is one."""
+
+    txn: int
+    documents: tuple[Document, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many documents matched, and the version at which they were counted."""
+
+    txn: int
+    count: int
+
+
+class Distinct(NamedTuple):
+    """Different values, sorted, and the version at which they were read."""
+
+    txn: int
+    values: tuple[Value, ...]
+
+
+class Finding(Reading):
+    """A store that can be searched."""
+
+    secret: bytes = b""
+
+    def find(
+        self,
+        collection: str,
+        query: str | Node = "true",
+        *,
+        language: str = "legacy",
+        args: Mapping[str, Value] | None = None,
+        order: Sequence[str] | Order = (),
+        limit: int = FIND_LIMIT_DEFAULT,
+        offset: int = 0,
+        cursor: str | None = None,
+        fields: Sequence[str] | None = None,
+        at: int | None = None,
+    ) -> Found:
+        """The documents of a collection that a query matches.
+
+        Args:
+            collection: Its name; one that does not exist is empty.
+            query: A text, or a condition that was read before.
+            language: The text's: see `docs/query.md`.
+            args: What `$args` names in it.
+            order: Paths, each with a minus before it to come from the greatest; by default, and where these are
+                equal, documents come in the order of their ids.
+            limit: At most this many, up to FIND_LIMIT_MAX.
+            offset: After this many.
+            cursor: Of the page before, which was asked for with the same query, order and language.
+            fields: The paths that are shown; all fields by default.
+            at: The version to read; None for the newest.
+
+        Raises:
+            QuerySyntaxError: The query or a path cannot be parsed.
+            LimitExceeded: `limit` is beyond FIND_LIMIT_MAX, or the page beyond SORTED_DOCUMENTS_MAX.
+            InvalidCursor: The cursor is none of this query.
+            VersionNotRetained: `at` is neither the newest version nor retained.
+        """
+        asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, fields)
+        with self.view(at) as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            txn = last_txn(snapshot)
+            if known is None:
+                return Found(txn, ())
+            page = find(snapshot, catalog, known, asked)
+        return Found(txn, page.documents, self.cursor_behind(collection, asked, page))
+
+    def explain(
+        self,
+        collection: str,
+        query: str | Node = "true",
+        *,
+        language: str = "legacy",
+        args: Mapping[str, Value] | None = None,
+        order: Sequence[str] | Order = (),
+        limit: int = FIND_LIMIT_DEFAULT,
+        offset: int = 0,
+        cursor: str | None = None,
+        run: bool = True,
+    ) -> dict[str, Any]:
+        """How a find would be answered: where it looks, and, if it is run, how much it reads and returns."""
+        asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, None)
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            if known is None:
+                return {"access": "none", "ordered": True, "cost": 0}
+            if run:
+                return explain(find(snapshot, catalog, known, asked))
+            return plan_query(snapshot, catalog, known, asked).as_json()
+
+    def count(
+        self,
+        collection: str,
+        query: str | Node = "true",
+        *,
+        language: str = "legacy",
+        args: Mapping[str, Value] | None = None,
+        at: int | None = None,
+    ) -> Counted:
+        """How many documents of a collection a query matches."""
+        node = self.read_condition(query, language, args)
+        with self.view(at) as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            found = count(snapshot, catalog, known, node)[0] if known else 0
+            return Counted(last_txn(snapshot), found)
+
+    def distinct(
+        self,
+        collection: str,
+        path: str,
+        query: str | Node = "true",
+        *,
+        language: str = "legacy",
+        args: Mapping[str, Value] | None = None,
+        at: int | None = None,
+    ) -> Distinct:
+        """The different values that the documents which match have at a path.
+
+        Raises:
+            LimitExceeded: There are more than DISTINCT_VALUES_MAX.
+        """
+        node = self.read_condition(query, language, args)
+        asked = parse_path(path)
+        with self.view(at) as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            values = distinct(snapshot, catalog, known, node, asked) if known else []
+            return Distinct(last_txn(snapshot), tuple(values))
+
+    # --- what a caller gives, and gets to go on with ---
+
+    def read_condition(self, query: str | Node, language: str, args: Mapping[str, Value] | None) -> Node:
+        """A query's condition, if it is not one already."""
+        return language_of(language).read(query, args, self.clock()) if isinstance(query, str) else query
+
+    def read_query(
+        self,
+        collection: str,
+        query: str | Node,
+        language: str,
+        args: Mapping[str, Value] | None,
+        order: Sequence[str] | Order,
+        limit: int,
+        offset: int,
+        cursor: str | None,
+        fields: Sequence[str] | None,
+    ) -> Query:
+        """All that a find was asked, read and checked."""
+        check_page(limit, offset)
+        node = self.read_condition(query, language, args)
+        sorted_by = order if isinstance(order, Order) else read_order(order, language)
+        paths = read_paths(fields)
+        asked = Query(node, limit, offset, sorted_by, None, None if paths is None else check_paths(paths))
+        if cursor is None:
+            return asked
+        position = read_cursor(self.cursor_secret(), common(collection, asked), cursor)
+        return Query(asked.node, limit, offset, asked.order, position, asked.paths)
+
+    def cursor_behind(self, collection: str, asked: Query, page: Page) -> str | None:
+        """The cursor of the next page."""
+        if page.position is None:
+            return None
+        return write_cursor(self.cursor_secret(), common(collection, asked), page.position)
+
+    def cursor_secret(self) -> bytes:
+        """What this store's cursors are sealed with; a store that cannot keep one has one while it is open."""
+        if not self.secret:
+            self.secret = self.keep_secret(secrets.token_bytes(SECRET_BYTES))
+        return self.secret
+
+    def keep_secret(self, fresh: bytes) -> bytes:
+        """The secret that the store has, else a fresh one."""
+        with self.storage.snapshot() as snapshot:
+            return snapshot.get(Table.KEYS, SECRET_KEY) or fresh
+
+
+def common(collection: str, asked: Query) -> bytes:
+    """What all pages of one query have in common."""
+    return encode_query(collection, asked.node, asked.order)

@@ -1,0 +1,194 @@
+"""A prepared query is read and planned once, and run often with other arguments.
+
+Rules: it answers as `find` of the same query does. Where the columns of one index say all of it (equal, or between two
+bounds, in the order of the index), running it is one look into that index: no tree, no plan. It notices when the index
+goes or the names of the store were read anew, and plans again; its users see nothing of that. Arguments that such a
+look cannot tell apart, such as dates, arrays and long texts, take the long way.
+
+Not here: which ranges a condition means (`query/bounds.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from crdtstore import core
+from crdtstore.crdt.value import Value
+from crdtstore.limits import FIND_LIMIT_DEFAULT, INDEX_COLUMN_BYTES_MAX
+from crdtstore.query.bounds import behind
+from crdtstore.query.instant import parse_instant
+from crdtstore.query.language import read_order
+from crdtstore.query.legacy import parse
+from crdtstore.query.order import Order
+from crdtstore.query.parameters import EveryName, bind_parameters, parameters_of
+from crdtstore.query.relation import MIRRORED
+from crdtstore.query.search import Source, search_json
+from crdtstore.query.tree import LEGACY, And, Compare, Field, Literal, Node, Operator, Parameter, Path
+from crdtstore.storage.index import WHOLE, Index, read_indexes
+from crdtstore.storage.index_entries import ENTRIES, part_prefix
+
+if TYPE_CHECKING:
+    from crdtstore.finding import Finding, Found
+    from crdtstore.storage.catalog import Catalog, Collection
+
+SCALARS = (bool, int, float, str)
+
+
+class Bound(NamedTuple):
+    """A comparison of a column with a constant or a parameter."""
+
+    operator: Operator
+    constant: Literal | Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look into an index: what its leading columns equal, and the bounds of the one behind them."""
+
+    catalog: Catalog
+    collection: Collection
+    index: Index
+    head: bytes
+    equal: tuple[Bound, ...]
+    between: tuple[Bound, ...]
+
+    def is_valid(self, catalog: Catalog) -> bool:
+        """Whether the index is still what it was."""
+        return self.catalog is catalog and self.index.built is None and not self.index.inexact
+
+    def range(self, args: Mapping[str, Value]) -> tuple[bytes, bytes] | None:
+        """The entries for arguments; None when this look cannot tell them."""
+        start = self.head
+        for bound in self.equal:
+            key = column_of(bound.constant, args)
+            if key is None:
+                return None
+            start += key
+        return self.between_bounds(start, args) if self.between else (start, behind(start))
+
+    def between_bounds(self, start: bytes, args: Mapping[str, Value]) -> tuple[bytes, bytes] | None:
+        """The same where the next column lies between bounds, which are of one type."""
+        low, high, tags = b"", b"\xff", set()
+        for operator, constant in self.between:
+            key = column_of(constant, args)
+            if key is None:
+                return None
+            tags.add(key[0])
+            if operator in (">", ">="):
+                low = max(low, key if operator == ">=" else behind(key))
+            else:
+                high = min(high, key if operator == "<" else behind(key))
+        if len(tags) > 1 or min(tags) < NUMBER_TAG:
+            return None
+        (tag,) = tags
+        return start + (low or bytes([tag])), start + (high if high != b"\xff" else bytes([tag + 1]))
+
+
+NUMBER_TAG = 0x10
+
+
+def column_of(constant: Literal | Parameter, args: Mapping[str, Value]) -> bytes | None:
+    """The whole column of a scalar that compares by its value key; None for any other."""
+    value = constant.value if isinstance(constant, Literal) else args[constant.name]
+    if value.__class__ not in SCALARS or (value.__class__ is str and parse_instant(value) is not None):
+        return None
+    key: bytes = core.value_key(value)
+    return key if len(key) <= INDEX_COLUMN_BYTES_MAX else None
+
+
+class Prepared:
+    """A query that is ready to be run; any thread may run it."""
+
+    def __init__(self, store: Finding, collection: str, query: str, order: Sequence[str] = ()) -> None:
+        self.store = store
+        self.collection = collection
+        self.node = parse(query, EveryName())
+        self.order = read_order(order, "legacy")
+        self.names = parameters_of(self.node)
+        self.look: Look | None = None
+
+    def find(
+        self, *, limit: int = FIND_LIMIT_DEFAULT, offset: int = 0, cursor: str | None = None, **args: Value
+    ) -> Found:
+        """As `Store.find`, with arguments by their names."""
+        node = bind_parameters(self.node, args)
+        return self.store.find(self.collection, node, order=self.order, limit=limit, offset=offset, cursor=cursor)
+
+    def find_json(self, **args: Value) -> list[bytes]:
+        """The fields of each document that matches, as JSON objects, up to FIND_LIMIT_DEFAULT.
+
+        Raises:
+            InvalidValue: An argument is missing or too much.
+        """
+        catalog = self.store.sequencer.catalog
+        look = self.look
+        if look is None or not look.is_valid(catalog):
+            look = self.plan(catalog)
+        if look is not None and args.keys() == self.names:
+            range_ = look.range(args)
+            if range_ is not None:
+                return look_up(self.store, look, *range_)
+        return [document.json for document in self.find(**args).documents]
+
+    def plan(self, catalog: Catalog) -> Look | None:
+        """Find the index of which one look answers the query; None where there is none."""
+        collection = catalog.by_name.get(self.collection)
+        bounds = bounds_by_path(self.node)
+        if collection is None or bounds is None:
+            return None
+        with self.store.storage.snapshot() as snapshot:
+            ready = {index.number for index in read_indexes(snapshot, collection.number) if index.ready}
+        # The writer's own, which tells at once when it goes.
+        for index in collection.indexes:
+            if index.number in ready:
+                self.look = look_of(catalog, collection, index, bounds, self.order) or self.look
+        return self.look if self.look is not None and self.look.is_valid(catalog) else None
+
+
+def bounds_by_path(node: Node) -> dict[Path, list[Bound]] | None:
+    """What a query compares with constants, by path; None if that is not all that it says."""
+    found: dict[Path, list[Bound]] = {}
+    for part in node.operands if isinstance(node, And) else (node,):
+        match part:
+            case Compare(operator, Field(path, False), (Literal() | Parameter()) as constant, comparison):
+                bound = Bound(operator, constant)
+            case Compare(operator, (Literal() | Parameter()) as constant, Field(path, False), comparison):
+                bound = Bound(MIRRORED[operator], constant)
+            case _:
+                return None
+        if operator == "!=" or comparison != LEGACY:
+            return None
+        found.setdefault(path, []).append(bound)
+    return found
+
+
+def look_of(
+    catalog: Catalog, collection: Collection, index: Index, bounds: Mapping[Path, list[Bound]], order: Order
+) -> Look | None:
+    """The look into an index that says all that the bounds say, and gives the order; None if there is none."""
+    equal: list[Bound] = []
+    between: tuple[Bound, ...] = ()
+    for path in index.paths:
+        asked = bounds.get(path, [])
+        if len(asked) == 1 and asked[0].operator == "==":
+            equal.append(asked[0])
+            continue
+        if asked and all(bound.operator != "==" for bound in asked):
+            between = tuple(asked)
+        break
+    used = len(equal) + bool(between)
+    # By ids within one group, else by the columns behind those that are fixed.
+    keys = tuple((path, False) for path in index.paths[len(equal) :])
+    if used < len(bounds) or tuple(map(tuple, order.keys)) != keys or index.inexact:
+        return None
+    return Look(catalog, collection, index, part_prefix(index, WHOLE), tuple(equal), between)
+
+
+def look_up(store: Finding, look: Look, start: bytes, end: bytes) -> list[bytes]:
+    """The documents of a range of entries, printed."""
+    source = Source(ENTRIES, ((start, end),))
+    with store.storage.snapshot() as snapshot:
+        found, _ = search_json(snapshot, look.catalog, look.collection, source, None, 0, FIND_LIMIT_DEFAULT)
+    return [printed for _, printed in found]
