@@ -1,7 +1,8 @@
 """Types of the compiled core; what each name does stands at its plain twin."""  # noqa: PYI021  every file says what it is
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import NotImplementedType
 from typing import Any, Literal, Protocol, Self, TypeAlias, final
 
 from crdtstore.crdt.names import Names, Replicas
@@ -45,6 +46,21 @@ def encode_operations(operations: Sequence[Operation]) -> bytes: ...
 def document_json(document: bytes, paths: Names, replicas: Replicas) -> bytes: ...
 def visible_document(document: bytes, paths: Names, replicas: Replicas) -> dict[str, Value] | None: ...
 def read_field(document: bytes, path: tuple[str | int, ...], paths: Names, replicas: Replicas) -> Value: ...
+def evaluate(
+    program: Program, document: bytes, encoded_id: bytes, paths: Names, replicas: Replicas
+) -> bool | NotImplementedType | None: ...
+
+@final
+class Program:
+    tests: tuple[Callable[[str], bool], ...]
+    def __init__(
+        self,
+        code: bytes,
+        fields: tuple[tuple[int, tuple[str | int, ...]], ...],
+        constants: bytes,
+        tests: tuple[Callable[[str], bool], ...],
+    ) -> None: ...
+
 def apply_changes(batch: Table, catalog: Any, data: bytes, replica: int, coverage: array[int], table: int) -> bool: ...
 def deliver_run(
     batch: Batch,

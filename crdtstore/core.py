@@ -26,6 +26,7 @@ __all__ = [
     "CORE",
     "MISSING",
     "Batch",
+    "Program",
     "Snapshot",
     "apply_changes",
     "chain_digest",
@@ -35,6 +36,7 @@ __all__ = [
     "document_digest",
     "document_json",
     "encode_operations",
+    "evaluate",
     "flatten",
     "lmdb_environment",
     "merge_document",
@@ -93,6 +95,10 @@ flatten = pick("flatten", plain_flatten.flatten)
 encode_operations = pick("encode_operations", record.encode_operations)
 read_head = pick("read_head", record.read_head)
 value_key = pick("value_key", plain_value_key.value_key)
+
+Program: Any = pick("Program", None)
+evaluate: Any = pick("evaluate", None)
+"""A query's program and what runs it on document bytes; without them `query/program.py` goes through closures."""
 
 
 def load_environment() -> Any:

@@ -37,6 +37,13 @@ include "json_output.pxi"
 include "field.pxi"
 include "value_key.pxi"
 
+# queries
+include "instant.pxi"
+include "relation.pxi"
+include "like.pxi"
+include "program.pxi"
+include "evaluate.pxi"
+
 # storage
 include "lmdb_library.pxi"
 include "lmdb.pxi"

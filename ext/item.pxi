@@ -25,13 +25,19 @@ cdef enum:                         # how a cell's path lies to one that is asked
     ITEM_EXACT = 3
     ITEM_ABOVE = 4
 
+cdef enum:                         # what the cells that have to do with a path tell of it
+    ITEM_GENERAL = 1               # nothing: only all cells together do
+    ITEM_NONE = 2                  # nothing is there
+    ITEM_WHOLE = 3                 # a map is there
+    ITEM_ROW = 4                   # a row decides
+
 cdef enum:
-    ITEM_GENERAL = 1               # only all cells together tell
+    ITEM_DIGITS_MAX = 9            # no array has more items than so many digits count
 
 cdef struct ItemStep:
     value_place key                # UTF-8; NULL: an index
     size_t size
-    int64_t index                  # of an index, -1 for one that no array has
+    int64_t index                  # of an index, -1 for one that no array has; of a key of digits: what these say
     size_t path_size               # bytes of the encoded path that end here; 0 behind an index
 
 cdef struct ItemPath:
@@ -51,6 +57,7 @@ cdef struct Item:
 
 cdef struct ItemRelated:
     uint32_t own                   # registers and counters at the path
+    uint32_t counters              # of those at the path
     uint32_t markers               # markers at the path
     uint32_t below                 # cells below it
     uint32_t above                 # registers and counters above it
@@ -92,7 +99,7 @@ cdef int item_step_make(step, ItemStep *made) except -1:
     """Prepare one step. A lone surrogate, which no text of a document has, makes a key that none is equal to."""
     cdef int overflow = 0
     cdef Py_ssize_t size = 0
-    made.key, made.size, made.index = NULL, 0, -1
+    made.key, made.size, made.index, made.path_size = NULL, 0, -1, 0
     if not isinstance(step, str):
         made.index = PyLong_AsLongLongAndOverflow(step, &overflow)
         if overflow or made.index < 0:
@@ -103,7 +110,21 @@ cdef int item_step_make(step, ItemStep *made) except -1:
     except UnicodeEncodeError:
         made.key, size = <value_place>b"\xff", 1
     made.size = <size_t>size
+    made.index = item_digits(made.key, made.size)
     return 0
+
+
+cdef int64_t item_digits(value_place key, size_t size) noexcept nogil:
+    """The index that a key of digits stands for where arrays are spread; -1: for none."""
+    cdef int64_t number = 0
+    cdef size_t index
+    if not 1 <= size <= ITEM_DIGITS_MAX or (key[0] == 48 and size > 1):
+        return -1
+    for index in range(size):
+        if not 48 <= key[index] <= 57:
+            return -1
+        number = 10 * number + key[index] - 48
+    return number
 
 
 cdef inline unsigned char *item_key_encode(unsigned char *out, const ItemStep *step) noexcept nogil:
@@ -149,6 +170,7 @@ cdef inline void item_relate(
         related.markers += 1
     elif relation == ITEM_EXACT:
         related.own += 1
+        related.counters += code != CODE_REGISTER
         related.row, related.size = row, size
     elif relation == ITEM_ABOVE and code != CODE_MAP:
         related.above += 1
@@ -224,25 +246,46 @@ cdef int item_decide(
     const DocumentView *view, const NameList *replicas, const ItemPath *asked, const ItemRelated *related, Item *item
 ) noexcept nogil:
     """Find the value at a path by the cells that have to do with it; ITEM_GENERAL where these do not tell."""
-    cdef VisibleCell cell
-    cdef uint32_t taken = 1
-    if related.own + related.above == 0:
-        if related.below + related.markers and item_is_keys(asked):
-            return item_map(item)
+    cdef uint32_t taken = 0
+    cdef int told = item_tell(asked, related, &taken)
+    if told == ITEM_ROW:
+        return item_row(view, related.row, replicas, asked, taken, item)
+    if told == ITEM_NONE:
         return item_nothing(item)
+    return item_map(item) if told == ITEM_WHOLE else told
+
+
+cdef int item_tell(const ItemPath *asked, const ItemRelated *related, uint32_t *taken) noexcept nogil:
+    """What the cells that have to do with a path tell; of a row, `taken` steps lead to it."""
+    cdef uint32_t step
+    if related.own + related.above == 0:
+        return ITEM_WHOLE if related.below + related.markers and item_is_keys(asked) else ITEM_NONE
     if related.own + related.above > 1 or related.below or related.markers:
         return ITEM_GENERAL
     if related.above and related.beside >= related.size:
         return ITEM_GENERAL
-    while asked.steps[taken - 1].path_size != related.size:
-        if taken == asked.count:
-            return VISIBLE_OPEN_PATH
-        taken += 1
-    if visible_code(view, related.row) == CODE_REGISTER:
-        return item_register(view, related.row, asked.steps + taken, asked.count - taken, item)
+    for step in range(asked.count):
+        if asked.steps[step].path_size == related.size:
+            taken[0] = step + 1
+            return ITEM_ROW
+    return VISIBLE_OPEN_PATH
+
+
+cdef int item_row(
+    const DocumentView *view,
+    uint32_t row,
+    const NameList *replicas,
+    const ItemPath *asked,
+    uint32_t taken,
+    Item *item,
+) noexcept nogil:
+    """Find what the steps behind the first `taken` lead to in the one cell that is at these."""
+    cdef VisibleCell cell
+    if visible_code(view, row) == CODE_REGISTER:
+        return item_register(view, row, asked.steps + taken, asked.count - taken, item)
     if taken < asked.count:
         return item_nothing(item)
-    cell.row, cell.path, cell.size = related.row, NULL, 0
+    cell.row, cell.path, cell.size = row, NULL, 0
     return visible_counter(view, &cell, 1, replicas, &item.value)
 
 
@@ -347,34 +390,50 @@ cdef int item_descend(
         cell += 1
         count -= 1
     item.cells, item.count, item.prefix = cell, count, 0
-    return item_follow(view, replicas, asked, 0, item)
+    return item_below(view, replicas, asked, item)
+
+
+cdef int item_below(
+    const DocumentView *view, const NameList *replicas, const ItemPath *asked, Item *item
+) noexcept nogil:
+    """Follow a path from the map of sorted cells that an item is."""
+    cdef uint32_t taken = 0, row = 0
+    cdef int code = item_follow(view, replicas, asked, item, &taken, &row)
+    if code == CODE_REGISTER:
+        return item_register(view, row, asked.steps + taken, asked.count - taken, item)
+    if code == CODE_IMPLICIT and taken < asked.count:
+        return item_nothing(item)
+    return min(code, 0)
 
 
 cdef int item_follow(
-    const DocumentView *view, const NameList *replicas, const ItemPath *asked, uint32_t taken, Item *item
+    const DocumentView *view,
+    const NameList *replicas,
+    const ItemPath *asked,
+    Item *item,
+    uint32_t *taken,
+    uint32_t *row,
 ) noexcept nogil:
-    """Follow a path on, behind the first steps of it, from the map of sorted cells that an item is."""
-    cdef size_t end, start = asked.steps[taken - 1].path_size if taken else 0
-    cdef uint32_t run, row = 0
-    cdef int code
-    while taken < asked.count:
-        end = asked.steps[taken].path_size
-        if end == 0:
-            return item_nothing(item)
-        while item.count and not item_is_at(item, asked.data + start, end - start):
+    """Follow a path from the map of sorted cells that an item is, up to the first value or the path's end.
+
+    Returns: CODE_MAP, at the path's end; CODE_REGISTER, of which only `row` is told; CODE_IMPLICIT for a counter, which
+    the item then is; 0 where nothing is. `taken` is how many steps lead there.
+    """
+    cdef size_t end, start = 0
+    cdef uint32_t run
+    cdef int code = CODE_MAP
+    item.value.kind = ITEM_MAP
+    while code == CODE_MAP and taken[0] < asked.count:
+        end = asked.steps[taken[0]].path_size
+        while end and item.count and not item_is_at(item, asked.data + start, end - start):
             item.cells += 1
             item.count -= 1
-        if item.count == 0:
+        if end == 0 or item.count == 0:
             return item_nothing(item)
-        taken += 1
+        taken[0] += 1
         start = end
-        code = item_node(view, replicas, item, &run, &row)
-        if code == CODE_REGISTER:
-            return item_register(view, row, asked.steps + taken, asked.count - taken, item)
-        if code != CODE_MAP:
-            return code if code < 0 else item_nothing(item) if taken < asked.count else 0
-    item.value.kind = ITEM_MAP
-    return 0
+        code = item_node(view, replicas, item, &run, row)
+    return code
 
 
 cdef inline bint item_is_at(const Item *item, const unsigned char *key, size_t size) noexcept nogil:
@@ -398,6 +457,7 @@ cdef int item_node(
         return VISIBLE_OPEN_PATH
     code = visible_type(view, item.cells, own, run[0], replicas, row)
     if code == CODE_MAP:
+        item.value.kind = ITEM_MAP
         item.cells, item.count, item.prefix = item.cells + own, run[0] - own, end
     elif code == CODE_IMPLICIT:
         code = min(visible_counter(view, item.cells, own, replicas, &item.value), 0) or code

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from crdtstore.query.legacy import parse
-from crdtstore.query.lookup import FieldLookup, encode_ids
-from crdtstore.query.match import compile_match
+from crdtstore.query.lookup import encode_ids
 from crdtstore.query.point import point_ids
+from crdtstore.query.program import compile_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,13 +29,13 @@ def select(draft: Draft, collection: Collection, query: str, args: Mapping[str, 
         QuerySyntaxError: The query cannot be parsed.
     """
     tree = parse(query, args)
-    matches = compile_match(tree)
+    wanted = compile_filter(tree)
     ids = point_ids(tree)
     candidates = draft.existing(collection) if ids is None else look_up(draft, collection, ids)
     found = [
         (encoded_id, document)
         for encoded_id, document in candidates
-        if matches(FieldLookup(draft.catalog, collection, encoded_id, document))
+        if wanted.matches(draft.catalog, collection, encoded_id, document)
     ]
     return [draft.document(collection, encoded_id, document) for encoded_id, document in found]
 

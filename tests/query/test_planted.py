@@ -14,7 +14,7 @@ import pytest
 
 from crdtstore import Store, core
 from crdtstore.crdt.field import step_into
-from crdtstore.query import find, legacy, lookup, match, pattern, relation, rql_tree, tree
+from crdtstore.query import legacy, lookup, match, pattern, relation, rql_tree, tree
 from crdtstore.query.tree import RQL, Node
 from tests.query.harness import LANGUAGES, pairs
 from tests.query.test_oracles import PAIRS
