@@ -109,6 +109,19 @@ def search_json(
     skip: int,
     limit: int,
 ) -> tuple[list[tuple[bytes, bytes]], int, int]: ...
+def search_top(
+    snapshot: Snapshot,
+    documents: int,
+    collection: Any,
+    replicas: Replicas,
+    source: tuple[int, tuple[tuple[bytes, bytes], ...], bool, bool],
+    filter_: Any,
+    look: Any,
+    order: Any,
+    sort: Any,
+    keep: int,
+    after: bytes | None,
+) -> tuple[list[tuple[bytes, bytes, bytes]], int, int, int]: ...
 def load_liblmdb(path: str) -> bool: ...
 
 @final

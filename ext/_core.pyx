@@ -57,4 +57,6 @@ include "ranges.pxi"
 # searching
 include "search_came.pxi"
 include "search_source.pxi"
+include "sort_key.pxi"
+include "search_top.pxi"
 include "search.pxi"

@@ -1,10 +1,11 @@
-# Twin of crdtstore/query/search.py: the documents of a source that match, counted or printed.
+# Twin of crdtstore/query/search.py: the documents of a source that match, counted, printed or the best of them kept.
 #
 # Rules: a search runs in sections. The first few rows are read with the GIL, so that a search for one document never
 # waits for it; then a section runs without it, ends after SEARCH_SECTION_ROWS rows at the latest, and lets other
 # threads close the store and signals be heard. What matches is printed between two sections, from where it lies.
 # A document that only the plain twin can judge is copied first: its test may run any Python code.
-# Include after `search_source.pxi`.
+# Of those that are kept for an order only the sort keys are; they are looked up again at the end.
+# Include after `search_source.pxi`, `sort_key.pxi` and `search_top.pxi`.
 
 from cpython.exc cimport PyErr_CheckSignals
 
@@ -16,6 +17,7 @@ cdef enum:
 cdef enum:                             # what becomes of a match
     SEARCH_COUNTED = 0
     SEARCH_PRINTED = 1
+    SEARCH_KEPT = 2
 
 
 @cython.final
@@ -32,9 +34,21 @@ cdef class Search:
     cdef uint64_t skip
     cdef uint64_t limit                # matches behind the skipped ones
     cdef SearchRow row                 # that was found last
+    cdef NameTable path_table
+    cdef NameTable replica_table
     cdef int waiting
     cdef SearchMatch *matches          # that wait to be printed
     cdef list found                    # what is returned
+    cdef SortOrder order
+    cdef object sort                   # the plain twin of an order: the key of what `look` makes, and an id key
+    cdef Top top
+    cdef unsigned char *key            # room for the longest sort key
+    cdef bytes after                   # only greater sort keys are kept
+    cdef lmdb_value after_key
+
+    def __dealloc__(self):
+        top_free(&self.top)
+        free(self.key)
 
 
 cdef struct SearchMatch:
@@ -48,6 +62,7 @@ cdef Search search_open(SearchSource source, collection, replicas, filter_, look
     self.source, self.paths, self.replicas = source, collection.paths, replicas
     if filter_ is not None:
         self.test, self.look = filter_.test, look
+    self.path_table, self.replica_table = name_table(collection.paths), name_table(replicas)
     self.found = []
     return self
 
@@ -80,6 +95,34 @@ def search_json(
     return self.found, read.rows, read.entries
 
 
+def search_top(
+    Snapshot snapshot not None,
+    int documents,
+    collection,
+    replicas,
+    source,
+    filter_,
+    look,
+    order,
+    sort,
+    uint64_t keep,
+    bytes after,
+):
+    """Give sort key, id and JSON of what comes first, and count; see `search_top` of the plain twin."""
+    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
+    cdef Search self = search_open(read, collection, replicas, filter_, look)
+    self.purpose, self.order, self.sort, self.after = SEARCH_KEPT, sort_order(order), sort, after
+    self.look, self.top.keep = look, keep
+    if after is not None:
+        self.after_key = search_place(after)
+    self.key = <unsigned char *>malloc(sort_room(self.order) + SEARCH_KEY_BYTES)
+    if self.key == NULL:
+        raise MemoryError
+    search_run(self)
+    search_print_kept(self)
+    return self.found, self.matched, read.rows, read.entries
+
+
 # --- sections ---
 
 
@@ -94,13 +137,12 @@ cdef int search_run(Search self) except -1:
         try:
             state = search_section(self, held or self.test is not None)
             search_print_waiting(self)
-            if state == SEARCH_ASK:
+            if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
                 asked = search_copy(self)
         finally:
             snapshot_leave(snapshot)
-        if state == SEARCH_ASK:
-            if self.test(self.look(asked[0], asked[1])) is True:
-                search_take_copy(self, asked)
+        if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
+            search_ask(self, state, asked)
         else:
             held = False
             PyErr_CheckSignals()
@@ -125,10 +167,10 @@ cdef int search_matches_c(Search self) except -2 nogil:
     cdef int state
     while True:
         state = search_match_c(self)
+        if state == SEARCH_FOUND:
+            state = search_take_c(self)
         if state != SEARCH_FOUND:
             return state
-        if search_take_c(self):
-            return SEARCH_PAUSE
 
 
 cdef int search_match_c(Search self) except -2 nogil:
@@ -139,16 +181,48 @@ cdef int search_match_c(Search self) except -2 nogil:
     return state
 
 
-cdef inline bint search_take_c(Search self) noexcept nogil:
-    """Take a document that matches; whether the section ends with it."""
+cdef inline int search_take_c(Search self) except -2 nogil:
+    """Take a document that matches; other than SEARCH_FOUND: the section ends with it."""
     cdef SearchMatch *match
     self.matched += 1
+    if self.purpose == SEARCH_KEPT:
+        return search_keep_c(self)
     if self.purpose == SEARCH_COUNTED or self.matched <= self.skip:
-        return False
+        return SEARCH_FOUND
     match = &self.matches[self.waiting]
     match.id_, match.document = self.row.id_, self.row.document
     self.waiting += 1
-    return self.waiting == SEARCH_MATCHES or self.matched - self.skip == self.limit
+    if self.waiting == SEARCH_MATCHES or self.matched - self.skip == self.limit:
+        return SEARCH_PAUSE
+    return SEARCH_FOUND
+
+
+cdef int search_keep_c(Search self) except -2 nogil:
+    """Keep the document that was found last, if it is among the first; SEARCH_ASK_KEY: the plain twin makes its key."""
+    cdef int size = sort_key_c(
+        self.order, &self.row.view, &self.row.id_, &self.path_table.names, &self.replica_table.names, self.key
+    )
+    if size < 0:
+        search_raise_reason(size)
+    if size == SORT_ASK and self.order.count:
+        return SEARCH_ASK_KEY
+    memcpy(self.key + size, self.row.key.data, self.row.key.size)
+    search_offer(self, self.key, size + self.row.key.size)
+    return SEARCH_FOUND
+
+
+cdef int search_offer(Search self, const unsigned char *key, size_t size) except -1 nogil:
+    """Keep the sort key of the document that was found last, if it is behind `after` and among the lowest."""
+    if self.after is not None:
+        if top_compare(key, size, <const unsigned char *>self.after_key.data, self.after_key.size) <= 0:
+            return 0
+    if top_offer(&self.top, key, size, self.row.key.size):
+        search_raise_memory()
+    return 0
+
+
+cdef int search_raise_reason(int failure) except -1 with gil:
+    visible_raise(failure)
 
 
 # --- with the GIL ---
@@ -156,37 +230,84 @@ cdef inline bint search_take_c(Search self) noexcept nogil:
 
 cdef int search_print_waiting(Search self) except -1:
     """Print the matches that wait."""
+    cdef const SearchMatch *match
     cdef int index
     for index in range(self.waiting):
-        search_print(self, &self.matches[index])
+        match = &self.matches[index]
+        self.found.append((search_bytes(&match.id_), search_text(self, &match.document)))
     self.waiting = 0
     return 0
 
 
-cdef int search_print(Search self, const SearchMatch *match) except -1:
-    """Add a match to what is returned."""
+cdef bytes search_text(Search self, const lmdb_value *document):
+    """A document as JSON."""
     cdef DocumentView view
-    if document_open(<const unsigned char *>match.document.data, match.document.size, &view):
+    if document_open(<const unsigned char *>document.data, document.size, &view):
         search_raise_cut()
     json_document.length = 0
     json_emit(&view, self.paths, self.replicas, &json_document)
-    id_ = PyBytes_FromStringAndSize(<const char *>match.id_.data, <Py_ssize_t>match.id_.size)
-    self.found.append((id_, json_take(&json_document)))
+    return json_take(&json_document)
+
+
+cdef inline bytes search_bytes(const lmdb_value *value):
+    """What lies in the map, as an object."""
+    return PyBytes_FromStringAndSize(<const char *>value.data, <Py_ssize_t>value.size)
+
+
+cdef inline lmdb_value search_place(bytes value) noexcept:
+    """Where an object's bytes lie."""
+    cdef lmdb_value place
+    place.data, place.size = PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)
+    return place
+
+
+cdef int search_print_kept(Search self) except -1:
+    """Print the documents whose sort keys were kept."""
+    cdef Snapshot snapshot = self.source.snapshot
+    cdef size_t index = 0
+    top_sort(&self.top)
+    while index < self.top.count:
+        snapshot_enter(snapshot)
+        try:
+            search_print_some(self, &index)
+        finally:
+            snapshot_leave(snapshot)
+        PyErr_CheckSignals()
+    return 0
+
+
+cdef int search_print_some(Search self, size_t *index) except -1:
+    """Print as many kept documents as may wait to be printed."""
+    cdef size_t end = min(index[0] + SEARCH_MATCHES, self.top.count)
+    cdef const TopKey *key
+    while index[0] < end:
+        key = &self.top.keys[index[0]]
+        self.row.key.data, self.row.key.size = key.data + key.size - key.id_size, key.id_size
+        search_get(self.source, &self.row)
+        sort_key = PyBytes_FromStringAndSize(<const char *>key.data, <Py_ssize_t>key.size)
+        self.found.append((sort_key, search_bytes(&self.row.id_), search_text(self, &self.row.document)))
+        index[0] += 1
+    return 0
+
+
+cdef int search_ask(Search self, int state, tuple asked) except -1:
+    """Let the plain twin judge a document, or make its sort key."""
+    cdef bytes id_ = asked[0], document = asked[1], id_key = asked[2], key
+    looked = self.look(id_, document)
+    if state == SEARCH_ASK:
+        if self.test(looked) is not True:
+            return 0
+        self.row.id_, self.row.key, self.row.document = search_place(id_), search_place(id_key), search_place(document)
+        if document_open(<const unsigned char *>self.row.document.data, self.row.document.size, &self.row.view):
+            search_raise_cut()
+        state = search_take_c(self)
+        search_print_waiting(self)
+    if state == SEARCH_ASK_KEY:
+        key = self.sort(looked, id_key)
+        search_offer(self, <const unsigned char *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
     return 0
 
 
 cdef tuple search_copy(Search self):
-    """The id and document that were found last, as objects."""
-    return (
-        PyBytes_FromStringAndSize(<const char *>self.row.id_.data, <Py_ssize_t>self.row.id_.size),
-        PyBytes_FromStringAndSize(<const char *>self.row.document.data, <Py_ssize_t>self.row.document.size),
-    )
-
-
-cdef int search_take_copy(Search self, tuple asked) except -1:
-    """Take a document that the plain twin found to match."""
-    cdef bytes id_ = asked[0], document = asked[1]
-    self.row.id_.data, self.row.id_.size = PyBytes_AS_STRING(id_), PyBytes_GET_SIZE(id_)
-    self.row.document.data, self.row.document.size = PyBytes_AS_STRING(document), PyBytes_GET_SIZE(document)
-    search_take_c(self)
-    return search_print_waiting(self)
+    """The id, the document and the id key that were found last, as objects."""
+    return search_bytes(&self.row.id_), search_bytes(&self.row.document), search_bytes(&self.row.key)

@@ -23,6 +23,7 @@ cdef enum:                             # what a step of a search has come to
     SEARCH_FOUND = 1                   # a document, or one that matches
     SEARCH_PAUSE = 2                   # so many rows were read that others have their turn
     SEARCH_ASK = 3                     # only the plain twin tells whether the document matches
+    SEARCH_ASK_KEY = 4                 # only the plain twin makes the document's sort key
 
 cdef size_t search_id_key_bytes_max = limits.KEY_PREFIX_BYTES - SEARCH_PREFIX_BYTES + SEARCH_HASH_BYTES
 
@@ -257,21 +258,26 @@ cdef int search_next_c(SearchSource self, SearchRow *found) except -2 nogil:
 cdef int search_look_up(SearchSource self, const lmdb_row *row, SearchRow *found) except -1 nogil:
     """Read the document that an entry leads to; 0: it came already."""
     cdef size_t length = search_entry(self, row)
-    cdef lmdb_value value
     self.entries += 1
     found.key.data, found.key.size = <unsigned char *>row.key.data + row.key.size - length, length
     if row.value.size > 1:
         found.key.data, found.key.size = <unsigned char *>row.value.data + 1, row.value.size - 1
     if self.repeats and search_came(self, &found.key):
         return 0
+    search_get(self, found)
+    return 1
+
+
+cdef int search_get(SearchSource self, SearchRow *found) except -1 nogil:
+    """Read the document of an id key."""
+    cdef size_t length = SEARCH_PREFIX_BYTES + found.key.size
+    cdef lmdb_value value
     memcpy(self.key + SEARCH_PREFIX_BYTES, found.key.data, found.key.size)
-    length = SEARCH_PREFIX_BYTES + found.key.size
     if not snapshot_get_c(
         self.snapshot, self.documents, self.key, length, <const unsigned char **>&value.data, &value.size
     ):
         search_raise_absent(self, found.key.size)
-    search_split(self, length, &value, found)
-    return 1
+    return search_split(self, length, &value, found)
 
 
 cdef int search_raise_absent(SearchSource self, size_t key_length) except -1 with gil:

@@ -10,6 +10,7 @@ Compiled twin: `ext/search.pxi`, over a compiled snapshot.
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from heapq import nsmallest
 from itertools import groupby, islice
@@ -137,7 +138,14 @@ def search_top(
     Returns:
         Sort key, encoded id and JSON of each; how many match, those up to `after` too; and what was looked at.
     """
-    return top_plainly(snapshot, catalog, collection, source, filter_, order, keep, after)
+    if not is_compiled(snapshot):
+        return top_plainly(snapshot, catalog, collection, source, filter_, order, keep, after)
+    look = partial(FieldLookup, catalog, collection)
+    sort = partial(sort_key, order)
+    found, matched, *examined = core.search_top(
+        snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look, order, sort, keep, after
+    )
+    return found, matched, Examined(*examined)
 
 
 def search_rows(
@@ -203,7 +211,10 @@ def top_plainly(
             if after is None or key > after:
                 yield key, row
 
-    found = nsmallest(keep, keyed())
+    rows = keyed()
+    found = nsmallest(keep, rows)
+    # Who keeps none asks how many there are.
+    deque(rows, maxlen=0)
     return [(key, row.id, print_row(catalog, collection, row)) for key, row in found], matched, tally.examined()
 
 

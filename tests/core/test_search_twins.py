@@ -14,10 +14,11 @@ import pytest
 from crdtstore import _core, core
 from crdtstore.errors import Corrupted, CrdtStoreError, StoreClosed
 from crdtstore.query import search
+from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, Order, OrderKey
 from crdtstore.query.search import Source
 from crdtstore.query.tree import MISSING
 from crdtstore.storage.documents import DOCUMENTS, id_key
-from crdtstore.storage.tables import SEAL_BYTES, Table
+from crdtstore.storage.tables import SEAL_BYTES
 from crdtstore.store import Store
 from tests.query.searching import (
     ENTRIES,
@@ -27,6 +28,7 @@ from tests.query.searching import (
     conditions,
     index_range,
     open_world,
+    orders,
     sources,
 )
 from tests.storage.test_seals import positions
@@ -35,6 +37,7 @@ Search = Callable[..., Any]
 TWINS: dict[str, tuple[Search, Search]] = {
     "count": (search.count_plainly, search.search_count),
     "json": (search.json_plainly, search.search_json),
+    "top": (search.top_plainly, search.search_top),
 }
 
 
@@ -93,6 +96,25 @@ def test_twins_read_any_ranges_alike(world: World) -> None:
         assert differences(world, "json", source, None, 0, 1_000) == [], source
         rows += len(search.search_json(*world, source, None, 0, 1_000)[0])
     assert rows > 1_000
+
+
+@pytest.mark.parametrize("keep", [0, 1, 5, 130, 10_000])
+def test_twins_keep_alike(world: World, keep: int) -> None:
+    ways = sources(world)
+    for order, condition in product(orders(keep, 12), conditions(keep, 1)):
+        for source in (ways["all"][0], ways["items"][0]):
+            assert differences(world, "top", source, condition, order, keep, None) == [], order
+
+
+def test_after_any_document_twins_go_on_alike(world: World) -> None:
+    for order in orders(3, 3):
+        found, matched, _ = search.search_top(*world, world.everything(), None, order, 10_000)
+        assert matched == len(found) == world.collection.living
+        for number, (key, _, _) in enumerate(found):
+            rest, *_ = search.search_top(*world, world.everything(), None, order, 10, key)
+            assert rest == found[number + 1 : number + 11]
+        for other in (b"", found[7][0][:-1], found[7][0] + b"x", b"\xff" * 5_000):
+            assert differences(world, "top", world.everything(), None, order, 10, other) == []
 
 
 def test_columns_of_any_length_are_turned_round(tmp_path: Path) -> None:
@@ -182,7 +204,8 @@ def test_a_flipped_bit_is_damage(tmp_path: Path, number: int) -> None:
         for source in (documents, Source(ENTRIES, index_range(1)), Source(ENTRIES, index_range(1), descending=True)):
             if number % 2 and source is documents:
                 continue
-            for name, rest in (("count", ()), ("json", (0, 1_000))):
+            order = orders(number, 1)[0]
+            for name, rest in (("count", ()), ("json", (0, 1_000)), ("top", (order, 5, None))):
                 assert differences(world, name, source, None, *rest) == []
                 error, data = outcome(TWINS[name][1], *world, source, None, *rest)
                 assert error is Corrupted
@@ -244,10 +267,18 @@ def test_the_harness_finds_a_search_that_leaves_one_out(world: World, monkeypatc
 
 
 def test_the_harness_finds_columns_that_are_not_turned_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "groupby", lambda rows, _: [(None, [row]) for row in rows])
+    monkeypatch.setattr(search, "column_of", lambda _, row: row[0])
     source = Source(ENTRIES, index_range(1), descending=True)
     assert differences(world, "json", source, None, 0, 1_000) != []
 
 
-def test_the_tables_are_those_of_this_test() -> None:
-    assert Table(ENTRIES).name.lower() != "documents"
+def test_the_harness_finds_a_key_of_another_rank(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep: Search = _core.search_top
+
+    def other_ranks(*arguments: Any) -> Any:
+        order = arguments[7]._replace(ranks=LEGACY_ORDER)
+        return keep(*arguments[:7], order, *arguments[8:])
+
+    monkeypatch.setattr(core, "search_top", other_ranks)
+    order = Order((OrderKey(("a",)),), DQL_ORDER)
+    assert differences(world, "top", world.everything(), None, order, 10, None) != []

@@ -41,7 +41,10 @@ VALUES: Final[tuple[Any, ...]] = (
     *(b"", b"a", b"ab", b"\0", b"\x01"),
     *([], [1], [1, 2], [True], ["a", None], ["a", [1]], [b"a"], {}, {"d": 1}, {"d": "a"}, [{"d": 1}, {"d": [2]}]),
 )
-PATHS: Final[tuple[tree.Path, ...]] = (("a",), ("b",), ("c", "d"), ("l", 0), ("l",), ("n",), ("_id",), ("none",))
+PATHS: Final[tuple[tree.Path, ...]] = (
+    *(("a",), ("b",), ("c",), ("c", "d"), ("c", "d", "d"), ("l",), ("l", 0), ("l", 1, "d"), ("n",), ("none",)),
+    *(("_id",), ("_id", "k"), ("_id", "t"), ("_id", "l"), ("_id", "l", 1), ()),
+)
 RANKS: Final = (LEGACY_ORDER, RQL_ORDER, PLATFORM_ORDER, DQL_ORDER)
 
 
@@ -85,7 +88,8 @@ def ids(random: Random, count: int) -> list[Any]:
     """Ids of all types; some are too long for a key and differ only behind what it keeps."""
     made: list[Any] = [*range(count // 2), True, False, 0.5, -7, 2**60]
     made += [f"id {number}" for number in range(count // 4)]
-    made += [{"k": number, "t": "t" * (number % 90)} for number in range(count // 8)]
+    made += [{"k": number, "t": "t\0" * (number % 45)} for number in range(count // 8)]
+    made += [{"l": [number, "x"], "k": None} for number in range(count // 40)]
     made += ["long" * 125 + "-".join(str(number)) for number in range(count // 8)]
     random.shuffle(made)
     return made
