@@ -20,7 +20,7 @@ from crdtstore.cli.options import Documented, Family, json_option
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
 
-LANGUAGES: Final = ("legacy", "rql", "rql-options", "dql", "dql-v4")
+LANGUAGES: Final = ("legacy", "rql", "rql-options", "platform", "dql", "dql-v4")
 
 Reader = Callable[[str], Any]
 """Takes a query's text and gives its tree as JSON values."""
@@ -56,7 +56,7 @@ def reader_of(language: str, args: Mapping[str, Value]) -> Reader:
     """What reads a language."""
     from msgspec import to_builtins
 
-    from crdtstore.query import legacy, rql, rql_options
+    from crdtstore.query import legacy, platform, rql, rql_options
     from crdtstore.query.dql import statement_parser
 
     readers: dict[str, Reader] = {
@@ -65,6 +65,7 @@ def reader_of(language: str, args: Mapping[str, Value]) -> Reader:
         "rql-options": lambda text: rql_options.options_as_json(rql_options.parse_options(text)),
         "dql": lambda text: to_builtins(statement_parser.parse(text)),
         "dql-v4": lambda text: to_builtins(statement_parser.parse(text, "v4")),
+        "platform": lambda text: platform.as_json(platform.parse(text)),
     }
     return readers[language]
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.running import documents, error_of, lines, run
 
+PLATFORM_TREE = {"filter": {"op": "has", "paths": [["a", "b"]]}, "order": [{"path": ["c"], "descending": True}]}
+
 
 def test_a_tree_is_printed() -> None:
     tree = json.loads(run("query", "parse", "age >= :least", "--arg", "least=18").stdout)
@@ -18,6 +20,7 @@ def test_a_tree_is_printed() -> None:
     ("language", "text", "tree"),
     [
         ("rql", "not(exists(a))", {"op": "not", "args": [{"op": "exists", "property": "a"}]}),
+        ("platform", "has(a.b) $orderby=c desc", PLATFORM_TREE),
         ("rql-options", "sort(-a),limit(0,5)", [{"sort": [["-", "a"]]}, {"limit": [0, 5]}]),
         ("dql", "SHOW a", {"statement": "show", "parameter": "a"}),
         ("dql-v4", 'DROP INDEX "a" ON b', {"statement": "drop-index", "name": "a", "collection": "b"}),

@@ -17,14 +17,16 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 from crdtstore import Store
 from crdtstore.command.command import Remove, Upsert
 from crdtstore.limits import FIND_LIMIT_MAX
-from crdtstore.query import rql
+from crdtstore.query import platform, platform_tree, rql
 from crdtstore.query.rql_tree import make_tree
 from crdtstore.query.tree import Node
 from tests.query.oracles import dql as dql_oracle
 from tests.query.oracles import legacy as legacy_oracle
+from tests.query.oracles import platform as platform_oracle
 from tests.query.oracles import rql as rql_oracle
 from tests.query.oracles.values import id_order, is_equal
 from tests.query.worlds import dql, legacy
+from tests.query.worlds import platform as objects
 from tests.query.worlds import rql as things
 from tests.query.worlds.documents import Document, World, binary_world, key_of, make_fields, plain_world
 
@@ -55,6 +57,12 @@ def run_legacy(store: Store, collection: str, query: legacy.LegacyQuery) -> list
     return [found.id for found in store.find(collection, query.text, args=query.args).documents]
 
 
+def platform_node(text: str) -> Node:
+    return platform_tree.make_tree(
+        platform.parse(text).filter, lambda _function, ids: [one for id_ in ids for one in objects.RELATED[id_]]
+    )
+
+
 LANGUAGES: Final = {
     language.name: language
     for language in (
@@ -71,6 +79,13 @@ LANGUAGES: Final = {
             things.make_query,
             lambda store, collection, query: run(store, collection, make_tree(rql.parse(query.text), things.NOW)),
             lambda query, document, _rivals: rql_oracle.matches(query.query, document, things.TIMES),
+        ),
+        Language(
+            "platform",
+            objects.make_world,
+            objects.make_query,
+            lambda store, collection, query: run(store, collection, platform_node(query.text)),
+            lambda query, document, _rivals: platform_oracle.matches(query.expression, document, objects.RELATED),
         ),
         Language(
             "dql",

@@ -193,8 +193,8 @@ def test_a_value_has_one_type(value: Any) -> None:
     assert verdict(tree.IsType(field, ()), {"f": value}) is False
 
 
-@given(st.lists(st.sampled_from(VERDICTS), max_size=4), st.booleans())
-def test_some_is_or_over_what_is_in_it(verdicts: list[Verdict], *, keyed: bool) -> None:
+@given(verdicts=st.lists(st.sampled_from(VERDICTS), max_size=4), keyed=st.booleans())
+def test_some_is_or_over_what_is_in_it(*, verdicts: list[Verdict], keyed: bool) -> None:
     items = [{"v": "unknown" if one is None else int(one)} for one in verdicts]
     held: Any = {f"k{at}": item for at, item in enumerate(items)} if keyed else items
     node = tree.Some(("f",), tree.Compare("==", tree.Field(("v",)), tree.Literal(1), DQL))

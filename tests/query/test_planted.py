@@ -1,22 +1,34 @@
 """Faults that are planted in the grammars' trees, in the evaluator and in what reads documents are found.
 
 Rules: each is looked for with the pairs of the normal run, by the oracle of one language. A fault takes the place of
-one name of one module. Equivalent ones (that change no answer) are none.
+one name of one module; what answers otherwise, or raises, is found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, NamedTuple
 
 import pytest
 
 from crdtstore import Store, core
+from crdtstore.crdt import spread
 from crdtstore.crdt.field import step_into
-from crdtstore.query import legacy, lookup, match, pattern, relation, rql_tree, tree
+from crdtstore.query import (
+    legacy,
+    lookup,
+    match,
+    pattern,
+    plan,
+    platform,
+    platform_tree,
+    relation,
+    rql_tree,
+    search,
+    tree,
+)
 from crdtstore.query.tree import RQL, Node
-from tests.query.harness import LANGUAGES, pairs
+from tests.query.harness import LANGUAGES, Language, pairs
 from tests.query.test_oracles import PAIRS
 
 
@@ -86,6 +98,24 @@ def lowered(original: Any) -> Any:
     return compile_like
 
 
+def without_doubled_quotes(original: Any) -> Any:
+    return lambda parser: original(parser).replace("'", "''")
+
+
+def without_text(original: Any) -> Any:
+    return lambda *arguments: platform.Number(original(*arguments).number, None)
+
+
+def far_reaching_not(original: Any) -> Any:
+    def negation(parser: platform.Parser, depth: int) -> platform.Expression:
+        if parser.take_word("not"):
+            return platform.Not(parser.conjunction(depth + 1))
+        found: platform.Expression = original(parser, depth)
+        return found
+
+    return negation
+
+
 def last_dropped(original: Any) -> Any:
     return lambda *arguments: iter(list(original(*arguments))[:-1])
 
@@ -151,6 +181,17 @@ FAULTS = [
         "compile_call",
         lambda original: lambda node: original(tree.Call(node.function, node.arguments)),
     ),
+    Fault("platform", "standard properties are held", platform_tree, "STANDARD", constantly(frozenset())),
+    Fault("platform", "dates are fields", platform_tree, "DATES", constantly(frozenset())),
+    Fault("platform", "dates are text", platform_tree, "PLATFORM_DATES", constantly(tree.PLATFORM)),
+    Fault("platform", "a day is no date", platform_tree, "date_text", constantly(lambda text, _names, **_rule: text)),
+    Fault("platform", "a backslash escapes", platform_tree, "LITERAL", constantly({})),
+    Fault("platform", "le is lt", platform_tree, "OPERATORS", lambda original: {**original, "le": "<"}),
+    Fault("platform", "a number is no text", platform.Parser, "number", without_text),
+    Fault("platform", "ids are not known by", platform_tree, "path_of", constantly(lambda names, _fields: names)),
+    Fault("platform", "null is held by nothing", platform_tree, "PRESENT", lambda original: original[1:]),
+    Fault("platform", "a quote ends a text", platform.Parser, "string", without_doubled_quotes),
+    Fault("platform", "not is all that follows", platform.Parser, "negation", far_reaching_not),
     Fault("legacy", "dates are text", relation, "parse_instant", constantly(lambda _text: None)),
     Fault("legacy", "dates are text beside a constant", match, "parse_instant", constantly(lambda _text: None)),
     Fault("legacy", "missing is not null", relation, "null_if_missing", constantly(lambda value: value)),
@@ -183,6 +224,13 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.language}: {fault.what}")
 def test_a_planted_fault_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fault.place, fault.name, fault.spoil(getattr(fault.place, fault.name)))
+    assert is_found(LANGUAGES[fault.language])
+
+
+def is_found(language: Language) -> bool:
+    """Whether one of the pairs is judged otherwise, or cannot be judged."""
     with Store.in_memory() as store:
-        wrong = (answer for answer in pairs(LANGUAGES[fault.language], store, "plain", 0, PAIRS) if not answer.is_right)
-        assert len(list(islice(wrong, 1))) == 1
+        try:
+            return not all(answer.is_right for answer in pairs(language, store, "plain", 0, PAIRS))
+        except Exception:  # noqa: BLE001  any error shows the fault
+            return True
