@@ -30,6 +30,7 @@ __all__ = [
     "Snapshot",
     "apply_changes",
     "chain_digest",
+    "change_entries",
     "crc32c",
     "deliver_run",
     "digest_key",
@@ -38,6 +39,7 @@ __all__ = [
     "encode_operations",
     "evaluate",
     "flatten",
+    "index_entry",
     "lmdb_environment",
     "merge_document",
     "read_field",
@@ -121,6 +123,12 @@ Batch: Any = pick("Batch", None) if lmdb_environment else None
 
 Snapshot: Any = pick("Snapshot", None) if lmdb_environment else None
 """The compiled read view, from whose pages documents are printed."""
+
+index_entry: Any = pick("index_entry", None)
+"""The entry of a document that has one value at each path; `storage/index_entries.py` makes all others."""
+
+change_entries: Any = pick("change_entries", None) if lmdb_environment else None
+"""The entries of a document that changes, into the pages of the compiled batch, for such documents."""
 
 deliver_run: Any = pick("deliver_run", None) if lmdb_environment else None
 """Records that are simply next, into the pages of the compiled batch; `version/delivery.py` does all others."""

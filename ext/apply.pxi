@@ -8,6 +8,9 @@ from crdtstore.limits import KEY_PREFIX_BYTES as apply_key_limit
 
 cdef size_t APPLY_KEY_MAX = apply_key_limit
 
+cdef enum:
+    APPLY_ENTRIES = 12                 # the table of entries
+
 cdef struct ApplyPlace:
     # Where one collection's documents lie, and what was counted there since it was last told.
     unsigned char prefix[4]
@@ -25,7 +28,7 @@ cdef class Applier:
     cdef object catalog
     cdef object batch
     cdef object collection
-    cdef tuple indexes                 # of the collection; empty for most
+    cdef IndexChanger changer          # of the collection's indexes; most have none
     cdef Batch compiled
     cdef dict numbers
     cdef list texts
@@ -74,7 +77,7 @@ cdef int apply_enter(Applier applier, const unsigned char *name, size_t length) 
             return 0
         apply_count(applier)
     applier.collection = applier.catalog.intern((<bytes>name[:length]).decode())
-    applier.indexes = applier.collection.indexes
+    applier.changer = apply_changer(applier) if applier.collection.indexes else None
     names = applier.collection.paths
     applier.numbers = names.numbers
     applier.texts = names.texts
@@ -139,18 +142,20 @@ cdef int apply_compiled(Applier applier, Merge *merge, const unsigned char *key,
     """Get, merge and put in the pages of the compiled batch."""
     cdef const unsigned char *document = NULL
     cdef size_t length = 0
-    cdef bytes before = b""
     cdef bint existed = batch_seek_c(
         applier.compiled, applier.cursor, applier.table, key, key_length, &document, &length
     )
-    if existed and applier.indexes:
-        before = PyBytes_FromStringAndSize(<const char *>document, length)
     if existed:
         applier.place.buried -= apply_is_grave(document, length)
     merge_core(
         merge, document, length if existed else 0, cursor,
         applier.numbers, applier.texts, applier.maximum, applier.replica_numbers, applier.replica_texts,
     )
+    if applier.changer is not None:
+        index_prepare(
+            applier.changer, key + 4, key_length - 4, document, length if existed else 0, scratch.out,
+            scratch.out_length,
+        )
     applier.place.documents += (scratch.out_length > 0) - existed
     applier.place.buried += apply_is_grave(scratch.out, scratch.out_length)
     if scratch.out_length and existed:
@@ -161,9 +166,16 @@ cdef int apply_compiled(Applier applier, Merge *merge, const unsigned char *key,
         batch_put_c(applier.compiled, applier.table, key, key_length, scratch.out, scratch.out_length)
     elif existed:
         batch_delete_c(applier.compiled, applier.table, key, key_length)
-    if applier.indexes:
-        apply_entries(applier, key, key_length, before)
+    if applier.changer is not None:
+        index_write(applier.changer)
     return 0
+
+
+cdef IndexChanger apply_changer(Applier applier):
+    """What changes the entries of the collection that was entered."""
+    cdef IndexChanger changer = index_changer(applier.collection)
+    changer.batch, changer.catalog, changer.table = applier.compiled, applier.catalog, APPLY_ENTRIES
+    return changer
 
 
 cdef int apply_any(Applier applier, Merge *merge, const unsigned char *key, size_t key_length,
@@ -184,7 +196,7 @@ cdef int apply_any(Applier applier, Merge *merge, const unsigned char *key, size
         applier.batch.put(applier.table, place, PyBytes_FromStringAndSize(<char *>scratch.out, scratch.out_length))
     elif PyBytes_GET_SIZE(document):
         applier.batch.delete(applier.table, place)
-    if applier.indexes:
+    if applier.changer is not None:
         apply_entries(applier, key, key_length, document)
     return 0
 

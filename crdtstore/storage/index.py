@@ -51,7 +51,8 @@ ROWS = msgspec.msgpack.Decoder(
 class Index:
     """One index. `counts` are its entries by part; `inexact` are WHOLE entries with a column or an id that is cut.
 
-    `documents` is how many the build has passed. `statistics` is the query layer's, and saved with the rest.
+    `documents` is how many the build has passed. `statistics` is the query layer's, and saved with the rest. `plan` is
+    the compiled core's: the definition as it reads it.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class Index:
         "name",
         "number",
         "paths",
+        "plan",
         "prefix",
         "saved",
         "statistics",
@@ -84,6 +86,7 @@ class Index:
         self.inexact = 0
         self.statistics = b""
         self.saved = b""
+        self.plan: object = None
 
     @property
     def ready(self) -> bool:

@@ -61,6 +61,15 @@ def entries_of(
 
 def make_entries(index: Index, encoded_id: bytes, document: bytes, paths: Names, replicas: Replicas) -> Made:
     """As `entries_of`, and whether the WHOLE entry is inexact."""
+    if core.index_entry is not None:
+        known = core.index_entry(index, encoded_id, document, paths, replicas)
+        if known is not False:
+            return NONE if known is None else Made({known[0]: known[1]}, known[2])
+    return make_plain(index, encoded_id, document, paths, replicas)
+
+
+def make_plain(index: Index, encoded_id: bytes, document: bytes, paths: Names, replicas: Replicas) -> Made:
+    """The same, whatever the document holds."""
     if not document or is_grave(document):
         return NONE
     key = id_key(encoded_id)
@@ -119,15 +128,30 @@ def change_entries(
         before: Its bytes until now, empty where there were none.
         after: Its bytes from now on.
     """
+    catalog.dirty.add(collection)
+    compiled = core.Batch is not None and isinstance(batch, core.Batch)
+    if compiled and core.change_entries(batch, collection, catalog, encoded_id, before, after, ENTRIES):
+        return
     key = id_key(encoded_id)
     for index in collection.indexes:
         if index.covers(key):
-            made = (
-                make_entries(index, encoded_id, document, collection.paths, catalog.replicas)
-                for document in (before, after)
-            )
-            replace_entries(batch, index, *made)
-    catalog.dirty.add(collection)
+            change_index(batch, collection, catalog, index, encoded_id, before, after)
+
+
+def change_index(
+    batch: Batch,
+    collection: Collection,
+    catalog: Catalog,
+    index: Index,
+    encoded_id: bytes,
+    before: bytes,
+    after: bytes,
+) -> None:
+    """The same in one index."""
+    made = (
+        make_entries(index, encoded_id, document, collection.paths, catalog.replicas) for document in (before, after)
+    )
+    replace_entries(batch, index, *made)
 
 
 def replace_entries(batch: Batch, index: Index, before: Made, after: Made) -> None:

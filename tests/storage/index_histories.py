@@ -205,6 +205,7 @@ def world(kind: str, seed: int, path: Path) -> Iterator[World]:
         if kind == "adapter":
             patch.setattr(core, "Batch", None)
             patch.setattr(core, "apply_changes", None)
+            patch.setattr(core, "index_entry", None)
 
         def reopen(before: Storage | None) -> Storage:
             if kind == "memory":

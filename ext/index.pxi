@@ -1,0 +1,358 @@
+# Twin of crdtstore/storage/index_entries.py: the entries of a document in the indexes of its collection.
+#
+# Rules: done here is what most documents need: no values in arrays, no conflicts. What else there is, or cannot be read,
+# is left to the plain twin, index by index. Entries are computed before the document is written and written after it:
+# until then the bytes before stand in a page of the batch. Include after `value_key.pxi` and `lmdb_batch.pxi`.
+
+from crdtstore.limits import INDEX_COLUMN_BYTES_MAX as index_column_bytes_max
+from crdtstore.limits import INDEX_ID_BYTES_MAX as index_id_bytes_max
+
+cdef size_t INDEX_COLUMN_BYTES = index_column_bytes_max
+cdef size_t INDEX_ID_BYTES = index_id_bytes_max
+
+cdef enum:
+    INDEX_PATHS = 4
+    INDEX_PREFIX_BYTES = 5             # index and part
+    INDEX_HASH_BYTES = 16
+    INDEX_KEY_BYTES = 512
+    INDEX_NOTHING = 0                  # the document has no entry
+    INDEX_WHOLE = 1                    # it has a WHOLE entry and no other
+    INDEX_PLAIN = 2                    # the plain twin must make its entries
+
+cdef struct IndexEntry:
+    int state
+    bint inexact
+    size_t size
+    unsigned char key[INDEX_KEY_BYTES]
+
+cdef struct IndexId:
+    # How a document's id stands in entries.
+    value_place id_
+    size_t length
+    size_t end_size
+    size_t value_size
+    unsigned char end[INDEX_KEY_BYTES]
+    unsigned char value[INDEX_KEY_BYTES]
+
+
+cdef class IndexPlan:
+    """One index, as C reads it."""
+
+    cdef unsigned char prefix[4]
+    cdef bint conflicts
+    cdef int count
+    cdef ItemPath paths[INDEX_PATHS]
+    cdef bint of_id[INDEX_PATHS]       # the path leads into the id
+    cdef tuple held                    # the paths; what is prepared of them points into their texts
+
+    def __dealloc__(self):
+        cdef int at
+        for at in range(self.count):
+            item_path_free(&self.paths[at])
+
+
+cdef IndexPlan index_plan(index):
+    """The plan of an index; made once."""
+    cdef IndexPlan plan
+    cdef bytes prefix
+    if index.plan is not None:
+        return <IndexPlan>index.plan
+    plan = IndexPlan.__new__(IndexPlan)
+    plan.held, prefix, plan.conflicts = index.paths, index.prefix, index.kind == "conflicts"
+    if len(plan.held) > INDEX_PATHS or len(prefix) != 4:
+        raise ValueError("An index has more paths than it may have.")
+    memcpy(plan.prefix, PyBytes_AS_STRING(prefix), 4)
+    for path in plan.held:
+        item_path_make(path, &plan.paths[plan.count])
+        plan.of_id[plan.count] = path[0] == "_id"
+        plan.count += 1
+    index.plan = plan
+    return plan
+
+
+cdef void index_id_make(IndexId *made, value_place id_, size_t length) noexcept nogil:
+    """The end of every entry's key and its value; the id is not longer than a document's key allows."""
+    made.id_, made.length = id_, length
+    if length <= INDEX_ID_BYTES:
+        memcpy(made.end, id_, length)
+        made.end_size, made.value_size = length, 1
+        made.value[0] = <unsigned char>length
+        return
+    blake2b_c(made.end, INDEX_HASH_BYTES, id_, length, id_, 0)
+    made.value[0] = 0
+    memcpy(made.value + 1, id_, length)
+    made.end_size, made.value_size = INDEX_HASH_BYTES, length + 1
+
+
+# --- one entry ---
+
+
+cdef int index_entry_make(
+    IndexPlan plan, const unsigned char *document, size_t length, const NameList *paths, const NameList *replicas,
+    const IndexId *id_, IndexEntry *entry
+) noexcept:
+    """The entry of a document, or why there is none here: INDEX_…; also in `entry.state`."""
+    cdef DocumentView view
+    cdef int at
+    entry.state, entry.inexact, entry.size = INDEX_NOTHING, id_.length > INDEX_ID_BYTES, INDEX_PREFIX_BYTES
+    if length == 0:
+        return INDEX_NOTHING
+    entry.state = INDEX_PLAIN
+    if document_open(document, length, &view):
+        return INDEX_PLAIN
+    if document_is_grave(&view):
+        entry.state = INDEX_NOTHING
+        return INDEX_NOTHING
+    if plan.conflicts:
+        entry.state = INDEX_PLAIN if index_may_conflict(&view, paths) else INDEX_NOTHING
+        return entry.state
+    memcpy(entry.key, plan.prefix, 4)
+    entry.key[4] = 0
+    for at in range(plan.count):
+        if not index_column(plan, at, &view, paths, replicas, id_, entry):
+            return INDEX_PLAIN
+    memcpy(entry.key + entry.size, id_.end, id_.end_size)
+    entry.size += id_.end_size
+    entry.state = INDEX_WHOLE
+    return INDEX_WHOLE
+
+
+cdef bint index_column(
+    IndexPlan plan, int at, const DocumentView *view, const NameList *paths, const NameList *replicas,
+    const IndexId *id_, IndexEntry *entry
+) noexcept nogil:
+    """Write the column of one path; False where it finds further values, or what it finds cannot be read here."""
+    cdef const ItemPath *path = &plan.paths[at]
+    cdef ValueKey key
+    cdef Item item
+    if plan.of_id[at]:
+        if item_id(id_.id_, id_.length, path.steps + 1, path.count - 1, &item):
+            return False
+        if not index_id_is_plain(path, id_, &item):
+            return False
+    else:
+        if item_at(view, paths, replicas, path, &item) or item.value.kind == KIND_ARRAY:
+            return False
+        if item.value.kind == ITEM_MISSING and path.count > 1 and not index_is_missing(view, paths, replicas, path):
+            return False
+    value_key_begin(&key, entry.key + entry.size, INDEX_COLUMN_BYTES)
+    if item.value.kind == ITEM_MISSING:
+        value_key_byte(&key, VALUE_KEY_MISSING)
+    elif item.value.kind == ITEM_MAP:
+        value_key_byte(&key, VALUE_KEY_OBJECT)
+    else:
+        value_key_scalar(&key, &item.value)
+    entry.size += key.size
+    entry.inexact |= key.cut
+    return True
+
+
+cdef bint index_id_is_plain(const ItemPath *path, const IndexId *id_, const Item *item) noexcept nogil:
+    """Whether what was found in an id can be read in place, and nothing further can be found."""
+    if item.value.kind == KIND_ARRAY or item.value.kind == KIND_BINARY:
+        return False
+    if item.value.kind == KIND_STRING:
+        return item.value.text != NULL
+    return item.value.kind != ITEM_MISSING or path.count == 1 or id_.id_[0] != ID_OBJECT
+
+
+cdef bint index_is_missing(
+    const DocumentView *view, const NameList *paths, const NameList *replicas, const ItemPath *path
+) noexcept nogil:
+    """Whether a path at which nothing is finds nothing when it is spread either: no array is on its way."""
+    cdef ItemPath part = path[0]
+    cdef Item item
+    cdef uint32_t count
+    for count in range(1, path.count):
+        part.count = count
+        part.size = path.steps[count - 1].path_size or path.size
+        if item_at(view, paths, replicas, &part, &item) or item.value.kind == KIND_ARRAY:
+            return False
+        if item.value.kind != ITEM_MAP and item.value.kind != KIND_OBJECT:
+            return True
+    return True
+
+
+cdef bint index_may_conflict(const DocumentView *view, const NameList *paths) noexcept nogil:
+    """Whether more than one value may live at a path: two cells lie there, or one above others, but for markers."""
+    cdef VisibleCells found
+    cdef const VisibleCell *cell
+    cdef uint32_t at
+    cdef bint may = False
+    if visible_open(view, paths, &found):
+        return True
+    for at in range(1, found.count):
+        cell = &found.cells[at - 1]
+        if cell[1].size < cell.size or memcmp(cell[1].path, cell.path, cell.size):
+            continue
+        if visible_code(view, cell.row) != CODE_MAP:
+            may = True
+        elif cell[1].size == cell.size and visible_code(view, cell[1].row) != CODE_MAP:
+            may = True
+    visible_close(&found)
+    return may
+
+
+def index_entry(index, bytes encoded_id not None, bytes document not None, paths, replicas):
+    """The one entry of a document as key, value and whether it is inexact; None for no entry.
+
+    False: the plain twin must make its entries.
+    """
+    cdef IndexPlan plan
+    cdef IndexEntry entry
+    cdef IndexId id_
+    cdef NameTable path_table, replica_table
+    cdef int state
+    if <size_t>PyBytes_GET_SIZE(encoded_id) + 4 > APPLY_KEY_MAX or not encoded_id:
+        return False
+    plan, path_table, replica_table = index_plan(index), name_table(paths), name_table(replicas)
+    index_id_make(&id_, <value_place>PyBytes_AS_STRING(encoded_id), PyBytes_GET_SIZE(encoded_id))
+    state = index_entry_make(
+        plan, <value_place>PyBytes_AS_STRING(document), PyBytes_GET_SIZE(document), &path_table.names,
+        &replica_table.names, &id_, &entry,
+    )
+    if state != INDEX_WHOLE:
+        return None if state == INDEX_NOTHING else False
+    return (
+        PyBytes_FromStringAndSize(<const char *>entry.key, entry.size),
+        PyBytes_FromStringAndSize(<const char *>id_.value, id_.value_size),
+        <bint>entry.inexact,
+    )
+
+
+# --- changes ---
+
+
+cdef class IndexChanger:
+    """What changes the entries of one collection's documents in a compiled batch, one document after the other."""
+
+    cdef Batch batch                   # set for as long as it is used
+    cdef object catalog
+    cdef object collection
+    cdef tuple indexes
+    cdef list plans
+    cdef int table
+    cdef IndexEntry *entries           # two for each index: before and after
+    cdef IndexId id_
+    cdef list plain                    # the indexes that are left to the plain twin, with the document
+    cdef bytes before
+    cdef bytes after
+
+    def __dealloc__(self):
+        free(self.entries)
+
+
+cdef IndexChanger index_changer(collection):
+    """A changer at its start."""
+    cdef IndexChanger changer = IndexChanger.__new__(IndexChanger)
+    changer.collection = collection
+    changer.indexes = collection.indexes
+    changer.plans = [index_plan(index) for index in changer.indexes]
+    changer.entries = <IndexEntry *>malloc(2 * len(changer.indexes) * sizeof(IndexEntry) + 1)
+    if changer.entries == NULL:
+        raise MemoryError
+    return changer
+
+
+cdef int index_prepare(
+    IndexChanger changer, value_place id_, size_t id_length, const unsigned char *before, size_t before_length,
+    const unsigned char *after, size_t after_length
+) except -1:
+    """Compute the entries of a document, before it is written."""
+    cdef NameTable paths = name_table(changer.collection.paths)
+    cdef NameTable replicas = name_table(changer.catalog.replicas)
+    cdef IndexEntry *entry = changer.entries
+    cdef IndexPlan plan
+    cdef Py_ssize_t at
+    cdef bytes built
+    changer.plain = None
+    index_id_make(&changer.id_, id_, id_length)
+    for at in range(len(changer.indexes)):
+        plan = <IndexPlan>changer.plans[at]
+        entry[0].state = entry[1].state = INDEX_NOTHING
+        built = changer.indexes[at].built
+        if built is None or index_covers(built, id_, id_length):
+            index_entry_make(plan, before, before_length, &paths.names, &replicas.names, &changer.id_, entry)
+            index_entry_make(plan, after, after_length, &paths.names, &replicas.names, &changer.id_, entry + 1)
+            if entry[0].state == INDEX_PLAIN or entry[1].state == INDEX_PLAIN:
+                entry[0].state = entry[1].state = INDEX_NOTHING
+                changer.plain = changer.plain or []
+                changer.plain.append(changer.indexes[at])
+        entry += 2
+    if changer.plain is not None:
+        changer.before = PyBytes_FromStringAndSize(<const char *>before, before_length)
+        changer.after = PyBytes_FromStringAndSize(<const char *>after, after_length)
+    return 0
+
+
+cdef inline bint index_covers(bytes built, value_place id_, size_t length) noexcept:
+    """Index.covers of an index that is being built: whether an id is not behind the last one that it has."""
+    cdef size_t size = PyBytes_GET_SIZE(built)
+    cdef int order = memcmp(id_, PyBytes_AS_STRING(built), min(size, length))
+    return order < 0 or (order == 0 and length <= size)
+
+
+cdef int index_write(IndexChanger changer) except -1:
+    """Write what was prepared, once the document is written."""
+    cdef IndexEntry *entry = changer.entries
+    cdef Py_ssize_t at
+    cdef bytes id_
+    for at in range(len(changer.indexes)):
+        if entry[0].state or entry[1].state:
+            index_replace(changer, changer.indexes[at], entry, entry + 1)
+        entry += 2
+    if changer.plain is not None:
+        from crdtstore.storage.index_entries import change_index
+        id_ = PyBytes_FromStringAndSize(<const char *>changer.id_.end, changer.id_.end_size) \
+            if changer.id_.length <= INDEX_ID_BYTES else \
+            PyBytes_FromStringAndSize(<const char *>changer.id_.value + 1, changer.id_.length)
+        for index in changer.plain:
+            change_index(changer.batch, changer.collection, changer.catalog, index, id_, changer.before, changer.after)
+    return 0
+
+
+cdef int index_replace(IndexChanger changer, index, IndexEntry *before, IndexEntry *after) except -1:
+    """Remove and put what differs in one index."""
+    cdef list counts
+    cdef int change = (after.inexact if after.state else 0) - (before.inexact if before.state else 0)
+    if change:
+        index.inexact = index.inexact + change
+    change = after.state - before.state
+    if change == 0 and before.size == after.size and memcmp(before.key, after.key, before.size) == 0:
+        return 0
+    if before.state:
+        batch_delete_c(changer.batch, changer.table, before.key, before.size)
+    if after.state:
+        batch_put_c(
+            changer.batch, changer.table, after.key, after.size, changer.id_.value, changer.id_.value_size
+        )
+    if change:
+        counts = index.counts
+        counts[0] = counts[0] + change
+    return 0
+
+
+cdef IndexChanger index_kept              # of the last call: the next is most often of the same collection
+index_kept = None
+
+
+def change_entries(Batch batch not None, collection, catalog, bytes encoded_id not None, bytes before not None,
+                   bytes after not None, int table):
+    """Bring the entries of a document along; False when the plain twin must. See storage/index_entries.py."""
+    global index_kept
+    cdef IndexChanger changer = index_kept
+    index_kept = None
+    if <size_t>PyBytes_GET_SIZE(encoded_id) + 4 > APPLY_KEY_MAX or not encoded_id:
+        return False
+    if changer is None or changer.collection is not collection or changer.indexes is not collection.indexes:
+        changer = index_changer(collection)
+    changer.batch, changer.catalog, changer.table = batch, catalog, table
+    index_prepare(
+        changer, <value_place>PyBytes_AS_STRING(encoded_id), PyBytes_GET_SIZE(encoded_id),
+        <value_place>PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before),
+        <value_place>PyBytes_AS_STRING(after), PyBytes_GET_SIZE(after),
+    )
+    index_write(changer)
+    changer.batch = changer.catalog = None
+    index_kept = changer
+    return True
