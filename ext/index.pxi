@@ -1,8 +1,9 @@
 # Twin of crdtstore/storage/index_entries.py: the entries of a document in the indexes of its collection.
 #
-# Rules: done here is what most documents need: no values in arrays, no conflicts. What else there is, or cannot be read,
-# is left to the plain twin, index by index. Entries are computed before the document is written and written after it:
-# until then the bytes before stand in a page of the batch. Include after `value_key.pxi` and `lmdb_batch.pxi`.
+# Rules: done here is what most documents need: no values in arrays, no conflicts. What else there is, or cannot be
+# read, is left to the plain twin, index by index. Entries are computed before the document is written and written
+# after it: until then the bytes before stand in a page of the batch. Include after `value_key.pxi` and
+# `lmdb_batch.pxi`.
 
 from crdtstore.limits import INDEX_COLUMN_BYTES_MAX as index_column_bytes_max
 from crdtstore.limits import INDEX_ID_BYTES_MAX as index_id_bytes_max

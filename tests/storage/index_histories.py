@@ -18,12 +18,14 @@ import pytest
 
 from crdtstore import Increment, Remove, ReplaceWithCounter, Set, SetAttachment, Store, Update, Upsert, core
 from crdtstore.crdt.actor import make_actor
+from crdtstore.crdt.identifier import decode_id
 from crdtstore.errors import CallerError, CrdtStoreError
 from crdtstore.indexes import Indexes, default_name
 from crdtstore.replication.local import sync
 from crdtstore.storage import index_build
+from crdtstore.storage.documents import ID_KEY_BYTES
 from crdtstore.storage.identity import give_identity
-from crdtstore.storage.index import Kind
+from crdtstore.storage.index import Kind, read_indexes
 from crdtstore.storage.interface import Storage
 from crdtstore.storage.memory import MemoryStorage
 from crdtstore.version.index_jobs import advance_index, create_index, drop_index
@@ -33,9 +35,42 @@ from tests.storage.engines import open_engine
 NOW = 1_700_000_000_000
 COLLECTION = "cities"
 
-SCALARS = (None, True, False, 0, -0.0, 1, 1.0, 2**63 - 1, -2.5, "", "a", "b\0\1", "x" * 200, b"\0\xff", "ä")
+SCALARS = (
+    None,
+    True,
+    False,
+    0,
+    -0.0,
+    1,
+    1.0,
+    2**63 - 1,
+    -2.5,
+    "",
+    "a",
+    "b\0\1",
+    "x" * 98,
+    "x" * 99,
+    "x" * 200,
+    b"\0\xff",
+    "ä",
+)
 ITEMS = (1, "a", {"k": 1}, {"k": [2, "a"]}, [3], "x" * 120, None, {"0": "z"})
-IDS = ("a", "b", "c", 1, 2.5, True, {"p": 1}, {"p": [1, "q"], "r": None}, "long" * 30, "longer" * 120, "\0", 2**62)
+IDS = (
+    "a",
+    "b",
+    "c",
+    1,
+    2.5,
+    True,
+    {"p": 1},
+    {"p": [1, "q"], "r": None},
+    "long" * 30,
+    "longer" * 120,
+    "y" * 63,
+    "z" * 64,
+    "\0",
+    2**62,
+)
 PATHS = ("a", "b", "deep.x", "deep.y.z", "tags", "n")
 DEFINITIONS: tuple[tuple[tuple[str | int, ...], ...], ...] = (
     (("a",),),
@@ -128,9 +163,10 @@ class World:
             (1, lambda: write(self.here, [*commands_of(random), Upsert(COLLECTION, {"a": 2**70}, id="refused")])),
             (5, self.deliver),
             (2, lambda: sync(self.there, self.here)),
-            (1, self.join),
-            (3, self.create),
-            (6, self.advance),
+            (2, self.join),
+            (4, self.create),
+            (4, self.advance),
+            (4, self.write_at_the_edge),
             (1, self.drop),
             (1, self.crash),
         ]
@@ -143,7 +179,8 @@ class World:
             sync(self.here, self.there)
 
     def join(self) -> None:
-        """Let the other store forget its log, so that its documents are joined."""
+        """Let the other store write and forget its log, so that its documents are joined."""
+        write(self.there, commands_of(self.random))
         self.there.trim(self.there.applied - 1)
         sync(self.here, self.there)
 
@@ -159,6 +196,14 @@ class World:
             if state.state != "ready":
                 self.here.run(partial(advance_index, number=state.number))
                 return
+
+    def write_at_the_edge(self) -> None:
+        """Write to the documents up to which indexes are built."""
+        with self.here.storage.snapshot() as snapshot:
+            edges = [index.built for index in read_indexes(snapshot) if index.built and not index.dropping]
+        for edge in edges:
+            if len(edge) < ID_KEY_BYTES:
+                write(self.here, [Upsert(COLLECTION, fields_of(self.random), id=decode_id(edge))])
 
     def drop(self) -> None:
         """Begin to drop an index."""
