@@ -16,9 +16,9 @@ import pytest
 from crdtstore.errors import Corrupted, FormatTooNew, NotAStore, StoreError, StoreFull, StoreReadOnly
 from crdtstore.storage import environment
 from crdtstore.storage.environment import FORMAT, FORMAT_KEY, FORMAT_MADE, open_storage
-from crdtstore.storage.tables import TABLE_NAMES, Table, seal
+from crdtstore.storage.tables import TABLE_NAMES, TABLES_ADDED, Table, seal
 from tests.storage import children
-from tests.storage.engines import content, fill, open_engine
+from tests.storage.engines import DISK, content, fill, open_engine
 
 ROWS = {b"%04d" % number: b"value" * 40 for number in range(400)}
 
@@ -132,6 +132,28 @@ def test_another_lmdb_environment_is_no_store(disk_engine: str, path: Path) -> N
 def test_a_store_without_its_format_is_none(disk_engine: str, path: Path) -> None:
     rewrite(path, None)
     with pytest.raises(NotAStore, match="format record"):
+        open_engine(disk_engine, path)
+
+
+def test_tables_that_were_added_later_are_made_or_count_as_empty(disk_engine: str, path: Path) -> None:
+    rewrite(path, msgpack.packb({"format": FORMAT_MADE}), TABLE_NAMES[:-TABLES_ADDED])
+    with open_engine(disk_engine, path, create=False, read_only=True) as storage, storage.snapshot() as snapshot:
+        for table in (Table.INDEXES, Table.ENTRIES):
+            assert snapshot.get(table, b"key") is None
+            assert list(snapshot.scan(table)) == list(snapshot.scan(table, b"a", b"b")) == []
+            assert snapshot.first(table) is snapshot.last(table) is None
+            assert snapshot.count(table) == 0
+    with open_engine(disk_engine, path) as storage:
+        fill(storage, ROWS, Table.ENTRIES)
+    for engine in DISK:
+        with open_engine(engine, path, read_only=True) as storage:
+            assert content(storage, Table.ENTRIES) == ROWS
+
+
+@pytest.mark.parametrize("missing", ["peers", "documents"])
+def test_other_tables_are_not_made(disk_engine: str, path: Path, missing: str) -> None:
+    rewrite(path, msgpack.packb({"format": FORMAT_MADE}), tuple(name for name in TABLE_NAMES if name != missing))
+    with pytest.raises(NotAStore):
         open_engine(disk_engine, path)
 
 
