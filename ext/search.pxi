@@ -30,6 +30,8 @@ cdef class Search:
     cdef object replicas               # the store's
     cdef object test                   # None: every document matches
     cdef object look                   # makes of id and document what the test takes
+    cdef Program program               # the test for the core; None: the plain twin is asked about every document
+    cdef Evaluation evaluation
     cdef uint64_t matched
     cdef uint64_t skip
     cdef uint64_t limit                # matches behind the skipped ones
@@ -61,7 +63,14 @@ cdef Search search_open(SearchSource source, collection, replicas, filter_, look
     cdef Search self = Search.__new__(Search)
     self.source, self.paths, self.replicas = source, collection.paths, replicas
     if filter_ is not None:
-        self.test, self.look = filter_.test, look
+        self.test, self.look, self.program = filter_.test, look, filter_.program
+    if self.program is not None:
+        # Nobody else gets it meanwhile.
+        self.evaluation, self.program.spare = self.program.spare, None
+        if self.evaluation is None:
+            self.evaluation = evaluation(self.program, self.paths, self.replicas)
+        else:
+            evaluation_names(self.evaluation, self.paths, self.replicas)
     self.path_table, self.replica_table = name_table(collection.paths), name_table(replicas)
     self.found = []
     return self
@@ -130,24 +139,29 @@ cdef int search_run(Search self) except -1:
     """Search to the end."""
     cdef Snapshot snapshot = self.source.snapshot
     cdef int state = SEARCH_END if self.purpose == SEARCH_PRINTED and self.limit == 0 else SEARCH_PAUSE
+    cdef bint asks_all = self.test is not None and self.program is None
     cdef bint held = True
     cdef tuple asked = None
     while state != SEARCH_END:
         snapshot_enter(snapshot)
         try:
-            state = search_section(self, held or self.test is not None)
+            state = search_section(self, held)
             search_print_waiting(self)
             if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
                 asked = search_copy(self)
         finally:
             snapshot_leave(snapshot)
         if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
+            # Where one document is asked about, more may be: not for each of them the GIL is given away.
+            held = True
             search_ask(self, state, asked)
         else:
-            held = False
+            held = asks_all
             PyErr_CheckSignals()
         if self.purpose == SEARCH_PRINTED and self.matched >= self.skip and self.matched - self.skip >= self.limit:
             state = SEARCH_END
+    if self.program is not None:
+        self.program.spare = self.evaluation
     return 0
 
 
@@ -175,10 +189,22 @@ cdef int search_matches_c(Search self) except -2 nogil:
 
 cdef int search_match_c(Search self) except -2 nogil:
     """Find the next document that matches, or that the plain twin has to judge: SEARCH_ASK."""
-    cdef int state = search_next_c(self.source, &self.row)
-    if state == SEARCH_FOUND and self.test is not None:
-        return SEARCH_ASK
-    return state
+    cdef int state, verdict
+    while True:
+        state = search_next_c(self.source, &self.row)
+        if state != SEARCH_FOUND or self.test is None:
+            return state
+        if self.evaluation is None:
+            return SEARCH_ASK
+        verdict = evaluate_c(
+            &self.evaluation.state, &self.row.view, <value_place>self.row.id_.data, self.row.id_.size
+        )
+        if verdict < 0:
+            search_raise_reason(self.evaluation.state.failure)
+        if verdict == IS_ASKED:
+            return SEARCH_ASK
+        if verdict == IS_TRUE:
+            return SEARCH_FOUND
 
 
 cdef inline int search_take_c(Search self) except -2 nogil:

@@ -14,7 +14,7 @@ from collections import deque
 from functools import partial
 from heapq import nsmallest
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore import core, limits
 from crdtstore.crdt.document_bytes import is_grave
@@ -27,8 +27,8 @@ from crdtstore.storage.tables import table_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crdtstore.query.match import Predicate
     from crdtstore.query.order import Order
+    from crdtstore.query.program import Filter
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Snapshot
 
@@ -37,14 +37,6 @@ ENTRY_HEAD_BYTES: Final = 5
 
 Item = tuple[bytes, bytes]
 """A row as it is stored: key and value."""
-
-
-class Filter(Protocol):
-    """A query's condition, made ready."""
-
-    @property
-    def test(self) -> Predicate:
-        """The test of a document."""
 
 
 class Source(NamedTuple):

@@ -15,6 +15,7 @@ from crdtstore import _core, core
 from crdtstore.errors import Corrupted, CrdtStoreError, StoreClosed
 from crdtstore.query import search
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, Order, OrderKey
+from crdtstore.query.program import Filter
 from crdtstore.query.search import Source
 from crdtstore.query.tree import MISSING
 from crdtstore.storage.documents import DOCUMENTS, id_key
@@ -22,13 +23,13 @@ from crdtstore.storage.tables import SEAL_BYTES
 from crdtstore.store import Store
 from tests.query.searching import (
     ENTRIES,
-    Condition,
     World,
     column,
     conditions,
     index_range,
     open_world,
     orders,
+    plainly,
     sources,
 )
 from tests.storage.test_seals import positions
@@ -56,7 +57,7 @@ def outcome(run: Search, *arguments: Any) -> Any:
         return type(error), error.data
 
 
-def differences(world: World, name: str, source: Source, condition: Condition | None, *rest: Any) -> list[Any]:
+def differences(world: World, name: str, source: Source, condition: Filter | None, *rest: Any) -> list[Any]:
     """What the twins give, where it is not the same."""
     both = [outcome(run, *world, source, condition, *rest) for run in TWINS[name]]
     return both if both[0] != both[1] else []
@@ -147,7 +148,7 @@ def test_what_only_the_plain_twin_can_judge_may_use_the_snapshot(world: World) -
         seen.append(world.snapshot.count(DOCUMENTS))
         return lookup(("a",)) is MISSING
 
-    condition = Condition(test)
+    condition = plainly(test)
     assert differences(world, "count", world.everything(), condition) == []
     assert len(seen) == 2 * world.collection.living
 
@@ -157,7 +158,7 @@ def test_an_error_of_a_test_ends_the_search(world: World) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        search.search_count(*world, world.everything(), Condition(fail))
+        search.search_count(*world, world.everything(), plainly(fail))
     assert search.search_count(*world, world.everything(), None)[0] == world.collection.living
 
 
@@ -220,7 +221,7 @@ def test_a_store_is_closed_while_it_is_searched(tmp_path: Path) -> None:
     started = threading.Barrier(3)
     results: list[Any] = []
 
-    def run(condition: Condition | None) -> None:
+    def run(condition: Filter | None) -> None:
         started.wait(60)
         try:
             while True:
@@ -228,7 +229,7 @@ def test_a_store_is_closed_while_it_is_searched(tmp_path: Path) -> None:
         except StoreClosed as error:
             results.append(type(error))
 
-    wanted = (None, Condition(lambda lookup: lookup(("b",)) == 1))
+    wanted = (None, plainly(lambda lookup: lookup(("b",)) == 1))
     threads = [threading.Thread(target=run, args=(condition,)) for condition in wanted]
     for thread in threads:
         thread.start()
@@ -249,7 +250,7 @@ def test_a_snapshot_is_closed_within_a_search(tmp_path: Path) -> None:
         return True
 
     with store, pytest.raises(StoreClosed):
-        search.search_json(*world, world.everything(), Condition(close), 0, 1_000)
+        search.search_json(*world, world.everything(), plainly(close), 0, 1_000)
 
 
 # --- controls ---

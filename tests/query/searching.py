@@ -18,8 +18,9 @@ from crdtstore.command.command import FieldCommand, Increment, Remove, ReplaceWi
 from crdtstore.crdt.spread import spread
 from crdtstore.query import tree
 from crdtstore.query.lookup import FieldLookup
-from crdtstore.query.match import Predicate, compile_match
+from crdtstore.query.match import Predicate
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, PLATFORM_ORDER, RQL_ORDER, Order, OrderKey
+from crdtstore.query.program import Filter, compile_filter
 from crdtstore.query.search import Source
 from crdtstore.replication.local import sync
 from crdtstore.storage.catalog import Catalog, Collection, number_key
@@ -48,13 +49,6 @@ PATHS: Final[tuple[tree.Path, ...]] = (
 RANKS: Final = (LEGACY_ORDER, RQL_ORDER, PLATFORM_ORDER, DQL_ORDER)
 
 
-class Condition(NamedTuple):
-    """A filter that only the plain way evaluates."""
-
-    test: Predicate
-    program: Any = None
-
-
 class World(NamedTuple):
     """What is searched, in one snapshot."""
 
@@ -70,7 +64,7 @@ class World(NamedTuple):
         """All living documents."""
         return list(scan_living(self.snapshot, self.collection))
 
-    def matches(self, rows: list[Row], condition: Condition | None) -> list[Row]:
+    def matches(self, rows: list[Row], condition: Filter | None) -> list[Row]:
         """Those of some documents that match."""
         return [row for row in rows if condition is None or condition.test(self.lookup(row)) is True]
 
@@ -174,11 +168,16 @@ def see(store: Store) -> World:
 # --- what is asked for ---
 
 
-def conditions(seed: int, count: int) -> list[Condition | None]:
-    """Random filters, and none at all."""
+def conditions(seed: int, count: int) -> list[Filter | None]:
+    """Random filters, every third without a program, and none at all."""
     random = Random(seed)
-    made = [pairs.condition(pairs.World(random, VALUES), 2) for _ in range(count)]
-    return [None, *(Condition(compile_match(node)) for node in made)]
+    made = [compile_filter(pairs.condition(pairs.World(random, VALUES), 2)) for _ in range(count)]
+    return [None, *made[::3], *made[1::3], *(plainly(each.test) for each in made[2::3])]
+
+
+def plainly(test: Predicate) -> Filter:
+    """A filter that only the plain twin evaluates."""
+    return Filter(tree.Literal(True), test, None)
 
 
 def orders(seed: int, count: int) -> list[Order]:
