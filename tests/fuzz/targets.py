@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fuzz import documents, records, rows, texts
+from tests.fuzz import documents, queries, records, rows, texts
 from tests.fuzz.engine import Target
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in [*documents.TARGETS, *records.TARGETS, *rows.TARGETS, *texts.TARGETS]
+    target.name: target
+    for target in [*documents.TARGETS, *records.TARGETS, *rows.TARGETS, *texts.TARGETS, *queries.TARGETS]
 }

@@ -17,7 +17,7 @@ import pytest
 
 from crdtstore.crdt import entry, identifier, json_scan, record
 from crdtstore.errors import InvalidId
-from crdtstore.query import legacy
+from crdtstore.query import legacy, platform, rql
 from crdtstore.replication import body, columns, snapshot
 from tests.core.json_texts import refusal
 from tests.fuzz import corpus, engine
@@ -96,6 +96,11 @@ def any_spelling(data: bytes) -> Any:
         raise InvalidId("No id.") from None
 
 
+def with_quotes(parser: platform.Parser) -> str:
+    return read_string(parser).replace("'", "''")
+
+
+read_string = platform.Parser.string
 Scanner, read_head = json_scan.scan_json, record.read_head
 PLANTED: list[tuple[str, str, Any, str, Any]] = [
     (
@@ -119,6 +124,8 @@ PLANTED: list[tuple[str, str, Any, str, Any]] = [
     ("a second spelling", "id", identifier, "decode_id", any_spelling),
     ("numbers below zero", "entry-advance", entry, "check_u64", lambda value: value),
     ("no bound on depth", "query", legacy.Parser, "enter", lambda _self, _token: None),
+    ("no bound on the depth of filters", "query-rql", rql.Parser, "check_size", lambda _self, _start, depth: depth),
+    ("a quote that is not undoubled", "query-platform", platform.Parser, "string", with_quotes),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from random import Random
 from typing import Any, Final, NamedTuple, get_args
 
@@ -130,26 +132,28 @@ def starred(random: Random, text: str) -> str:
 LEVELS: Final = {"or": 0, "and": 1}
 
 
-def write(random: Random, query: Query) -> str:
-    """A query as text; what is free is chosen anew each time."""
-    text = "" if query.filter is None else write_expression(random, query.filter, 0)
+def write(random: Random, query: Query, spare: float = 0.1) -> str:
+    """A query as text; what is free is chosen anew each time, and this share of parentheses is spare."""
+    text = "" if query.filter is None else write_expression(random, query.filter, 0, spare)
     prefix = random.choice(("$filter=", "", "$FILTER= "))
     keys = [".".join(key.path) + (" desc" if key.descending else random.choice(("", " asc"))) for key in query.order]
     order = random.choice((" ", "+", "  ")) + f"$orderby={','.join(keys)}" if keys else ""
     return f"{prefix}{text}{order}"
 
 
-def write_expression(random: Random, expression: Expression, level: int) -> str:
+def write_expression(random: Random, expression: Expression, level: int, spare: float) -> str:
     """An expression, in parentheses where it binds weaker than its place asks, and sometimes elsewhere."""
     match expression:
         case Join(op, parts):
             word = random.choice((f" {op} ", f" {op.upper()} "))
-            text, own = word.join([write_expression(random, part, LEVELS[op] + 1) for part in parts]), LEVELS[op]
+            text, own = word.join([write_expression(random, part, LEVELS[op] + 1, spare) for part in parts]), LEVELS[op]
         case Not(part):
-            text, own = f"not {write_expression(random, part, 2)}", 2
+            text, own = f"not {write_expression(random, part, 2, spare)}", 2
         case Has(paths):
             names = [".".join(path) for path in paths]
-            written = ", ".join([random.choice((name, f"'{name}'")) for name in names])
+            written = ", ".join(
+                [random.choice((name, quote(name))) if is_plain(name) else quote(name) for name in names]
+            )
             text, own = f"{'has' if len(paths) == 1 else 'hasany'}({written})", 3
         case Related(op, ids):
             text, own = (
@@ -158,7 +162,7 @@ def write_expression(random: Random, expression: Expression, level: int) -> str:
             )
         case Compare(op, path, given):
             text, own = f"{'.'.join(path)} {op} {write_value(random, given)}", 3
-    return f"({text})" if own < level or random.random() < 0.1 else text
+    return f"({text})" if own < level or random.random() < spare else text
 
 
 def write_value(random: Random, given: Value) -> str:
@@ -172,10 +176,15 @@ def write_value(random: Random, given: Value) -> str:
             )
             return text if plain and random.random() < 0.3 else quote(text)
         case Number(found, None):
-            return f"{int(found) if found == int(found) else found!r}{random.choice('fd')}"
+            return f"{Decimal(repr(found)):f}{random.choice('fd')}"
         case Number(_, text):
             return str(text)
     return "null" if given is None else str(given).lower()
+
+
+def is_plain(name: str) -> bool:
+    """Whether a property can be written without quotes."""
+    return re.fullmatch(r"[a-zA-Z][\w-]*(\.\w[\w-]*)*", name) is not None
 
 
 def quote(text: str) -> str:
