@@ -94,6 +94,9 @@ class Literal(Base, frozen=True, tag="literal", eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Literal) and canonical(self.value) == canonical(other.value)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a struct's own `!=` does not ask `==`
+
     def __hash__(self) -> int:
         return hash(canonical(self.value))
 

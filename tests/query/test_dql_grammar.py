@@ -116,8 +116,8 @@ def doubled(rules: str) -> str:
 
 
 def whole_words(rules: str) -> str:
-    """The rules with each word in quotes read in any case, and only where it ends."""
-    return re.sub(r'"([A-Z_]+)"', r"/\1(?![A-Za-z0-9_])/i", rules)
+    """The rules with each word in quotes read in any case, and only where it ends; two minus signs are a comment."""
+    return re.sub(r'"([A-Z_]+)"', r"/\1(?![A-Za-z0-9_])/i", rules).replace('"-"', "/-(?!-)/")
 
 
 CALL, TERMINALS = CALLS.split("OPERATOR:")

@@ -105,6 +105,7 @@ def test_trees_tell_types_apart_that_python_does_not() -> None:
     assert Literal({"a": 1, "b": 2}) == Literal({"b": 2, "a": 1})
     assert hash(Literal({"a": 1, "b": 2})) == hash(Literal({"b": 2, "a": 1}))
     assert Literal(1) != 1
+    assert (Literal(1) != Literal(1)) is False
 
 
 def test_a_tree_cannot_be_changed() -> None:
