@@ -50,6 +50,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "serve": Entry("crdtstore.cli.serve", "Serve a store over HTTP."),
     "write": Entry("crdtstore.cli.write", "Run commands (upsert, update, remove) as one transaction."),
     "find": Entry("crdtstore.cli.find", "Print the documents that a query matches."),
+    "count": Entry("crdtstore.cli.count", "Print how many documents a query matches."),
+    "distinct": Entry("crdtstore.cli.distinct", "Print the different values that documents have at a path."),
     "get": Entry("crdtstore.cli.get", "Print one document by its _id."),
     "import": Entry("crdtstore.cli.import_", "Write the documents of a JSON file to a collection."),
     "export": Entry("crdtstore.cli.export", "Print all documents of a collection as JSON Lines."),
@@ -65,7 +67,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "restore": Entry("crdtstore.cli.restore", "Make a store of a backup."),
     "compact": Entry("crdtstore.cli.compact", "Give the disk back what a store no longer uses."),
     "delta": Entry("crdtstore.cli.delta", "Carry what a store lacks to it in a file."),
-    "query": Entry("crdtstore.cli.query", "Look at queries without running them."),
+    "query": Entry("crdtstore.cli.query", "Look at queries: what they mean, and how they are answered."),
     "sim": Entry("crdtstore.cli.sim", "Play deterministic worlds of stores under faults."),
 }
 

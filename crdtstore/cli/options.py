@@ -122,3 +122,27 @@ METAVARS: Final = {
     "peer_gone_days": "DAYS",
 }
 """What a help text calls a flag's value."""
+
+
+QUERY_LANGUAGES: Final = ("legacy", "rql")
+"""Those that a collection can be searched in; the engine's are `query/language.py`, which `--help` does not load."""
+
+language_option = click.option(
+    "--language",
+    type=click.Choice(QUERY_LANGUAGES),
+    default="legacy",
+    show_default=True,
+    help="What the query is in; any other than legacy needs a directory.",
+)
+
+at_option = click.option(
+    "--at",
+    metavar="TXN",
+    type=click.IntRange(0),
+    help="Read at this version, which must be the newest or retained. Needs a directory.",
+)
+
+
+def chosen_language(language: str) -> dict[str, str]:
+    """The language, where it is not the default one."""
+    return {} if language == "legacy" else {"language": language}

@@ -1,4 +1,4 @@
-"""`crdtstore query`: look at queries without running them.
+"""`crdtstore query`: look at queries, at what they mean and how they are answered.
 
 Rules: a tree is printed as JSON. With `--lines` each line of the input is one query, as a JSON string, and each line of
 the output its tree, or `{"error": ...}` where it is refused: then the exit code is 0 all the same. `dql` is version 5
@@ -10,12 +10,14 @@ Not here: the languages (`crdtstore/query/`).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from crdtstore.cli.options import Documented, Family, json_option
+from crdtstore.cli.options import Documented, Family, json_option, language_option, with_settings
+from crdtstore.limits import FIND_LIMIT_DEFAULT, FIND_LIMIT_MAX
+from crdtstore.settings import Layers
 
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
@@ -28,7 +30,7 @@ Reader = Callable[[str], Any]
 
 @click.group("query", cls=Family, example="crdtstore query parse --language rql 'gt(attributes/size,3)'")
 def command() -> None:
-    """Look at queries without running them."""
+    """Look at queries: what they mean, and how they are answered."""
 
 
 @command.command("parse", cls=Documented, example="crdtstore query parse 'age >= 18 && city == :city' --arg city=Oslo")
@@ -82,3 +84,56 @@ def read_line(read: Reader, line: str) -> Any:
         return {"error": {"code": "malformed-json", "message": f"The line is no JSON string: {error}.", "data": {}}}
     except CallerError as error:
         return {"error": {"code": error.code, "message": error.message, "data": error.data}}
+
+
+@command.command("explain", cls=Documented, example="crdtstore query explain cities 'country == :c' --arg c=NO")
+@click.argument("collection")
+@click.argument("query", default="true")
+@click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="A value for :NAME or $args.NAME.")
+@click.option("--order", metavar="PATH", multiple=True, help="As of `find`. Repeatable.")
+@click.option("--limit", metavar="N", type=click.IntRange(0, FIND_LIMIT_MAX), default=FIND_LIMIT_DEFAULT)
+@click.option("--plan-only", is_flag=True, help="Do not run it.")
+@language_option
+@with_settings("store")
+@json_option
+def explain_command(
+    layers: Layers,
+    *,
+    collection: str,
+    query: str,
+    pairs: tuple[str, ...],
+    order: tuple[str, ...],
+    limit: int,
+    plan_only: bool,
+    language: str,
+    as_json: bool,
+) -> None:
+    """Say how a find is answered: the index and its bounds, or a scan, and how many rows it reads and returns."""
+    from crdtstore.cli.output import print_json
+    from crdtstore.cli.target import directory_of, open_store
+    from crdtstore.cli.values import named_values
+
+    args = named_values(pairs) or None
+    with open_store(directory_of(layers), writes=False) as store:
+        plan = store.explain(
+            collection, query, args=args, order=order, limit=limit, language=language, run=not plan_only
+        )
+    if as_json:
+        print_json(plan)
+    else:
+        click.echo("\n".join(lines_of(plan)))
+
+
+def lines_of(plan: Mapping[str, Any]) -> Iterator[str]:
+    """A plan for people."""
+    ways = {"ids": "look up by id", "scan": "read the collection", "none": "no such collection"}
+    way = ways.get(plan["access"]) or f"read index {plan['index']['name']}"
+    yield f"access    {way}{', from its end' if plan.get('descending') else ''}"
+    for low, high in plan.get("bounds", []):
+        yield f"bounds    from {low} to before {high}"
+    yield f"filter    {'asked of each document' if plan.get('filter') else 'none: the bounds say all'}"
+    yield f"sorting   {'none: rows come in order' if plan['ordered'] else 'a bounded heap'}"
+    if "examined" in plan:
+        examined = plan["examined"]
+        yield f"examined  {examined['rows']:,} documents, {examined['entries']:,} index entries"
+        yield f"returned  {plan['returned']:,} documents"

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import click
 import msgspec
@@ -39,6 +40,8 @@ from crdtstore.query.find import Document
 from crdtstore.settings import Layers, settle, strongest
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 PAGE: Final = FIND_LIMIT_DEFAULT
 """Documents of one request where a whole collection is read."""
@@ -63,8 +66,9 @@ class Target(Protocol):
         limit: int,
         offset: int,
         txn: int | None,
+        more: Mapping[str, Any] = NOTHING,
     ) -> Found:
-        """Find documents, at least as new as `txn`."""
+        """Find documents, at least as new as `txn`; `more` is what only a directory can be asked."""
 
     def get(self, collection: str, identifier: Value) -> Document | None:
         """Read one document."""
@@ -97,11 +101,12 @@ class Local:
         limit: int,
         offset: int,
         txn: int | None,
+        more: Mapping[str, Any] = NOTHING,
     ) -> Found:
         """Find documents, as `Store.find`; a transaction that is not there yet is not waited for."""
         if txn is not None:
             self.store.wait(txn, 0)
-        return self.store.find(collection, query, args=args, limit=limit, offset=offset)
+        return self.store.find(collection, query, args=args, limit=limit, offset=offset, **more)
 
     def get(self, collection: str, identifier: Value) -> Document | None:
         """Read one document, as `Store.get`."""
@@ -142,8 +147,12 @@ class Remote:
         limit: int,
         offset: int,
         txn: int | None,
+        more: Mapping[str, Any] = NOTHING,
     ) -> Found:
         """Find documents; the server waits for `txn`."""
+        if more:
+            options = ", ".join(f"--{name.removesuffix('s')}" for name in more)
+            raise click.UsageError(f"{options}: only a store's directory can be asked so; give --store DIR.")
         with reaching(self.place):
             return self.client.find(collection, query, args=args, limit=limit, offset=offset, after=txn)
 

@@ -1,7 +1,8 @@
 """The documents of a draft that a command's query matches.
 
-Rules: a query that names ids looks those documents up; any other reads the collection. Matches are taken before
-the first of them changes, so a command never sees its own work.
+Rules: documents that the transaction touched are asked as they are in the draft; all others are found as a reader
+finds them, by id, by an index or by reading the collection, in what the transactions before it left. Matches are taken
+before the first of them changes, so a command never sees its own work.
 """
 
 from __future__ import annotations
@@ -9,40 +10,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from crdtstore.query.find import prepared
 from crdtstore.query.legacy import parse
-from crdtstore.query.lookup import encode_ids
-from crdtstore.query.point import point_ids
-from crdtstore.query.program import compile_filter
+from crdtstore.query.order import BY_ID
+from crdtstore.query.plan import make_plan
+from crdtstore.query.search import search_rows
+from crdtstore.query.statistics import measure_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from crdtstore.crdt.value import Value
+    from crdtstore.query.tree import Node
     from crdtstore.storage.catalog import Collection
+    from crdtstore.storage.documents import Row
     from crdtstore.storage.draft import Draft, DraftDocument
 
 
 def select(draft: Draft, collection: Collection, query: str, args: Mapping[str, Value] | None) -> list[DraftDocument]:
-    """The matching documents, taken into the draft.
+    """The matching documents, taken into the draft: those that it has already, then the others in the order of ids.
 
     Raises:
         QuerySyntaxError: The query cannot be parsed.
     """
-    tree = parse(query, args)
-    wanted = compile_filter(tree)
-    ids = point_ids(tree)
-    candidates = draft.existing(collection) if ids is None else look_up(draft, collection, ids)
+    node = parse(query, args)
+    touched = draft.touched(collection)
+    filter_ = prepared(node)
     found = [
-        (encoded_id, document)
-        for encoded_id, document in candidates
-        if wanted.matches(draft.catalog, collection, encoded_id, document)
+        document
+        for document in touched
+        if document.living() and filter_.matches(draft.catalog, collection, document.id, document.living())
     ]
-    return [draft.document(collection, encoded_id, document) for encoded_id, document in found]
+    seen = {document.id for document in touched}
+    others = [row for row in find_untouched(draft, collection, node) if row.id not in seen]
+    return found + [draft.document(collection, *row) for row in sorted(others)]
 
 
-def look_up(draft: Draft, collection: Collection, ids: Iterable[Value]) -> Iterator[tuple[bytes, bytes]]:
-    """The documents of the given ids that exist, each once; what cannot be an id names no document."""
-    for encoded_id in encode_ids(ids):
-        document = draft.document(collection, encoded_id).living()
-        if document:
-            yield encoded_id, document
+def find_untouched(draft: Draft, collection: Collection, node: Node) -> list[Row]:
+    """The matching documents as the transactions before this one left them."""
+    # The writer's own indexes: what this group made or dropped is not among the rows of its batch yet.
+    indexes = measure_ready(draft.batch, draft.catalog, collection.indexes)
+    plan = make_plan(collection, indexes, node, BY_ID, None)
+    filter_ = None if plan.exact else prepared(node)
+    return list(search_rows(draft.batch, draft.catalog, collection, plan.source, filter_))

@@ -6,7 +6,7 @@ their type. An index of the path alone gives them group by group, without readin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from crdtstore.crdt.identifier import ARRAY, OBJECT
 from crdtstore.crdt.value_key import value_key
@@ -21,7 +21,7 @@ from crdtstore.query.plan import make_plan
 from crdtstore.query.relation import identity
 from crdtstore.query.search import search_rows
 from crdtstore.query.statistics import measured_indexes
-from crdtstore.query.tree import MISSING, Literal
+from crdtstore.query.tree import EVERY_DOCUMENT, MISSING
 from crdtstore.storage.documents import split_row
 from crdtstore.storage.index import WHOLE
 from crdtstore.storage.index_entries import part_prefix
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from crdtstore.storage.documents import Row
     from crdtstore.storage.index import Index
     from crdtstore.storage.interface import Snapshot
-
-EVERY_DOCUMENT: Final = Literal(True)
 
 
 def distinct(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node, path: Path) -> list[Value]:

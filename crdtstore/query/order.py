@@ -13,19 +13,16 @@ Compiled twin: `ext/sort_key.pxi`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore import core
 from crdtstore.limits import SORT_KEY_BYTES_MAX
 from crdtstore.query.relation import TYPES
-from crdtstore.query.tree import Path, TypeName
+from crdtstore.query.tree import TYPE_NAMES, Path
 
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
     from crdtstore.query.match import Lookup
-
-TYPE_NAMES: Final[tuple[TypeName, ...]] = get_args(TypeName)
-"""The types in the order in which ranks stand."""
 
 INVERTED: Final = bytes(255 - byte for byte in range(256))
 

@@ -19,9 +19,10 @@ from crdtstore.query.bounds import EVERYTHING, Bounds, Range, behind, bounds_of,
 from crdtstore.query.lookup import encode_ids
 from crdtstore.query.order import Order
 from crdtstore.query.point import point_ids
+from crdtstore.query.readable import show_key
 from crdtstore.query.search import Source
 from crdtstore.query.statistics import Measured, entries_in
-from crdtstore.query.tree import TYPE_NAMES, And, Conflicted, Node, Path, TypeName
+from crdtstore.query.tree import EVERY_DOCUMENT, TYPE_NAMES, And, Conflicted, Node, Path, TypeName
 from crdtstore.storage.documents import document_key
 from crdtstore.storage.index import ANY, ITEM, RIVALS, WHOLE
 from crdtstore.storage.index_entries import part_prefix
@@ -71,12 +72,12 @@ class Plan:
     """About how many documents the source has that may match, where that is known of the condition."""
 
     def as_json(self) -> dict[str, Any]:
-        """The plan for people and programs; bounds as hexadecimal value keys."""
+        """The plan for people and programs."""
         shown: dict[str, Any] = {"access": self.access, "ordered": self.ordered, "cost": round(self.cost)}
         shown["filter"] = not self.exact
         if self.index is not None and self.reading is not None:
             shown["index"] = {"name": self.index.name, "kind": self.index.kind, "paths": list(self.index.paths)}
-            shown["bounds"] = [[each.start.hex(), each.end.hex()] for each in self.reading.ranges]
+            shown["bounds"] = [[show_key(each.start), show_key(each.end)] for each in self.reading.ranges]
             shown["descending"] = self.source.descending
         return shown
 
@@ -100,17 +101,20 @@ def make_plan(
         return Plan("ids", source, None, None, exact=False, ordered=not order.keys, cost=len(keys))
     plans = list(index_plans(indexes, node, order, wanted))
     matching = min((plan.matching for plan in plans if plan.matching is not None), default=None)
-    return min([*plans, scan(collection, order, wanted, matching)], key=lambda plan: plan.cost)
+    everything = node == EVERY_DOCUMENT
+    return min([*plans, scan(collection, order, wanted, matching, exact=everything)], key=lambda plan: plan.cost)
 
 
-def scan(collection: Collection, order: Order, wanted: int | None, matching: float | None) -> Plan:
+def scan(collection: Collection, order: Order, wanted: int | None, matching: float | None, *, exact: bool) -> Plan:
     """The whole collection; as much of it as it takes to find what is wanted, if it is known how many match."""
     end = (collection.number + 1).to_bytes(4, "big")
     source = Source(Table.DOCUMENTS, ((collection.prefix, end),))
     cost = float(max(1, collection.living))
-    if not order.keys and wanted is not None and matching is not None:
+    if exact and not order.keys and wanted is not None:
+        cost = min(cost, wanted)
+    elif not order.keys and wanted is not None and matching is not None:
         cost = min(cost, cost * wanted / max(1.0, matching))
-    return Plan("scan", source, None, None, exact=False, ordered=not order.keys, cost=cost)
+    return Plan("scan", source, None, None, exact, ordered=not order.keys, cost=cost)
 
 
 def index_plans(indexes: Sequence[Measured], node: Node, order: Order, wanted: int | None) -> Iterator[Plan]:

@@ -21,6 +21,8 @@ from crdtstore.storage.index_entries import part_prefix
 from crdtstore.storage.tables import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from crdtstore.query.bounds import Range
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.index import Index
@@ -49,9 +51,14 @@ KNOWN: Final[WeakKeyDictionary[Catalog, dict[int, Statistics]]] = WeakKeyDiction
 
 def measured_indexes(snapshot: Snapshot, catalog: Catalog, collection: Collection) -> list[Measured]:
     """The indexes of a collection that are ready in a snapshot."""
+    return measure_ready(snapshot, catalog, read_indexes(snapshot, collection.number))
+
+
+def measure_ready(snapshot: Snapshot, catalog: Catalog, indexes: Iterable[Index]) -> list[Measured]:
+    """Those of some indexes that are ready, with their statistics."""
     known = KNOWN.setdefault(catalog, {})
     found: list[Measured] = []
-    for index in read_indexes(snapshot, collection.number):
+    for index in indexes:
         if index.ready:
             entries = index.counts[part_of(index)]
             kept = known.get(index.number)

@@ -242,3 +242,7 @@ def condition(node: Node) -> Node:
 def as_json(node: Node) -> str:
     """A tree as JSON text, for people and for `explain`. Binary literals stand in Base64."""
     return msgspec.json.encode(node).decode()
+
+
+EVERY_DOCUMENT: Final = Literal(True)
+"""The condition that says nothing."""

@@ -18,12 +18,11 @@ from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.crdt.fold import Fold
 from crdtstore.errors import LimitExceeded
 from crdtstore.limits import DOCUMENT_BYTES_MAX
-from crdtstore.storage.documents import get_document, put_document, scan_living
+from crdtstore.storage.documents import get_document, put_document
 from crdtstore.storage.index_entries import change_entries
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator
 
     from crdtstore.crdt.stamp import Stamp
     from crdtstore.storage.catalog import Catalog, Collection
@@ -123,19 +122,9 @@ class Draft:
             known = self.documents[collection.number, encoded_id] = DraftDocument(self, collection, encoded_id, before)
         return known
 
-    def existing(self, collection: Collection) -> Iterator[tuple[bytes, bytes]]:
-        """(encoded id, bytes) of every document of a collection as the transaction sees it.
-
-        Documents that the transaction touched come first, the others in the order of their ids.
-        """
-        touched = [document for (number, _), document in self.documents.items() if number == collection.number]
-        for document in touched:
-            if document.living():
-                yield document.id, document.living()
-        seen = {document.id for document in touched}
-        for row in scan_living(self.batch, collection):
-            if row.id not in seen:
-                yield row
+    def touched(self, collection: Collection) -> list[DraftDocument]:
+        """The documents of a collection that the transaction has taken."""
+        return [document for (number, _), document in self.documents.items() if number == collection.number]
 
     def changes(self) -> list[tuple[str, bytes, bytes]]:
         """(collection, encoded id, encoded operations) of every document that changes, for the record."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,7 @@ class Held:
         limit: int,
         offset: int,
         txn: int | None,
+        more: Mapping[str, Any] = {},
     ) -> Found:
         return Found(0, ())
 

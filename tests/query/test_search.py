@@ -20,14 +20,13 @@ from crdtstore.query.order import (
     LEGACY_ORDER,
     PLATFORM_ORDER,
     RQL_ORDER,
-    TYPE_NAMES,
     Order,
     OrderKey,
     sort_key,
 )
 from crdtstore.query.relation import TYPES, is_less
 from crdtstore.query.search import Examined, Source, search_count, search_json, search_rows, search_top
-from crdtstore.query.tree import MISSING
+from crdtstore.query.tree import MISSING, TYPE_NAMES
 from crdtstore.storage.documents import Row, id_key
 from tests.query.searching import (
     ENTRIES,
