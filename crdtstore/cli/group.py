@@ -52,6 +52,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "find": Entry("crdtstore.cli.find", "Print the documents that a query matches."),
     "count": Entry("crdtstore.cli.count", "Print how many documents a query matches."),
     "distinct": Entry("crdtstore.cli.distinct", "Print the different values that documents have at a path."),
+    "index": Entry("crdtstore.cli.index", "Make, list and drop the indexes of a store."),
     "get": Entry("crdtstore.cli.get", "Print one document by its _id."),
     "import": Entry("crdtstore.cli.import_", "Write the documents of a JSON file to a collection."),
     "export": Entry("crdtstore.cli.export", "Print all documents of a collection as JSON Lines."),

@@ -66,6 +66,8 @@ def command(layers: Layers) -> None:
     none; the key is printed once, or written to --root-key-file. Ctrl-C ends the server when requests in
     progress are answered.
 
+    Indexes that are half made or half dropped are finished meanwhile.
+
     With --peer it is kept equal with other servers: what either writes is moved at once, both ways. With
     --log-keep-days or --log-keep-transactions its log is trimmed once an hour.
 
@@ -85,6 +87,7 @@ def command(layers: Layers) -> None:
     with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)
+        store.indexes.start()
         with background(store, peers_of(settings), settings):
             try:
                 serve(
