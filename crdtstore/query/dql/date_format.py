@@ -134,8 +134,9 @@ def date_cast(text: str, pattern: str) -> Value:
             return MISSING
         expression += f"({READ[name]})" if name else re.escape(piece)
         names += [name] * bool(name)
-    found = re.fullmatch(expression, text, re.ASCII)
-    if found is None or len(set(names)) < len(names):
+    # Each token once: so few groups of digits are matched in no time, however they can be divided.
+    found = re.fullmatch(expression, text, re.ASCII) if len(set(names)) == len(names) else None
+    if found is None:
         return MISSING
     try:
         return write_date(made_of(dict(zip(names, found.groups(), strict=True))))

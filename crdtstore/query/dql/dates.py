@@ -96,9 +96,12 @@ def date_diff(text: str, other: str, part: str) -> Value:
         return MISSING
     if part in MICROSECONDS:
         return towards_zero((one - two) // MICROSECOND, MICROSECONDS[part])
-    if part in MONTHS:
+    if part not in MONTHS:
+        return MISSING
+    try:
         return towards_zero(months_between(one, two.astimezone(one.tzinfo)), MONTHS[part])
-    return MISSING
+    except OverflowError:
+        return None
 
 
 def months_between(one: datetime, two: datetime) -> int:
