@@ -57,6 +57,7 @@ class Session:
         args: Mapping[str, Value] | None = None,
         limit: int,
         offset: int = 0,
+        at: int | None = None,
     ) -> Found:
         """Find documents, as `Store.find`.
 
@@ -64,16 +65,16 @@ class Session:
             Forbidden: The permission does not cover it.
         """
         self.permission.check("read", collection)
-        return self.store.find(collection, query, args=args, limit=limit, offset=offset)
+        return self.store.find(collection, query, args=args, limit=limit, offset=offset, at=at)
 
-    def get(self, collection: str, identifier: Value) -> Document | None:
+    def get(self, collection: str, identifier: Value, *, at: int | None = None) -> Document | None:
         """Read one document, as `Store.get`.
 
         Raises:
             Forbidden: The permission does not cover it.
         """
         self.permission.check("read", collection)
-        return self.store.get(collection, identifier)
+        return self.store.get(collection, identifier, at=at)
 
     def notify(self, collection: str, txn: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Be told when a transaction is applied, on behalf of a read of `collection`, as `Store.notify`.

@@ -6,7 +6,6 @@ import click
 
 from crdtstore.cli.options import (
     Documented,
-    at_option,
     chosen_language,
     json_option,
     language_option,
@@ -26,7 +25,6 @@ from crdtstore.settings import Layers
     help="What $args.NAME is in the query; VALUE is JSON or a text. Repeatable.",
 )
 @language_option
-@at_option
 @with_settings("store")
 @json_option
 def command(
@@ -36,7 +34,6 @@ def command(
     query: str,
     pairs: tuple[str, ...],
     language: str,
-    at: int | None,
     as_json: bool,
 ) -> None:
     """Print how many documents a query matches; none is printed or kept."""
@@ -45,7 +42,7 @@ def command(
     from crdtstore.cli.values import named_values
 
     with open_store(directory_of(layers), writes=False) as store:
-        counted = store.count(collection, query, args=named_values(pairs) or None, at=at, **chosen_language(language))
+        counted = store.count(collection, query, args=named_values(pairs) or None, **chosen_language(language))
     if as_json:
         print_json({"txn": counted.txn, "count": counted.count})
     else:

@@ -6,7 +6,6 @@ import click
 
 from crdtstore.cli.options import (
     Documented,
-    at_option,
     chosen_language,
     json_option,
     language_option,
@@ -27,7 +26,6 @@ from crdtstore.settings import Layers
     help="What $args.NAME is in the query; VALUE is JSON or a text. Repeatable.",
 )
 @language_option
-@at_option
 @with_settings("store")
 @json_option
 def command(
@@ -38,7 +36,6 @@ def command(
     query: str,
     pairs: tuple[str, ...],
     language: str,
-    at: int | None,
     as_json: bool,
 ) -> None:
     """Print the different values that the documents which match have at a path, sorted, one a line."""
@@ -48,7 +45,7 @@ def command(
 
     args = named_values(pairs) or None
     with open_store(directory_of(layers), writes=False) as store:
-        found = store.distinct(collection, path, query, args=args, at=at, **chosen_language(language))
+        found = store.distinct(collection, path, query, args=args, **chosen_language(language))
     if as_json:
         print_json({"txn": found.txn, "values": found.values})
         return

@@ -50,13 +50,13 @@ from crdtstore.settings import Layers
     "--field", "fields", metavar="PATH", multiple=True, help="Show this field only. Repeatable. Needs a directory."
 )
 @language_option
-@at_option
 @click.option(
     "--txn",
     metavar="N",
     type=click.IntRange(0),
     help="Read at this transaction or later; a server waits for it.",
 )
+@at_option
 @with_settings("store", "url", "key", "key_file")
 @json_option
 def command(
@@ -71,8 +71,8 @@ def command(
     cursor: str | None,
     fields: tuple[str, ...],
     language: str,
-    at: int | None,
     txn: int | None,
+    at: int | None,
     as_json: bool,
 ) -> None:
     """Print the documents that a query matches.
@@ -88,10 +88,10 @@ def command(
 
     most = FIND_LIMIT_DEFAULT if limit is None else limit
     args = named_values(pairs) or None
-    more: dict[str, Any] = {"order": order, "cursor": cursor, "fields": fields or None, "at": at}
+    more: dict[str, Any] = {"order": order, "cursor": cursor, "fields": fields or None}
     given = {name: value for name, value in more.items() if value} | chosen_language(language)
     with open_target(layers) as target:
-        found = target.find(collection, query, args=args, limit=most, offset=offset, txn=txn, more=given)
+        found = target.find(collection, query, args=args, limit=most, offset=offset, txn=txn, at=at, more=given)
     lines = map(line_of, found.documents)
     if as_json:
         follows = b',"cursor":%b' % msgspec.json.encode(found.cursor) if found.cursor else b""

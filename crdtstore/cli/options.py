@@ -46,6 +46,13 @@ class Family(Documented, click.Group):
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
 
+at_option = click.option(
+    "--at",
+    metavar="TXN",
+    type=click.IntRange(0),
+    help="Read the version of this transaction: the newest, or one that the server retains.",
+)
+
 config_option = click.option(
     "--config",
     metavar="FILE",
@@ -133,13 +140,6 @@ language_option = click.option(
     default="legacy",
     show_default=True,
     help="What the query is in; any other than legacy needs a directory.",
-)
-
-at_option = click.option(
-    "--at",
-    metavar="TXN",
-    type=click.IntRange(0),
-    help="Read at this version, which must be the newest or retained. Needs a directory.",
 )
 
 

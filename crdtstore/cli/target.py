@@ -66,12 +66,13 @@ class Target(Protocol):
         limit: int,
         offset: int,
         txn: int | None,
+        at: int | None = None,
         more: Mapping[str, Any] = NOTHING,
     ) -> Found:
-        """Find documents, at least as new as `txn`; `more` is what only a directory can be asked."""
+        """Find documents, at least as new as `txn`, or `at` a version; `more` is what only a directory can be asked."""
 
-    def get(self, collection: str, identifier: Value) -> Document | None:
-        """Read one document."""
+    def get(self, collection: str, identifier: Value, *, at: int | None = None) -> Document | None:
+        """Read one document, `at` a version or the newest."""
 
     def documents(self, collection: str) -> Iterator[Document]:
         """Read all documents of a collection, in the order of their ids."""
@@ -101,16 +102,17 @@ class Local:
         limit: int,
         offset: int,
         txn: int | None,
+        at: int | None = None,
         more: Mapping[str, Any] = NOTHING,
     ) -> Found:
         """Find documents, as `Store.find`; a transaction that is not there yet is not waited for."""
         if txn is not None:
             self.store.wait(txn, 0)
-        return self.store.find(collection, query, args=args, limit=limit, offset=offset, **more)
+        return self.store.find(collection, query, args=args, limit=limit, offset=offset, at=at, **more)
 
-    def get(self, collection: str, identifier: Value) -> Document | None:
+    def get(self, collection: str, identifier: Value, *, at: int | None = None) -> Document | None:
         """Read one document, as `Store.get`."""
-        return self.store.get(collection, identifier)
+        return self.store.get(collection, identifier, at=at)
 
     def documents(self, collection: str) -> Iterator[Document]:
         """Read a collection at one version."""
@@ -147,6 +149,7 @@ class Remote:
         limit: int,
         offset: int,
         txn: int | None,
+        at: int | None = None,
         more: Mapping[str, Any] = NOTHING,
     ) -> Found:
         """Find documents; the server waits for `txn`."""
@@ -154,12 +157,12 @@ class Remote:
             options = ", ".join(f"--{name.removesuffix('s')}" for name in more)
             raise click.UsageError(f"{options}: only a store's directory can be asked so; give --store DIR.")
         with reaching(self.place):
-            return self.client.find(collection, query, args=args, limit=limit, offset=offset, after=txn)
+            return self.client.find(collection, query, args=args, limit=limit, offset=offset, after=txn, at=at)
 
-    def get(self, collection: str, identifier: Value) -> Document | None:
+    def get(self, collection: str, identifier: Value, *, at: int | None = None) -> Document | None:
         """Read one document."""
         with reaching(self.place):
-            return self.client.get(collection, identifier)
+            return self.client.get(collection, identifier, at=at)
 
     def documents(self, collection: str) -> Iterator[Document]:
         """Read a collection page by page, and say so if it may have changed between two."""

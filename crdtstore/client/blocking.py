@@ -150,6 +150,7 @@ class Client:
         limit: int = limits.FIND_LIMIT_DEFAULT,
         offset: int = 0,
         after: int | None = None,
+        at: int | None = None,
     ) -> Found:
         """Find the documents that a query matches.
 
@@ -160,6 +161,7 @@ class Client:
             limit: The most documents to return.
             offset: How many matching documents to leave out before them.
             after: A transaction that the read must reflect; the server waits for it.
+            at: The version to read; None for the newest.
 
         Raises:
             CrdtStoreError: What the server refused, as `Store.find`.
@@ -167,23 +169,25 @@ class Client:
             OSError: The network failed.
         """
         asked = {"collection": collection, "query": query, "args": args, "limit": limit, "offset": offset}
-        body = self.call(STORE + "find", asked, FindBody, after, again=True)
+        body = self.call(STORE + "find", asked, FindBody, after, at, again=True)
         return Found(body.txn_id, tuple(map(document_of, body.documents)))
 
-    def get(self, collection: str, id: Value, *, after: int | None = None) -> Document | None:
+    def get(self, collection: str, id: Value, *, after: int | None = None, at: int | None = None) -> Document | None:
         """Read one document; None if there is none.
 
         Args:
             collection: Where it is.
             id: Its `_id`.
             after: A transaction that the read must reflect; the server waits for it.
+            at: The version to read; None for the newest.
 
         Raises:
             CrdtStoreError: What the server refused, as `Store.get`.
             VersionNotAvailable: The server waited for `after` in vain.
             OSError: The network failed.
         """
-        body = self.call(STORE + "findbyid", {"collection": collection, "id": id}, FindByIdBody, after, again=True)
+        asked = {"collection": collection, "id": id}
+        body = self.call(STORE + "findbyid", asked, FindByIdBody, after, at, again=True)
         return None if body.document is None else document_of(body.document)
 
     def stats(self) -> Stats:
@@ -197,7 +201,14 @@ class Client:
         return self.call("/admin/stats", None, Stats, None, again=True)
 
     def call(
-        self, route: str, asked: dict[str, Any] | None, kind: type[Body], after: int | None, *, again: bool
+        self,
+        route: str,
+        asked: dict[str, Any] | None,
+        kind: type[Body],
+        after: int | None,
+        at: int | None = None,
+        *,
+        again: bool,
     ) -> Body:
         """Send a call and read its answer.
 
@@ -206,9 +217,11 @@ class Client:
             asked: The body of a POST; None for a GET without one.
             kind: What the answer is read as.
             after: What `X-DITTO-TXN-ID` says, if anything.
+            at: What `X-CRDTSTORE-AT` says, if anything.
             again: Whether it may be sent twice.
         """
-        headers = self.headers if after is None else {**self.headers, "X-DITTO-TXN-ID": str(after)}
+        versions = {"X-DITTO-TXN-ID": after, "X-CRDTSTORE-AT": at}
+        headers = self.headers | {name: str(txn) for name, txn in versions.items() if txn is not None}
         body = None if asked is None else msgspec.json.encode(asked)
         method = "GET" if body is None else "POST"
         used = self.connection.still_open()

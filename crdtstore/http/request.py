@@ -47,6 +47,7 @@ KEPT: Final = frozenset(
         b"content-type",
         b"host",
         b"transfer-encoding",
+        b"x-crdtstore-at",
         b"x-ditto-client-id",
         b"x-ditto-txn-id",
     }
@@ -331,15 +332,29 @@ def required_actor_of(request: Request) -> bytes:
 
 
 def txn_of(request: Request) -> int | None:
-    """Read `X-DITTO-TXN-ID`, if there is one.
+    """Read `X-DITTO-TXN-ID`, the transaction to wait for, if there is one.
 
     Raises:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
-    text = request.headers.get(b"x-ditto-txn-id")
+    return number_of(request, "X-DITTO-TXN-ID")
+
+
+def at_of(request: Request) -> int | None:
+    """Read `X-CRDTSTORE-AT`, the version to read, if there is one.
+
+    Raises:
+        MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
+    """
+    return number_of(request, "X-CRDTSTORE-AT")
+
+
+def number_of(request: Request, header: str) -> int | None:
+    """Read a header that is a txn id."""
+    text = request.headers.get(header.lower().encode())
     if text is None:
         return None
     txn = int(text) if TXN_FORM.fullmatch(text) else -1
     if not 0 <= txn <= limits.INT_MAX:
-        raise MalformedRequest(f"X-DITTO-TXN-ID is a decimal number from 0 to {limits.INT_MAX}.")
+        raise MalformedRequest(f"{header} is a decimal number from 0 to {limits.INT_MAX}.")
     return txn

@@ -36,11 +36,12 @@ class Held:
         limit: int,
         offset: int,
         txn: int | None,
+        at: int | None = None,
         more: Mapping[str, Any] = {},
     ) -> Found:
         return Found(0, ())
 
-    def get(self, collection: str, identifier: Value) -> Document | None:
+    def get(self, collection: str, identifier: Value, *, at: int | None = None) -> Document | None:
         return None
 
     def documents(self, collection: str) -> Iterator[Document]:

@@ -178,3 +178,11 @@ def test_a_store_that_another_holds_is_told_of(store: tuple[str, ...]) -> None:
     with Store.open("data"):
         message = run("write", *store, given=lines(upsert(1, a=2)), code=1).stderr
     assert "--url" in message
+
+
+def test_a_version_can_be_named(filled: tuple[str, ...]) -> None:
+    assert documents(run("find", "c", "--at", "1", *filled)) == [ADA, GRACE]
+    assert json.loads(run("get", "c", "1", "--at", "1", *filled).stdout) == ADA
+    for command in ("find", "c"), ("get", "c", "1"):
+        refused = error_of(run(*command, "--at", "0", "--json", *filled, code=3))
+        assert refused["data"] == {"asked": 0, "nearest": 1, "oldest": 1}

@@ -258,11 +258,21 @@ HEADERS += [
     b'content-type: application/json;charset="UTF8"',
     b"content-length: 00000000000000000",
     b"authorization: bearer  t",
+    b"x-crdtstore-at: 41",
 ]
 
 
 def header_seeds() -> list[bytes]:
-    chosen = [(0, 1, 2, 3, 4, 6), (0, 5), (9, 5, 8, 15), (10, 13, 7, 12), (0, 5, 14, 4), (9, 1, 6), (0, 1, 3)]
+    chosen = [
+        (0, 1, 2, 3, 4, 6),
+        (0, 1, 3, 4, 16),
+        (0, 5),
+        (9, 5, 8, 15),
+        (10, 13, 7, 12),
+        (0, 5, 14, 4),
+        (9, 1, 6),
+        (0, 1, 3),
+    ]
     return [b"\n".join(HEADERS[at] for at in places) for places in chosen]
 
 
@@ -282,7 +292,7 @@ def read_request(data: bytes) -> Any:
     """A head of these lines, and everything that is read of it."""
     pairs = [line.partition(b": ")[::2] for line in data.split(b"\n")]
     head = request.read_head({**listening(), "headers": [(name.lower(), value) for name, value in pairs]}, None)
-    read = [request.token_of, request.actor_of, request.txn_of]
+    read = [request.token_of, request.actor_of, request.txn_of, request.at_of]
     answers: list[Any] = []
     for one in read:
         try:
@@ -294,10 +304,10 @@ def read_request(data: bytes) -> Any:
 
 
 def check_request(_data: bytes, taken: Any) -> None:
-    _, (token, author, txn) = taken
+    _, (token, author, *txns) = taken
     assert token is Unauthenticated or isinstance(token, str)
     assert author in (None, MalformedClientId) or len(author) == 16
-    assert txn in (None, MalformedRequest) or 0 <= txn < 2**63
+    assert all(txn in (None, MalformedRequest) or 0 <= txn < 2**63 for txn in txns)
 
 
 def key_seeds() -> list[bytes]:

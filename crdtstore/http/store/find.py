@@ -15,6 +15,7 @@ from crdtstore import limits
 from crdtstore.auth.session import Session
 from crdtstore.finding import Found
 from crdtstore.http.call import Call
+from crdtstore.http.request import at_of
 from crdtstore.http.respond import Answer, encode
 from crdtstore.query.find import Document
 
@@ -38,13 +39,14 @@ PARSE: Final = msgspec.json.Decoder(FindBody).decode
 async def find(call: Call) -> Answer:
     """Answer with the documents that match, and the transaction that they were read at."""
     asked = await call.decode(PARSE)
+    at = at_of(call.request)
     await call.until_readable(asked.collection)
-    return await call.in_thread(lambda: search(call.session, asked))
+    return await call.in_thread(lambda: search(call.session, asked, at))
 
 
-def search(session: Session, asked: FindBody) -> Answer:
+def search(session: Session, asked: FindBody, at: int | None) -> Answer:
     """Run the query and write the answer; in a thread, since both may take long."""
-    found = session.find(asked.collection, asked.query, args=asked.args, limit=asked.limit, offset=asked.offset)
+    found = session.find(asked.collection, asked.query, args=asked.args, limit=asked.limit, offset=asked.offset, at=at)
     return Answer(200, body_of(found), found.txn)
 
 
