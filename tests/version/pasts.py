@@ -14,6 +14,7 @@ import pytest
 
 from crdtstore.command.command import Remove, Upsert
 from crdtstore.errors import VersionNotAvailable, VersionNotRetained
+from crdtstore.indexes import Indexes
 from crdtstore.limits import PIN_VERSION_SECONDS_MAX
 from crdtstore.store import Store
 from crdtstore.version.retained import Pin
@@ -22,6 +23,7 @@ from tests.version.stores import NOW
 Documents = dict[str, dict[Any, dict[str, Any]]]
 
 COLLECTIONS = ("a", "b", "c")
+FIELDS = ("f0", "f1", "f2")
 IDS = (1, 2, "three", "f" * 600)
 PAUSES = (0, 1, 400, 999, 1_000, 3_000, 20_000, 61_000)
 LONG_PAUSES = (*PAUSES, 200_000, 601_000)
@@ -55,8 +57,8 @@ class Past:
 
     def step(self) -> None:
         """Do something."""
-        happen = (self.write, self.write, self.write, self.remove, self.set, self.pause, self.pin, self.unpin)
-        self.random.choice(happen)()
+        often = (self.write, self.write, self.write, self.pause)
+        self.random.choice((*often, self.remove, self.set, self.index, self.pin, self.unpin))()
 
     def write(self) -> None:
         """Write a document or two, each with a field of its own."""
@@ -80,6 +82,15 @@ class Past:
         """Commit something that is no transaction."""
         self.before_commit()
         self.store.write_setting(b"k", b"%d" % self.random.randrange(100))
+
+    def index(self) -> None:
+        """Make an index, or drop it if it is there."""
+        self.before_commit()
+        indexes, name, field = Indexes(self.store), self.collection(), self.random.choice(FIELDS)
+        if any(each.name == field for each in indexes.list(name)):
+            indexes.drop(field, collection=name)
+        else:
+            indexes.create(name, [field])
 
     def pause(self) -> None:
         """Let time go by."""
@@ -181,6 +192,7 @@ def check_version(store: Store, txn: int, documents: Documents) -> None:
         assert {document.id: document.fields for document in found.documents} == held
         assert [document.id for document in store.scan(name, at=txn)] == [document.id for document in found.documents]
         assert [store.get_json(name, id_, at=txn) for id_ in IDS] == store.get_many_json(name, IDS, at=txn)
+        check_searches(store, txn, name, held)
         for id_ in IDS:
             document = store.get(name, id_, at=txn)
             assert (document and document.fields) == held.get(id_)
@@ -190,6 +202,16 @@ def check_version(store: Store, txn: int, documents: Documents) -> None:
     digests = [store.document_digest(name, id_, at=txn) for name, held in documents.items() for id_ in held]
     total = sum(int.from_bytes(digest, "little") for digest in digests) % 2**128
     assert store.digest(at=txn) == total.to_bytes(16, "little")
+
+
+def check_searches(store: Store, txn: int, name: str, held: dict[Any, dict[str, Any]]) -> None:
+    """A search gives what matched at that txn id, whatever indexes there were then and are now."""
+    for field in FIELDS:
+        values = sorted(each[field] for each in held.values() if field in each)
+        found = store.find(name, f"{field} > 0", order=[field], at=txn)
+        assert [document.fields[field] for document in found.documents] == values
+        counted = store.count(name, f"{field} > 0", at=txn)
+        assert (counted.txn, counted.count) == (txn, len(values))
 
 
 def check_refused(store: Store, txn: int, readable: list[int]) -> None:
