@@ -6,7 +6,6 @@ import click
 
 from crdtstore.cli.options import (
     Documented,
-    chosen_language,
     json_option,
     language_option,
     with_settings,
@@ -42,7 +41,7 @@ def command(
     from crdtstore.cli.values import named_values
 
     with open_store(directory_of(layers), writes=False) as store:
-        counted = store.count(collection, query, args=named_values(pairs) or None, **chosen_language(language))
+        counted = store.count(collection, query, args=named_values(pairs) or None, language=language)
     if as_json:
         print_json({"txn": counted.txn, "count": counted.count})
     else:

@@ -6,7 +6,6 @@ import click
 
 from crdtstore.cli.options import (
     Documented,
-    chosen_language,
     json_option,
     language_option,
     with_settings,
@@ -45,7 +44,7 @@ def command(
 
     args = named_values(pairs) or None
     with open_store(directory_of(layers), writes=False) as store:
-        found = store.distinct(collection, path, query, args=args, **chosen_language(language))
+        found = store.distinct(collection, path, query, args=args, language=language)
     if as_json:
         print_json({"txn": found.txn, "values": found.values})
         return
