@@ -1,7 +1,7 @@
 """What expressions of DQL mean a second time, as slow and plain as the page that describes them: the oracle.
 
-Written from docs/query-dql-values.md, apart from the evaluator: shares no code with it, uses fractions for numbers, walks
-the tree anew for each row, and knows truth as one of four letters. Functions are checked by tables elsewhere.
+Written from docs/query-dql-values.md, apart from the evaluator: it shares no code with it, uses fractions for numbers,
+walks the tree anew for each row, and knows truth as one of four letters. Functions are checked by tables elsewhere.
 """
 
 from __future__ import annotations
