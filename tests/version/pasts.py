@@ -6,19 +6,22 @@ when each stopped being the newest; time only goes forward here. `check` reads e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from crdtstore import core
 from crdtstore.command.command import Remove, Upsert
 from crdtstore.errors import VersionNotAvailable, VersionNotRetained
 from crdtstore.indexes import Indexes
 from crdtstore.limits import PIN_VERSION_SECONDS_MAX
 from crdtstore.store import Store
 from crdtstore.version.retained import Pin
-from tests.version.stores import NOW
+from tests.version.stores import NOW, plain_loops
 
 Documents = dict[str, dict[Any, dict[str, Any]]]
 
@@ -26,6 +29,7 @@ COLLECTIONS = ("a", "b", "c")
 FIELDS = ("f0", "f1", "f2")
 IDS = (1, 2, "three", "f" * 600)
 PAUSES = (0, 1, 400, 999, 1_000, 3_000, 20_000, 61_000)
+KINDS = ("lmdb", "plain", "memory")
 LONG_PAUSES = (*PAUSES, 200_000, 601_000)
 
 
@@ -37,6 +41,28 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now
+
+
+def opener(kind: str, path: Path) -> Callable[[Clock, float], Store]:
+    """What opens a store of a kind."""
+
+    def open_store(clock: Clock, seconds: float) -> Store:
+        if kind == "memory":
+            return Store.in_memory(clock=clock, retained_seconds=seconds)
+        return Store.open(path / kind, durability="none", clock=clock, retained_seconds=seconds)
+
+    return open_store
+
+
+@contextmanager
+def engine(kind: str) -> Iterator[None]:
+    """The plain storage and loops, or what was loaded."""
+    if kind != "plain":
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch, plain_loops():
+        patch.setattr(core, "lmdb_environment", None)
+        yield
 
 
 class Past:

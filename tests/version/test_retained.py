@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from threading import Thread
 
 import pytest
 
-from crdtstore import core
 from crdtstore.command.command import Command, Increment, Remove, Update, Upsert
-from crdtstore.errors import Overloaded, StoreClosed, StoreFull, VersionNotRetained
+from crdtstore.errors import Overloaded, StoreFull, VersionNotRetained
 from crdtstore.limits import PIN_VERSION_SECONDS_MAX, PINNED_VERSIONS_MAX
+from crdtstore.replication.local import sync
 from crdtstore.storage.interface import Snapshot
 from crdtstore.storage.memory import MemoryStorage
 from crdtstore.store import Store
 from crdtstore.version import retained
 from crdtstore.version.retained import Retained, Version
+from tests.replication.worlds import make, put
 from tests.store.reader import Reader
 from tests.version.faulty import FaultyStorage
-from tests.version.pasts import Clock, Past
-from tests.version.stores import log, origin_of, plain_loops, store_on
+from tests.version.pasts import KINDS, Clock, Past, engine, opener
+from tests.version.stores import log, origin_of, store_on
 
-KINDS = ("lmdb", "plain", "memory")
 STEPS = 60
-
-
-def opener(kind: str, path: Path) -> Callable[[Clock, float], Store]:
-    """What opens a store of a kind."""
-
-    def open_store(clock: Clock, seconds: float) -> Store:
-        if kind == "memory":
-            return Store.in_memory(clock=clock, retained_seconds=seconds)
-        return Store.open(path / kind, durability="none", clock=clock, retained_seconds=seconds)
-
-    return open_store
-
-
-@contextmanager
-def engine(kind: str) -> Iterator[None]:
-    """The plain storage and loops, or what was loaded."""
-    if kind != "plain":
-        yield
-        return
-    with pytest.MonkeyPatch.context() as patch, plain_loops():
-        patch.setattr(core, "lmdb_environment", None)
-        yield
 
 
 def live(kind: str, path: Path, seed: int, *, versions_max: int = 0, seconds: float = 60.0) -> None:
@@ -338,87 +315,24 @@ def test_versions_of_merged_transactions_are_retained() -> None:
     assert found.fields == {"new": {"deep": 1}}
 
 
-# --- threads ---
+def test_versions_of_before_a_join_and_a_new_epoch_are_as_they_were() -> None:
+    left, right = make(1), make(2)
+    for number in range(20):
+        put(left, number, "a", **{f"left{number}": 1})
+    left.trim(left.applied)
+    put(right, 3, right=1)
+    pins = [right.pin()]
+    texts = [documents_of(right)]
+    assert sync(right, left).joined == 20
+    for change in (lambda: None, right.renew_epoch, lambda: put(right, 3, "b", more=2)):
+        change()
+        pins.append(right.pin())
+        texts.append(documents_of(right))
+    put(right, 4, more=2)
+    assert [documents_of(right, pin.txn) for pin in pins] == texts
+    assert [len(text) for text in texts] == [1, 20, 20, 21]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_many_threads_read_one_version_while_it_is_left_behind(kind: str, tmp_path: Path) -> None:
-    """Each read gives what its version held, or is refused; never anything else."""
-    clock = Clock()
-    wrong: list[object] = []
-    seen: list[int] = []
-    with engine(kind), opener(kind, tmp_path)(clock, 60.0) as store:
-        store.write([Upsert("c", {"n": 1}, id=id_) for id_ in range(140)])
-        pin = store.pin(1)
-
-        def read(number: int) -> None:
-            random = Random(number)
-            for _ in range(25):
-                txn = random.choice((1, max(1, store.applied - random.randrange(80))))
-                try:
-                    values = {document.fields["n"] for document in store.scan("c", at=txn)}
-                    values |= {document.fields["n"] for document in store.find("c", "n > 0", at=txn).documents}
-                except VersionNotRetained:
-                    values = set() if txn != pin.txn else {"refused"}
-                except Exception as error:  # noqa: BLE001 - a thread's error would be lost.
-                    values = {repr(error)}
-                seen.append(txn)
-                if values - {txn}:
-                    wrong.append((txn, values))
-
-        threads = [Thread(target=read, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for number in range(2, 40):
-            clock.now += 3_000
-            store.write([Upsert("c", {"n": number}, id=id_) for id_ in range(140)])
-        for thread in threads:
-            thread.join()
-        assert wrong == []
-        assert len(seen) == 100
-        assert len(set(seen)) > 1
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_scan_goes_on_when_its_version_is_let_go(kind: str, tmp_path: Path) -> None:
-    clock = Clock()
-    with engine(kind), opener(kind, tmp_path)(clock, 60.0) as store:
-        store.write([Upsert("c", {"n": 1}, id=id_) for id_ in range(300)])
-        clock.now += 1_000
-        store.write([Remove("c", "true")])
-        scan = store.scan("c", at=1)
-        first = next(scan)
-        assert len(store.find("c", at=1).documents) == 300
-        with store.retained.holding(1) as version:
-            pass
-        clock.now += 60_000
-        with pytest.raises(VersionNotRetained):
-            store.find("c", at=1)
-        assert [document.id for document in (first, *scan)] == list(range(300))
-        with pytest.raises(StoreClosed):
-            version.snapshot.get(0, b"k")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_closing_ends_readers_and_does_not_wait_for_them(kind: str, tmp_path: Path) -> None:
-    clock = Clock()
-    with engine(kind):
-        store = opener(kind, tmp_path)(clock, 60.0)
-        store.write([Upsert("c", {"n": 1}, id=id_) for id_ in range(300)])
-        clock.now += 1_000
-        store.write([Remove("c", "true")])
-        scan = store.scan("c", at=1)
-        next(scan)
-        pin = store.pin(1)
-        with store.view(1) as (snapshot, _):
-            store.close()
-            with pytest.raises(StoreClosed):
-                snapshot.get(0, b"k")
-        with pytest.raises(StoreClosed):
-            list(scan)
-        with pytest.raises(StoreClosed):
-            store.digest(at=1)
-        with pytest.raises(StoreClosed):
-            store.pin()
-        pin.close()
-        store.close()
+def documents_of(store: Store, at: int | None = None) -> list[bytes]:
+    """All documents of a version."""
+    return [document.json for name in store.collections(at=at) for document in store.scan(name, at=at)]
