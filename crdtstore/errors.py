@@ -7,7 +7,8 @@ CrdtStoreError                    code, status, retryable, data
 │  │  ├─ MalformedJson            not strict JSON; names the byte and the place
 │  │  ├─ MalformedClientId        not the Base64 of exactly 16 bytes
 │  │  ├─ QuerySyntaxError         names line, column and what was expected
-│  │  └─ InvalidQuery             a query that can be read and asks for what there is not
+│  │  ├─ InvalidQuery             a query that can be read and asks for what there is not
+│  │  └─ InvalidCursor            a cursor that was not given out for this query
 │  ├─ Unauthenticated             no key, or one that is not known
 │  ├─ Forbidden                   a known key without this right
 │  ├─ NotFound                    no such route or document

@@ -18,7 +18,18 @@ from crdtstore.crdt.value import Value
 from crdtstore.limits import FIND_LIMIT_DEFAULT
 from crdtstore.query.cursor import read_cursor, write_cursor
 from crdtstore.query.distinct import distinct
-from crdtstore.query.find import Document, Page, Query, check_page, count, encode_query, explain, find, plan_query
+from crdtstore.query.find import (
+    Document,
+    Page,
+    Query,
+    check_page,
+    count,
+    encode_query,
+    explain,
+    explain_page,
+    find,
+    plan_query,
+)
 from crdtstore.query.language import language_of, read_order, read_paths
 from crdtstore.query.legacy import parse_path
 from crdtstore.query.order import Order
@@ -126,8 +137,8 @@ class Finding(Reading):
             if known is None:
                 return {"access": "none", "ordered": True, "cost": 0}
             if run:
-                return explain(find(snapshot, catalog, known, asked))
-            return plan_query(snapshot, catalog, known, asked).as_json()
+                return explain_page(asked.node, find(snapshot, catalog, known, asked))
+            return explain(asked.node, plan_query(snapshot, catalog, known, asked))
 
     def count(
         self,

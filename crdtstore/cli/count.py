@@ -35,7 +35,7 @@ def command(
     language: str,
     as_json: bool,
 ) -> None:
-    """Print how many documents a query matches; none is printed or kept."""
+    """Print how many documents a query matches."""
     from crdtstore.cli.output import print_json
     from crdtstore.cli.target import directory_of, open_store
     from crdtstore.cli.values import named_values

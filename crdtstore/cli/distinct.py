@@ -37,7 +37,10 @@ def command(
     language: str,
     as_json: bool,
 ) -> None:
-    """Print the different values that the documents which match have at a path, sorted, one a line."""
+    """Print the different values that documents have at a path.
+
+    Those of the documents that the query matches, sorted, one a line.
+    """
     from crdtstore.cli.output import print_json
     from crdtstore.cli.target import directory_of, open_store
     from crdtstore.cli.values import named_values

@@ -29,6 +29,8 @@ TABLES: Final = (
     "keys",
     "ranges",
     "peers",
+    "indexes",
+    "entries",
 )
 """The tables, as `crdtstore.storage.tables` names them: a help text imports no storage."""
 

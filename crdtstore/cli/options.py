@@ -131,7 +131,7 @@ METAVARS: Final = {
 """What a help text calls a flag's value."""
 
 
-QUERY_LANGUAGES: Final = ("legacy", "rql")
+QUERY_LANGUAGES: Final = ("legacy", "rql", "platform")
 """Those that a collection can be searched in; the engine's are `query/language.py`, which `--help` does not load."""
 
 language_option = click.option(

@@ -131,7 +131,7 @@ def lines_of(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"access    {way}{', from its end' if plan.get('descending') else ''}"
     for low, high in plan.get("bounds", []):
         yield f"bounds    from {low} to before {high}"
-    yield f"filter    {'asked of each document' if plan.get('filter') else 'none: the bounds say all'}"
+    yield f"filter    {plan['filter'] if plan.get('filter') else 'none: every document that is read matches'}"
     yield f"sorting   {'none: rows come in order' if plan['ordered'] else 'a bounded heap'}"
     if "examined" in plan:
         examined = plan["examined"]

@@ -19,8 +19,9 @@ import msgspec
 from crdtstore import core
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.crdt.value_key import value_key
-from crdtstore.errors import InvalidDocument, LimitExceeded
+from crdtstore.errors import InvalidDocument, InvalidValue, LimitExceeded
 from crdtstore.limits import FIND_LIMIT_MAX, INDEX_COLUMN_BYTES_MAX, QUERY_CACHE_MAX, SORTED_DOCUMENTS_MAX
+from crdtstore.query.legacy_print import print_legacy
 from crdtstore.query.lookup import FieldLookup
 from crdtstore.query.order import BY_ID, Order, sort_key
 from crdtstore.query.ordered import Position, sources_behind
@@ -29,6 +30,7 @@ from crdtstore.query.program import Filter, compile_filter
 from crdtstore.query.project import print_fields
 from crdtstore.query.search import Examined, search_count, search_json, search_top
 from crdtstore.query.statistics import measured_indexes
+from crdtstore.query.tree import as_json
 from crdtstore.storage.documents import Row, id_key, living_document
 
 if TYPE_CHECKING:
@@ -191,9 +193,22 @@ def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: No
     return found, plan, examined
 
 
-def explain(page: Page) -> dict[str, Any]:
-    """How a page was found, for people and programs."""
-    shown = page.plan.as_json()
+def explain(node: Node, plan: Plan) -> dict[str, Any]:
+    """How a condition is looked for, for people and programs."""
+    return {**plan.as_json(), "filter": None if plan.exact else condition_text(node)}
+
+
+def condition_text(node: Node) -> str:
+    """A condition in the legacy language, else as the JSON of its tree."""
+    try:
+        return print_legacy(node)
+    except InvalidValue:
+        return as_json(node)
+
+
+def explain_page(node: Node, page: Page) -> dict[str, Any]:
+    """How a page was found, and what it took."""
+    shown = explain(node, page.plan)
     shown["examined"] = page.examined._asdict()
     shown["returned"] = len(page.documents)
     return shown

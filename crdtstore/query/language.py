@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from crdtstore.crdt.value import Value
-from crdtstore.errors import InvalidValue
+from crdtstore.errors import InvalidQuery, InvalidValue
 from crdtstore.limits import ORDER_KEYS_MAX, QUERY_CACHE_MAX
-from crdtstore.query import legacy, rql
-from crdtstore.query.order import LEGACY_ORDER, RQL_ORDER, Order, OrderKey
+from crdtstore.query import legacy, platform, platform_tree, rql
+from crdtstore.query.order import LEGACY_ORDER, PLATFORM_ORDER, RQL_ORDER, Order, OrderKey
 from crdtstore.query.rql_tree import make_tree
 from crdtstore.query.tree import Node, Path
 
@@ -46,9 +46,23 @@ def read_rql(text: str, args: Mapping[str, Value] | None, now_milliseconds: int)
     return make_tree(rql.parse(text), now_milliseconds)
 
 
+def read_platform(text: str, args: Mapping[str, Value] | None, now_milliseconds: int) -> Node:  # noqa: ARG001  it has no clock
+    """A filter of the platform's query language; order and relations are its facade's."""
+    query = platform.parse(text)
+    if args or query.order:
+        raise InvalidValue("A query of the platform takes neither arguments nor $orderby here; give the order apart.")
+    return platform_tree.make_tree(query.filter, refuse_relation)
+
+
+def refuse_relation(function: str, ids: Sequence[str]) -> NoReturn:
+    """Relations between objects are kept by what serves them."""
+    raise InvalidQuery(f"{function}({', '.join(ids)}) asks for a relation, which only the platform's API knows.")
+
+
 LANGUAGES: Final[Mapping[str, Language]] = {
     "legacy": Language(read_legacy, LEGACY_ORDER),
     "rql": Language(read_rql, RQL_ORDER),
+    "platform": Language(read_platform, PLATFORM_ORDER),
 }
 
 

@@ -74,7 +74,6 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """The plan for people and programs."""
         shown: dict[str, Any] = {"access": self.access, "ordered": self.ordered, "cost": round(self.cost)}
-        shown["filter"] = not self.exact
         if self.index is not None and self.reading is not None:
             shown["index"] = {"name": self.index.name, "kind": self.index.kind, "paths": list(self.index.paths)}
             shown["bounds"] = [[show_key(each.start), show_key(each.end)] for each in self.reading.ranges]

@@ -132,6 +132,8 @@ def test_find_prints_a_document_a_line(filled: tuple[str, ...], arguments: list[
     assert documents(result) == found
     assert result.stderr == ""
     whole = json.loads(run("find", "c", *arguments, *filled, "--json").stdout)
+    # A page that is not the last tells how to go on; what a cursor does: tests/query/test_find.py.
+    whole.pop("cursor", None)
     assert whole == {"txn": 1, "documents": found}
 
 

@@ -21,6 +21,9 @@ ENTRIES = {
     "crdtstore.cli.main": "the console script and `python -m crdtstore`",
     "crdtstore.__main__": "`python -m crdtstore`",
     "crdtstore._version": "read at build time",
+    "crdtstore.query.dql.aggregates": "for statements that are run, which nothing does yet",
+    "crdtstore.query.dql.condition": "for statements that are run, which nothing does yet",
+    "crdtstore.query.dql.statement_print": "for statements that are run, which nothing does yet",
     "crdtstore.storage.copy_process": "run by its path, in a process of its own",
     "crdtstore.storage.pack_process": "run by its path, in a process of its own",
 }
