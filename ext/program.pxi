@@ -9,6 +9,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free, qsort
 
+from crdtstore.limits import QUERY_DEPTH_MAX as program_depth_max, QUERY_NODES_MAX as program_fields_max
+
 cdef enum:
     PROGRAM_FALSE = 0
     PROGRAM_TRUE = 1
@@ -41,9 +43,9 @@ cdef enum:                         # the low bits of an operand; the others are 
     OPERAND_SPREAD = 2
     OPERAND_BITS = 2
 
-cdef enum:
-    PROGRAM_DEPTH_MAX = 256
-    PROGRAM_FIELDS_MAX = 1_024
+# Conditions stand at most twice as deep as a query is nested: a value there has its Truth around it.
+cdef int PROGRAM_DEPTH_MAX = 2 * program_depth_max
+cdef int PROGRAM_FIELDS_MAX = program_fields_max
 
 cdef uint32_t PROGRAM_NONE = 0xFFFFFFFF
 

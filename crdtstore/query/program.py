@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import msgpack
 
 from crdtstore import core
-from crdtstore.limits import INT_MAX, INT_MIN, QUERY_DEPTH_MAX
+from crdtstore.limits import DEPTH_MAX, INT_MAX, INT_MIN, QUERY_DEPTH_MAX, QUERY_NODES_MAX
 from crdtstore.query.lookup import ID_FIELD, FieldLookup
 from crdtstore.query.match import Predicate, compile_match, string_test
 from crdtstore.query.pattern import like_parts
@@ -88,9 +88,11 @@ NULL_RULES: Final = {"value": 0, "unknown": 4}
 MIXED_RULES: Final = {"unequal": 0, "false": 8, "unknown": 16}
 DATES_RULE = 32
 
-FIELDS_MAX = 1_024
-STEPS_MAX = 256
-"""No document is nested as deep as a path of so many steps, and C follows each in a call of its own."""
+CONDITIONS_DEPTH_MAX = 2 * QUERY_DEPTH_MAX - 1
+"""A grammar may put two conditions where a query has one level: a value and its Truth."""
+
+STEPS_MAX = 2 * DEPTH_MAX
+"""No document is nested deeper, keys of its paths and values together; C follows each step in a call of its own."""
 
 packer = msgpack.Packer(use_bin_type=True, autoreset=True, unicode_errors="surrogatepass")
 
@@ -134,8 +136,8 @@ def compile_filter(node: Node) -> Filter:
 def compile_program(node: Node) -> Any:
     """Make the program of a tree; None where it has too many fields."""
     draft = Draft()
-    draft.node(node, DOCUMENT, QUERY_DEPTH_MAX)
-    if len(draft.fields) > FIELDS_MAX:
+    draft.node(node, DOCUMENT, CONDITIONS_DEPTH_MAX)
+    if len(draft.fields) > QUERY_NODES_MAX:
         return None
     return core.Program(draft.words.tobytes(), tuple(draft.fields), bytes(draft.constants), tuple(draft.tests))
 
@@ -265,7 +267,7 @@ def rules_of(comparison: Comparison) -> int:
     )
 
 
-def check_constant(value: Value, depth: int = QUERY_DEPTH_MAX) -> None:
+def check_constant(value: Value, depth: int = DEPTH_MAX) -> None:
     """Refuse what no document can hold: integers beyond int64, what is no number, what is nested too deep."""
     if isinstance(value, list | dict):
         if depth == 0:
