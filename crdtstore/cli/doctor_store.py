@@ -28,6 +28,7 @@ from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, MAP_BYTES_DEFAULT, PEER_SI
 from crdtstore.replication.peers import Peer, read_peers
 from crdtstore.storage.environment import DATA_NAME, FORMAT, FORMAT_KEY, open_storage
 from crdtstore.storage.head import Head
+from crdtstore.storage.index import read_indexes
 from crdtstore.storage.lock import LOCK_NAME
 from crdtstore.storage.log import first_txn, last_txn
 from crdtstore.storage.tables import Table
@@ -53,6 +54,7 @@ def check_store(directory: Path) -> Iterator[Check]:
             yield check_clock(snapshot, time.time_ns() // 1_000_000)
             yield check_log(snapshot)
             yield from check_peers(snapshot, time.time_ns() // 1_000_000)
+            yield check_indexes(snapshot)
     except CrdtStoreError as error:
         yield Check("store", PROBLEM, error.message, "See what is damaged: crdtstore verify. Then restore a backup.")
 
@@ -160,6 +162,16 @@ def check_log(snapshot: Snapshot) -> Check:
     first, newest = first_txn(snapshot), last_txn(snapshot)
     count = newest - first + 1 if newest else 0
     return Check("log", OK, f"{count:,} transactions, from {first:,} to {newest:,}")
+
+
+def check_indexes(snapshot: Snapshot) -> Check:
+    """Indexes that are half made or half dropped."""
+    indexes = read_indexes(snapshot)
+    unfinished = [index.name for index in indexes if not index.ready]
+    if unfinished:
+        advice = "A server finishes them; without one: crdtstore index build"
+        return Check("indexes", NOTICE, f"{', '.join(unfinished)}: half made or half dropped", advice)
+    return Check("indexes", OK, f"{len(indexes):,}, each of them finished")
 
 
 def check_peers(snapshot: Snapshot, now_ms: int) -> Iterator[Check]:

@@ -41,6 +41,7 @@ WHOLE, ITEM, ANY, RIVALS = range(4)
 asked; conflicting paths."""
 
 PARTS: Final = 4
+PART_NAMES: Final = ("whole", "item", "any", "rivals")
 
 FORMATS = msgspec.msgpack.Decoder(list[Any])
 ROWS = msgspec.msgpack.Decoder(

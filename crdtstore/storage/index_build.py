@@ -11,7 +11,7 @@ Not here: who submits the pieces (`crdtstore/indexes.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgpack
 
@@ -27,6 +27,9 @@ from crdtstore.storage.verify_rows import can_pass
 if TYPE_CHECKING:
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Batch, Snapshot
+
+
+NUMBER_KEY: Final = b"indexes"
 
 
 class Piece(NamedTuple):
@@ -52,8 +55,7 @@ def add_index(
     """
     check_definition(name, kind, paths)
     check_new(collection, name, kind, paths)
-    taken = (index.number for each in catalog.collections for index in each.indexes)
-    index = Index(max(taken, default=-1) + 1, collection.number, name, kind, paths)
+    index = Index(next_number(batch), collection.number, name, kind, paths)
     if not collection.documents:
         index.built = None
     raise_format(batch)
@@ -71,6 +73,13 @@ def check_new(collection: Collection, name: str, kind: Kind, paths: tuple[Path, 
     if len(collection.indexes) >= INDEXES_MAX:
         message = f"Collection {collection.name!r} has {INDEXES_MAX} indexes, the most it may have: drop one."
         raise LimitExceeded(message, limit="INDEXES_MAX", value=len(collection.indexes) + 1, maximum=INDEXES_MAX)
+
+
+def next_number(batch: Batch) -> int:
+    """A number that no index of this store ever had: who knows a dropped one by it must not find another."""
+    number = int.from_bytes(batch.get(Table.META, NUMBER_KEY) or b"", "big")
+    batch.put(Table.META, NUMBER_KEY, (number + 1).to_bytes(NUMBER_BYTES, "big"))
+    return number
 
 
 def raise_format(batch: Batch) -> None:

@@ -22,10 +22,12 @@ from crdtstore.errors import Corrupted
 from crdtstore.limits import ACTOR_BYTES, KEY_PREFIX_BYTES
 from crdtstore.storage.documents import COLLECTION_NUMBER_BYTES
 from crdtstore.storage.environment import open_storage
+from crdtstore.storage.index import NUMBER_BYTES, PART_NAMES
 from crdtstore.storage.range_table import PREFIX_BYTES
 from crdtstore.storage.tables import SEAL_BYTES, TABLE_NAMES, Table
 from crdtstore.storage.verify import no_progress
 from crdtstore.storage.verify_finding import View
+from crdtstore.storage.verify_indexes import check_indexes
 from crdtstore.storage.verify_rows import DAMAGE, can_pass, check_collections, check_paths, check_replicas
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def viewing(directory: Directory) -> Iterator[View]:
     with open_storage(directory, create=False, read_only=True) as storage:
         view = View(storage, no_progress)
         try:
-            for check in (check_collections, check_paths, check_replicas):
+            for check in (check_collections, check_paths, check_replicas, check_indexes):
                 view.revive()
                 check(view)
             view.revive()
@@ -146,6 +148,14 @@ def spell_range(key: bytes, catalog: Catalog) -> dict[str, Any]:
     return {"level": key[0], "collection": catalog.collections[number].name, "end": key[PREFIX_BYTES:].hex()}
 
 
+def spell_entry(key: bytes, catalog: Catalog) -> dict[str, Any]:
+    """An index, a part of it, and the columns with the id behind them."""
+    number = int.from_bytes(key[:NUMBER_BYTES], "big")
+    names = [index.name for collection in catalog.collections for index in collection.indexes if index.number == number]
+    part = PART_NAMES[key[NUMBER_BYTES]]
+    return {"index": number, "name": names[0] if names else "", "part": part, "rest": key[NUMBER_BYTES + 1 :].hex()}
+
+
 KEYS: Mapping[Table, Callable[[bytes, Catalog], dict[str, Any]]] = {
     Table.META: spell_text,
     Table.DOCUMENTS: spell_document,
@@ -158,5 +168,7 @@ KEYS: Mapping[Table, Callable[[bytes, Catalog], dict[str, Any]]] = {
     Table.KEYS: spell_text,
     Table.RANGES: spell_range,
     Table.PEERS: lambda key, _: {"origin": format_actor(key)},
+    Table.INDEXES: lambda key, _: {"index": int.from_bytes(key, "big")},
+    Table.ENTRIES: spell_entry,
 }
 """How the keys of each table are spelled out."""

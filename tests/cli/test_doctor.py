@@ -22,6 +22,7 @@ from crdtstore.limits import CONNECTIONS_MAX, DISK_FREE_BYTES_MIN
 from crdtstore.replication.peers import Peer, put_peer
 from crdtstore.storage.tables import Table
 from tests.cli.running import run
+from tests.storage.index_histories import create
 from tests.storage.verified import plant
 
 DATA = ("--store", "data")
@@ -255,6 +256,16 @@ def test_the_clock(ahead_ms: int, expected: str) -> None:
         store.write([Upsert("c", {"n": 2}, id=2)])
     # The clock goes on meanwhile: far less than the distances between the states.
     assert state("clock", code=int(expected == "problem"))[0] == expected
+
+
+def test_indexes() -> None:
+    with Store.open("data") as store:
+        create(store, (("n",),))
+        store.write([Upsert("cities", {"n": 2}, id=2)])
+    assert state("indexes") == ("ok", "1, each of them finished")
+    with Store.open("data") as store:
+        create(store, (("name",),))
+    assert state("indexes") == ("notice", "name: half made or half dropped")
 
 
 def test_peers() -> None:

@@ -18,7 +18,7 @@ from crdtstore.auth.permission import Permission
 from crdtstore.crdt.names import Names
 from crdtstore.errors import Corrupted, FormatTooNew
 from crdtstore.replication import peers
-from crdtstore.storage import catalog, documents, environment, head, identity, log, range_stale, range_table
+from crdtstore.storage import catalog, documents, environment, head, identity, index, log, range_stale, range_table
 from crdtstore.storage.tables import Table
 from tests.core.merging import ORIGINS
 from tests.fuzz.engine import Target
@@ -145,6 +145,16 @@ TARGETS = [
         range_table.row_key(1, COLLECTION, b"\x20m"),
         lambda snapshot: list(range_table.read_sums(snapshot, 1, COLLECTION, b"")),
         lambda: [range_table.VALUE.pack(7, DIGEST) + b"\x20a", range_table.VALUE.pack(1, DIGEST)],
+    ),
+    row_target(
+        "index",
+        Table.INDEXES,
+        bytes(4),
+        lambda snapshot: [each.row() for each in index.read_indexes(snapshot)],
+        packed(
+            [1, 0, "name", "fields", [["name"], ["a", 0]], None, False, 7, [7, 0, 0, 0], 1, b"statistics"],
+            [1, 2**20, "a", "conflicts", [], b"\x20basel", True, 2**40, [0, 0, 0, 2**33], 0, b""],
+        ),
     ),
     row_target(
         "long-id",
