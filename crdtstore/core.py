@@ -125,7 +125,7 @@ Snapshot: Any = pick("Snapshot", None) if lmdb_environment else None
 """The compiled read view, from whose pages documents are printed."""
 
 index_entry: Any = pick("index_entry", None)
-"""The entry of a document that has one value at each path; `storage/index_entries.py` makes all others."""
+"""The entries of a document that has one value at each path; `storage/index_entries.py` makes all others."""
 
 change_entries: Any = pick("change_entries", None) if lmdb_environment else None
 """The entries of a document that changes, into the pages of the compiled batch, for such documents."""

@@ -1,30 +1,38 @@
 # Twin of crdtstore/storage/index_entries.py: the entries of a document in the indexes of its collection.
 #
-# Rules: done here is what most documents need: no values in arrays, no conflicts. What else there is, or cannot be
-# read, is left to the plain twin, index by index. Entries are computed before the document is written and written
-# after it: until then the bytes before stand in a page of the batch. Include after `value_key.pxi` and
-# `lmdb_batch.pxi`.
+# Rules: done here is what most documents need: one value at each path, or for an index of one path an array of some
+# items. Whatever else there is (arrays on the way, conflicts), and what cannot be read, is left to the plain twin,
+# index by index. Entries are computed before the document is written and written after it: until then the bytes before
+# stand in a page of the batch. Include after `value_key.pxi` and `lmdb_batch.pxi`.
 
 from crdtstore.limits import INDEX_COLUMN_BYTES_MAX as index_column_bytes_max
 from crdtstore.limits import INDEX_ID_BYTES_MAX as index_id_bytes_max
 
-cdef size_t INDEX_COLUMN_BYTES = index_column_bytes_max
+cdef size_t INDEX_COLUMN_BYTES = min(index_column_bytes_max, INDEX_ITEM_BYTES)
 cdef size_t INDEX_ID_BYTES = index_id_bytes_max
 
 cdef enum:
     INDEX_PATHS = 4
+    INDEX_ITEMS = 64                   # of an array; the plain twin takes longer ones
+    INDEX_ITEM_BYTES = 100             # as INDEX_COLUMN_BYTES_MAX
     INDEX_PREFIX_BYTES = 5             # index and part
     INDEX_HASH_BYTES = 16
     INDEX_KEY_BYTES = 512
     INDEX_NOTHING = 0                  # the document has no entry
-    INDEX_WHOLE = 1                    # it has a WHOLE entry and no other
+    INDEX_WHOLE = 1                    # it has a WHOLE entry, and ITEM entries for its items
     INDEX_PLAIN = 2                    # the plain twin must make its entries
+
+cdef struct IndexItem:
+    size_t size
+    unsigned char column[INDEX_ITEM_BYTES]
 
 cdef struct IndexEntry:
     int state
     bint inexact
     size_t size
+    int count                          # of the items, sorted, each column once
     unsigned char key[INDEX_KEY_BYTES]
+    IndexItem items[INDEX_ITEMS]
 
 cdef struct IndexId:
     # How a document's id stands in entries.
@@ -96,6 +104,7 @@ cdef int index_entry_make(
     cdef DocumentView view
     cdef int at
     entry.state, entry.inexact, entry.size = INDEX_NOTHING, id_.length > INDEX_ID_BYTES, INDEX_PREFIX_BYTES
+    entry.count = 0
     if length == 0:
         return INDEX_NOTHING
     entry.state = INDEX_PLAIN
@@ -132,7 +141,9 @@ cdef bint index_column(
         if not index_id_is_plain(path, id_, &item):
             return False
     else:
-        if item_at(view, paths, replicas, path, &item) or item.value.kind == KIND_ARRAY:
+        if item_at(view, paths, replicas, path, &item):
+            return False
+        if item.value.kind == KIND_ARRAY and (plan.count > 1 or item.value.size > INDEX_ITEMS):
             return False
         if item.value.kind == ITEM_MISSING and path.count > 1 and not index_is_missing(view, paths, replicas, path):
             return False
@@ -141,11 +152,65 @@ cdef bint index_column(
         value_key_byte(&key, VALUE_KEY_MISSING)
     elif item.value.kind == ITEM_MAP:
         value_key_byte(&key, VALUE_KEY_OBJECT)
+    elif item.value.kind == KIND_ARRAY:
+        if value_key_packed(&key, item.at, item.end, VALUE_DEPTH_MAX) == NULL or not index_items(&item, &key, entry):
+            return False
     else:
         value_key_scalar(&key, &item.value)
     entry.size += key.size
     entry.inexact |= key.cut
     return True
+
+
+cdef bint index_items(const Item *item, const ValueKey *whole, IndexEntry *entry) noexcept nogil:
+    """Collect the columns of an array's items, without the array's own; False where one cannot be read."""
+    cdef value_place at = item.inside
+    cdef IndexItem made
+    cdef ValueKey key
+    cdef size_t left
+    for left in range(item.value.size):
+        value_key_begin(&key, made.column, INDEX_COLUMN_BYTES)
+        if value_key_packed(&key, at, item.end, VALUE_DEPTH_MAX - 1) == NULL:
+            return False
+        at = value_skip(at, item.end)
+        if at == NULL:
+            return False
+        made.size = key.size
+        if made.size != whole.size or memcmp(made.column, whole.out, made.size):
+            index_item_add(entry, &made)
+    return True
+
+
+cdef void index_item_add(IndexEntry *entry, const IndexItem *made) noexcept nogil:
+    """Put a column among the others, unless it is there."""
+    cdef int at = entry.count, order
+    while at:
+        order = index_item_order(&entry.items[at - 1], made)
+        if order == 0:
+            return
+        if order < 0:
+            break
+        at -= 1
+    memmove(&entry.items[at + 1], &entry.items[at], (entry.count - at) * sizeof(IndexItem))
+    entry.items[at] = made[0]
+    entry.count += 1
+
+
+cdef inline int index_item_order(const IndexItem *one, const IndexItem *other) noexcept nogil:
+    """Below 0, 0 or above, as one column sorts before the other."""
+    cdef int order = memcmp(one.column, other.column, min(one.size, other.size))
+    return order or (one.size > other.size) - (one.size < other.size)
+
+
+cdef size_t index_item_key(
+    const unsigned char *prefix, const IndexItem *item, const IndexId *id_, unsigned char *key
+) noexcept nogil:
+    """The key of an ITEM entry; its size."""
+    memcpy(key, prefix, 4)
+    key[4] = 1
+    memcpy(key + INDEX_PREFIX_BYTES, item.column, item.size)
+    memcpy(key + INDEX_PREFIX_BYTES + item.size, id_.end, id_.end_size)
+    return INDEX_PREFIX_BYTES + item.size + id_.end_size
 
 
 cdef bint index_id_is_plain(const ItemPath *path, const IndexId *id_, const Item *item) noexcept nogil:
@@ -195,7 +260,7 @@ cdef bint index_may_conflict(const DocumentView *view, const NameList *paths) no
 
 
 def index_entry(index, bytes encoded_id not None, bytes document not None, paths, replicas):
-    """The one entry of a document as key, value and whether it is inexact; None for no entry.
+    """The keys of a document's entries, their value and whether the first is inexact; None for no entry.
 
     False: the plain twin must make its entries.
     """
@@ -203,7 +268,10 @@ def index_entry(index, bytes encoded_id not None, bytes document not None, paths
     cdef IndexEntry entry
     cdef IndexId id_
     cdef NameTable path_table, replica_table
-    cdef int state
+    cdef unsigned char key[INDEX_KEY_BYTES]
+    cdef size_t size
+    cdef list keys
+    cdef int state, at
     if <size_t>PyBytes_GET_SIZE(encoded_id) + 4 > APPLY_KEY_MAX or not encoded_id:
         return False
     plan, path_table, replica_table = index_plan(index), name_table(paths), name_table(replicas)
@@ -214,11 +282,11 @@ def index_entry(index, bytes encoded_id not None, bytes document not None, paths
     )
     if state != INDEX_WHOLE:
         return None if state == INDEX_NOTHING else False
-    return (
-        PyBytes_FromStringAndSize(<const char *>entry.key, entry.size),
-        PyBytes_FromStringAndSize(<const char *>id_.value, id_.value_size),
-        <bint>entry.inexact,
-    )
+    keys = [PyBytes_FromStringAndSize(<const char *>entry.key, entry.size)]
+    for at in range(entry.count):
+        size = index_item_key(plan.prefix, &entry.items[at], &id_, key)
+        keys.append(PyBytes_FromStringAndSize(<const char *>key, size))
+    return keys, PyBytes_FromStringAndSize(<const char *>id_.value, id_.value_size), <bint>entry.inexact
 
 
 # --- changes ---
@@ -271,12 +339,14 @@ cdef int index_prepare(
     for at in range(len(changer.indexes)):
         plan = <IndexPlan>changer.plans[at]
         entry[0].state = entry[1].state = INDEX_NOTHING
+        entry[0].count = entry[1].count = 0
         built = changer.indexes[at].built
         if built is None or index_covers(built, id_, id_length):
             index_entry_make(plan, before, before_length, &paths.names, &replicas.names, &changer.id_, entry)
             index_entry_make(plan, after, after_length, &paths.names, &replicas.names, &changer.id_, entry + 1)
             if entry[0].state == INDEX_PLAIN or entry[1].state == INDEX_PLAIN:
                 entry[0].state = entry[1].state = INDEX_NOTHING
+                entry[0].count = entry[1].count = 0
                 changer.plain = changer.plain or []
                 changer.plain.append(changer.indexes[at])
         entry += 2
@@ -301,6 +371,8 @@ cdef int index_write(IndexChanger changer) except -1:
     for at in range(len(changer.indexes)):
         if entry[0].state or entry[1].state:
             index_replace(changer, changer.indexes[at], entry, entry + 1)
+            if entry[0].count or entry[1].count:
+                index_replace_items(changer, at, entry, entry + 1)
         entry += 2
     if changer.plain is not None:
         from crdtstore.storage.index_entries import change_index
@@ -330,6 +402,29 @@ cdef int index_replace(IndexChanger changer, index, IndexEntry *before, IndexEnt
     if change:
         counts = index.counts
         counts[0] = counts[0] + change
+    return 0
+
+
+cdef int index_replace_items(IndexChanger changer, Py_ssize_t at, IndexEntry *before, IndexEntry *after) except -1:
+    """Remove and put what differs of the items; both sides are sorted."""
+    cdef IndexPlan plan = <IndexPlan>changer.plans[at]
+    cdef unsigned char key[INDEX_KEY_BYTES]
+    cdef size_t size
+    cdef int old = 0, new = 0, order
+    cdef list counts
+    while old < before.count or new < after.count:
+        order = -1 if new == after.count else 1 if old == before.count else \
+            index_item_order(&before.items[old], &after.items[new])
+        if order < 0:
+            size = index_item_key(plan.prefix, &before.items[old], &changer.id_, key)
+            batch_delete_c(changer.batch, changer.table, key, size)
+        elif order > 0:
+            size = index_item_key(plan.prefix, &after.items[new], &changer.id_, key)
+            batch_put_c(changer.batch, changer.table, key, size, changer.id_.value, changer.id_.value_size)
+        old += order <= 0
+        new += order >= 0
+    counts = changer.indexes[at].counts
+    counts[1] = counts[1] + after.count - before.count
     return 0
 
 

@@ -64,7 +64,7 @@ def make_entries(index: Index, encoded_id: bytes, document: bytes, paths: Names,
     if core.index_entry is not None:
         known = core.index_entry(index, encoded_id, document, paths, replicas)
         if known is not False:
-            return NONE if known is None else Made({known[0]: known[1]}, known[2])
+            return NONE if known is None else Made(dict.fromkeys(known[0], known[1]), known[2])
     return make_plain(index, encoded_id, document, paths, replicas)
 
 

@@ -64,7 +64,7 @@ def test_both_sides_make_the_same_entries(stored: Stored, definition: Any, id_: 
     if known is None:
         assert plain == Made({}, 0)
     elif known is not False:
-        assert plain == Made({known[0]: known[1]}, known[2])
+        assert plain == Made(dict.fromkeys(known[0], known[1]), known[2])
     assert make_entries(index, key, stored.data, stored.paths, stored.replicas) == plain
 
 
@@ -87,7 +87,9 @@ def test_common_documents_are_made_by_the_compiled_core() -> None:
     for value in (None, True, 5, 0.5, "text", "x" * 500, b"raw", {"k": [1]}):
         assert compiled(index_of((("a",), ("b", "c"), ("_id",))), encode_id("id"), one(value))
     assert compiled(index_of(()), encode_id("id"), one(1)) is None
-    assert compiled(index_of((("a",),)), encode_id("id"), one([1, 2])) is False
+    assert len(compiled(index_of((("a",),)), encode_id("id"), one([1, 2, "x" * 500, [3], 1]))[0]) == 5
+    assert compiled(index_of((("a",), ("b",))), encode_id("id"), one([1, 2])) is False
+    assert compiled(index_of((("a", "k"),)), encode_id("id"), one([{"k": 1}])) is False
 
 
 def test_arrays_have_entries_for_their_items() -> None:
