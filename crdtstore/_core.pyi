@@ -115,6 +115,18 @@ def search_json(
     skip: int,
     limit: int,
 ) -> tuple[list[tuple[bytes, bytes]], int, int]: ...
+def search_range_json(
+    environment: Environment,
+    documents: int,
+    table: int,
+    start: bytes,
+    end: bytes,
+    collection: Any,
+    replicas: Replicas,
+    filter_: Any,
+    look: Any,
+    limit: int,
+) -> list[bytes]: ...
 def search_top(
     snapshot: Snapshot,
     documents: int,

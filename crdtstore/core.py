@@ -49,6 +49,7 @@ __all__ = [
     "scan_json",
     "search_count",
     "search_json",
+    "search_range_json",
     "search_top",
     "siphash128",
     "sum_documents",
@@ -139,6 +140,7 @@ read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
 
 search_count: Any = pick("search_count", None) if lmdb_environment else None
 search_json: Any = pick("search_json", None) if lmdb_environment else None
+search_range_json: Any = pick("search_range_json", None) if lmdb_environment else None
 search_top: Any = pick("search_top", None) if lmdb_environment else None
 """Documents found where they lie in the map; without them `query/search.py` looks at them one by one."""
 

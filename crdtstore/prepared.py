@@ -24,7 +24,7 @@ from crdtstore.query.legacy import parse
 from crdtstore.query.order import Order
 from crdtstore.query.parameters import EveryName, bind_parameters, parameters_of
 from crdtstore.query.relation import MIRRORED
-from crdtstore.query.search import Source, search_json
+from crdtstore.query.search import search_range_json
 from crdtstore.query.tree import LEGACY, And, Compare, Field, Literal, Node, Operator, Parameter, Path
 from crdtstore.storage.index import WHOLE, Index, read_indexes
 from crdtstore.storage.index_entries import ENTRIES, part_prefix
@@ -188,7 +188,6 @@ def look_of(
 
 def look_up(store: Finding, look: Look, start: bytes, end: bytes) -> list[bytes]:
     """The documents of a range of entries, printed."""
-    source = Source(ENTRIES, ((start, end),))
-    with store.storage.snapshot() as snapshot:
-        found, _ = search_json(snapshot, look.catalog, look.collection, source, None, 0, FIND_LIMIT_DEFAULT)
-    return [printed for _, printed in found]
+    return search_range_json(
+        store.storage, look.catalog, look.collection, ENTRIES, start, end, None, FIND_LIMIT_DEFAULT
+    )

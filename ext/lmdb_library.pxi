@@ -275,7 +275,7 @@ cdef extern from *:
         int wanted;        /* rows to fetch at most */
         int count;         /* rows fetched, checked and without their seals */
         int damage;        /* why the row behind them is not one of them; 0: it is not known to be damaged */
-        lmdb_row rows[LMDB_ROWS + 1];
+        lmdb_row *rows;    /* room for LMDB_ROWS + 1 */
     } lmdb_range;
 
     static int lmdb_before(const lmdb_value *left, const lmdb_value *right) {

@@ -6,6 +6,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from crdtstore import errors
@@ -220,6 +221,9 @@ cdef class Scan:
     def __init__(self):
         raise TypeError("Scans are opened by a snapshot or a batch.")
 
+    def __dealloc__(self):
+        free(self.range.rows)
+
     def __iter__(self):
         return self
 
@@ -258,6 +262,9 @@ cdef Scan snapshot_scan_c(Snapshot self, int table, bytes start, bytes end):
     snapshot_check(self)
     lmdb_check_place(self.environment, table, PyBytes_GET_SIZE(start) or 1)
     scan.snapshot, scan.table, scan.start, scan.end, scan.writes = self, table, start, end, self.writes
+    scan.range.rows = <lmdb_row*>malloc((LMDB_ROWS + 1) * sizeof(lmdb_row))
+    if scan.range.rows is NULL:
+        raise MemoryError
     scan.range.start.data, scan.range.start.size = PyBytes_AS_STRING(start), PyBytes_GET_SIZE(start)
     if end is not None:
         scan.range.bounded = True

@@ -21,6 +21,7 @@ cdef enum:                             # what becomes of a match
 
 
 @cython.final
+@cython.no_gc
 cdef class Search:
     """One search under way."""
 
@@ -41,6 +42,7 @@ cdef class Search:
     cdef int waiting
     cdef SearchMatch *matches          # that wait to be printed
     cdef list found                    # what is returned
+    cdef bint without_ids              # only texts are
     cdef SortOrder order
     cdef object sort                   # the plain twin of an order: the key of what `look` makes, and an id key
     cdef Top top
@@ -58,10 +60,21 @@ cdef struct SearchMatch:
     lmdb_value document
 
 
-cdef Search search_open(SearchSource source, collection, replicas, filter_, look):
-    """Set out to search."""
+# One that searched a range, for the next that does: making and freeing one takes longer than finding a document.
+cdef Search search_spare = None
+
+
+cdef inline Search search_open(SearchSource source):
+    """Make a search."""
     cdef Search self = Search.__new__(Search)
-    self.source, self.paths, self.replicas = source, collection.paths, replicas
+    self.source = source
+    return self
+
+
+cdef int search_prepare(Search self, collection, replicas, filter_, look) except -1:
+    """Say what is searched, and by which filter."""
+    self.paths, self.replicas, self.found = collection.paths, replicas, []
+    self.matched = self.waiting = 0
     if filter_ is not None:
         self.test, self.look, self.program = filter_.test, look, filter_.program
     if self.program is not None:
@@ -71,15 +84,20 @@ cdef Search search_open(SearchSource source, collection, replicas, filter_, look
             self.evaluation = evaluation(self.program, self.paths, self.replicas)
         else:
             evaluation_names(self.evaluation, self.paths, self.replicas)
-    self.path_table, self.replica_table = name_table(collection.paths), name_table(replicas)
-    self.found = []
-    return self
+    return 0
+
+
+cdef void search_forget(Search self) noexcept:
+    """Let go of everything that belongs to others."""
+    self.paths = self.replicas = self.test = self.look = self.program = self.evaluation = self.found = None
+    self.source.snapshot = self.source.scan.snapshot = None
 
 
 def search_count(Snapshot snapshot not None, int documents, collection, replicas, source, filter_, look):
     """Count what matches, documents looked at and entries read; see `search_count` of the plain twin."""
     cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
-    cdef Search self = search_open(read, collection, replicas, filter_, look)
+    cdef Search self = search_open(read)
+    search_prepare(self, collection, replicas, filter_, look)
     search_run(self)
     return self.matched, read.rows, read.entries
 
@@ -97,11 +115,48 @@ def search_json(
 ):
     """Give ids and JSON of what matches, and count as `search_count` does; see `search_json` of the plain twin."""
     cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
-    cdef Search self = search_open(read, collection, replicas, filter_, look)
+    cdef Search self = search_open(read)
     cdef SearchMatch matches[SEARCH_MATCHES]
+    search_prepare(self, collection, replicas, filter_, look)
     self.purpose, self.matches, self.skip, self.limit = SEARCH_PRINTED, matches, skip, limit
     search_run(self)
     return self.found, read.rows, read.entries
+
+
+def search_range_json(
+    Environment environment not None,
+    int documents,
+    int table,
+    bytes start not None,
+    bytes end not None,
+    collection,
+    replicas,
+    filter_,
+    look,
+    uint64_t limit,
+):
+    """Give the JSON of what matches in one range, in a snapshot of its own; see the plain twin."""
+    global search_spare
+    cdef Snapshot snapshot = environment_snapshot_c(environment)
+    cdef Search self = search_spare
+    cdef SearchMatch matches[SEARCH_MATCHES]
+    search_spare = None
+    try:
+        if self is None:
+            source = (table, ((b"", b""),), False, False)
+            self = search_open(search_source(snapshot, documents, collection.prefix, source))
+        else:
+            search_begin(self.source, snapshot, documents, collection.prefix, table)
+        self.source.ranges.start, self.source.ranges.end = search_place(start), search_place(end)
+        search_prepare(self, collection, replicas, filter_, look)
+        self.purpose, self.matches, self.limit, self.without_ids = SEARCH_PRINTED, matches, limit, True
+        search_run(self)
+        found = self.found
+        search_forget(self)
+        search_spare = self
+        return found
+    finally:
+        snapshot_end(snapshot)
 
 
 def search_top(
@@ -119,9 +174,11 @@ def search_top(
 ):
     """Give sort key, id and JSON of what comes first, and count; see `search_top` of the plain twin."""
     cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
-    cdef Search self = search_open(read, collection, replicas, filter_, look)
+    cdef Search self = search_open(read)
+    search_prepare(self, collection, replicas, filter_, look)
     self.purpose, self.order, self.sort, self.after = SEARCH_KEPT, sort_order(order), sort, after
     self.look, self.top.keep = look, keep
+    self.path_table, self.replica_table = name_table(collection.paths), name_table(replicas)
     if after is not None:
         self.after_key = search_place(after)
     self.key = <unsigned char *>malloc(sort_room(self.order) + SEARCH_KEY_BYTES)
@@ -260,7 +317,8 @@ cdef int search_print_waiting(Search self) except -1:
     cdef int index
     for index in range(self.waiting):
         match = &self.matches[index]
-        self.found.append((search_bytes(&match.id_), search_text(self, &match.document)))
+        text = search_text(self, &match.document)
+        self.found.append(text if self.without_ids else (search_bytes(&match.id_), text))
     self.waiting = 0
     return 0
 

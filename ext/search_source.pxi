@@ -40,6 +40,7 @@ cdef struct SearchRow:
 
 
 @cython.final
+@cython.no_gc
 cdef class SearchSource:
     """The documents of a source, read one by one."""
 
@@ -78,18 +79,27 @@ cdef SearchSource search_source(Snapshot snapshot, int documents, bytes prefix, 
     cdef SearchSource self = SearchSource.__new__(SearchSource)
     cdef int table
     table, ranges, self.repeats, self.descending = source
-    if PyBytes_GET_SIZE(prefix) != SEARCH_PREFIX_BYTES:
-        raise ValueError("A collection's prefix has 4 bytes.")
-    memcpy(self.key, PyBytes_AS_STRING(prefix), SEARCH_PREFIX_BYTES)
-    self.snapshot, self.documents, self.indexed = snapshot, documents, table != documents
     self.scan = snapshot_scan_c(snapshot, table, b"", b"")
-    self.scan.range.exhausted = True
+    search_begin(self, snapshot, documents, prefix, table)
     if self.repeats:
         self.came_max = limits.SEARCH_REPEATS_MAX
     if self.descending and self.indexed:
         self.ahead = snapshot_scan_c(snapshot, table, b"", b"")
     search_set_ranges(self, tuple(ranges))
     return self
+
+
+cdef int search_begin(SearchSource self, Snapshot snapshot, int documents, bytes prefix, int table) except -1:
+    """Begin with the first range, whatever was read before."""
+    if PyBytes_GET_SIZE(prefix) != SEARCH_PREFIX_BYTES:
+        raise ValueError("A collection's prefix has 4 bytes.")
+    memcpy(self.key, PyBytes_AS_STRING(prefix), SEARCH_PREFIX_BYTES)
+    self.snapshot, self.documents, self.indexed = snapshot, documents, table != documents
+    self.scan.snapshot, self.scan.table, self.scan.writes = snapshot, table, snapshot.writes
+    self.scan.range.exhausted = True
+    self.scan.range.count = self.scan.range.damage = self.scan.given = 0
+    self.next_range = self.rows = self.entries = 0
+    return 0
 
 
 cdef int search_set_ranges(SearchSource self, tuple ranges) except -1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -211,6 +212,11 @@ def test_a_flipped_bit_is_damage(tmp_path: Path, number: int) -> None:
                 error, data = outcome(TWINS[name][1], *world, source, None, *rest)
                 assert error is Corrupted
                 assert (data["key"], table) == (key.hex(), table)
+            if not source.descending:
+                whole = partial(search.search_range_json, store.storage, catalog, world.collection)
+                error, _ = outcome(whole, source.table, *source.ranges[0], None, 1_000)
+                assert error is Corrupted
+                assert whole(DOCUMENTS, world.collection.prefix, world.collection.prefix, None, 1) == []
 
 
 # --- threads ---

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtstore import limits
-from crdtstore.errors import Corrupted, LimitExceeded
+from crdtstore.command.command import Upsert
+from crdtstore.crdt.identifier import decode_id
+from crdtstore.errors import Corrupted, LimitExceeded, StoreClosed
 from crdtstore.query import search
 from crdtstore.query.order import (
     DQL_ORDER,
@@ -25,10 +27,19 @@ from crdtstore.query.order import (
     sort_key,
 )
 from crdtstore.query.relation import TYPES, is_less
-from crdtstore.query.search import Examined, Source, search_count, search_json, search_rows, search_top
+from crdtstore.query.search import (
+    Examined,
+    Source,
+    search_count,
+    search_json,
+    search_range_json,
+    search_rows,
+    search_top,
+)
 from crdtstore.query.tree import MISSING, TYPE_NAMES
 from crdtstore.storage.documents import Row, id_key
 from tests.query.searching import (
+    DOCUMENTS,
     ENTRIES,
     RANKS,
     VALUES,
@@ -88,6 +99,26 @@ def test_a_page_is_cut_out(world: World, skip: int, limit: int) -> None:
         if limit and len(found) == limit:
             # Nothing behind the last one was looked at.
             assert rows[examined.rows - 1] == matching[-1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_range_is_searched_in_a_snapshot_of_its_own(kind: str, tmp_path: Path) -> None:
+    store, world = open_world(kind, tmp_path)
+    with store:
+        find = partial(search_range_json, store.storage, world.catalog, world.collection)
+        for (source, rows), condition in product(sources(world).values(), conditions(6, 3)):
+            if source.repeats or source.descending or len(source.ranges) != 1:
+                continue
+            texts = [world.printed(row) for row in world.matches(rows, condition)]
+            for limit in (0, 1, 130, 10_000):
+                assert find(source.table, *source.ranges[0], condition, limit) == texts[:limit]
+        written = world.rows()[0]
+        store.write([Upsert("things", {"a": "new"}, id=decode_id(written.id))])
+        assert b'"a":"new"' in find(DOCUMENTS, *world.everything().ranges[0], None, 1)[0]
+        source = Source(ENTRIES, ((b"\0", b"\0\0\0\x01"),))
+        assert find(source.table, *source.ranges[0], None, 5) == []
+    with pytest.raises(StoreClosed):
+        find(DOCUMENTS, b"\0", b"\1", None, 1)
 
 
 def test_a_buried_document_never_shows(world: World) -> None:
