@@ -15,9 +15,13 @@ from crdtstore import Store, core
 from crdtstore.crdt import spread
 from crdtstore.crdt.field import step_into
 from crdtstore.query import (
+    bounds,
+    find,
+    language,
     legacy,
     lookup,
     match,
+    order,
     pattern,
     plan,
     platform,
@@ -28,8 +32,10 @@ from crdtstore.query import (
     tree,
 )
 from crdtstore.query.tree import RQL, Node
-from tests.query.harness import LANGUAGES, Language, pairs
-from tests.query.test_oracles import PAIRS
+from crdtstore.storage import draft, index_build
+from crdtstore.storage.index import WHOLE, Index
+from tests.query.harness import LANGUAGES, Language, Mode, pairs
+from tests.query.test_oracles import PAIRS, SHARES
 
 
 class Fault(NamedTuple):
@@ -40,6 +46,7 @@ class Fault(NamedTuple):
     place: Any
     name: str
     spoil: Callable[[Any], Any]
+    mode: Mode = "plain"
 
 
 def constantly(value: Any) -> Callable[[Any], Any]:
@@ -114,6 +121,28 @@ def far_reaching_not(original: Any) -> Any:
         return found
 
     return negation
+
+
+def is_there(index: Index) -> bool:
+    return not index.dropping
+
+
+def one_less(original: Any) -> Any:
+    def search_count(*arguments: Any) -> Any:
+        found, examined = original(*arguments)
+        return max(0, found - 1), examined
+
+    return search_count
+
+
+def from_the_start(original: Any) -> Any:
+    return lambda plan_, collection, _position: original(plan_, collection, None)
+
+
+def repeated(original: Any) -> Any:
+    return lambda snapshot, collection, source, tally: original(
+        snapshot, collection, source._replace(repeats=False), tally
+    )
 
 
 def last_dropped(original: Any) -> Any:
@@ -218,19 +247,55 @@ FAULTS = [
     ),
     Fault("legacy", "integers are rounded", core, "read_field", rounded),
     Fault("legacy", "nothing is conflicted", lookup, "conflicts", constantly(lambda _cells: {})),
+    Fault("rql", "descending is ascending", order, "INVERTED", constantly(bytes(range(256)))),
+    Fault("dql", "a count stops early", find, "search_count", one_less),
+    Fault("legacy", "keys say everything", plan, "covers", constantly(lambda _node, _paths: True), "indexed"),
+    Fault("legacy", "columns are never cut", plan, "cut_range", constantly(lambda each: each), "indexed"),
+    Fault("rql", "items have no entries", plan, "ITEM", constantly(WHOLE), "indexed"),
+    Fault("rql", "several paths have no items", plan, "ANY", constantly(9), "indexed"),
+    Fault("dql", "types stand as in an index", plan, "is_canonical", constantly(lambda _order: True), "indexed"),
+    Fault("dql", "what is not so is known", bounds, "is_two_valued", constantly(lambda _node: True), "indexed"),
+    Fault("legacy", "a date is its text", bounds, "parse_instant", constantly(lambda _text: None), "indexed"),
+    Fault("platform", "a page begins where the last one did", find, "sources_behind", from_the_start, "indexed"),
+    Fault("platform", "a write forgets the indexes", draft, "change_entries", constantly(lambda *_: None), "indexed"),
+    Fault("rql", "documents are found twice", search, "read_indexed", repeated, "indexed"),
+    Fault("legacy", "what is built is not kept up", Index, "covers", constantly(lambda *_: False), "building"),
+    Fault("dql", "what is being built is used", Index, "ready", constantly(property(is_there)), "building"),
 ]
 
 
+@pytest.fixture
+def plainly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The plain twins judge documents, none of what was made before is kept, and what a fault made is forgotten."""
+    monkeypatch.setattr(core, "Program", None)
+    monkeypatch.setattr(plan, "LOOKUP_COST", 0)
+    monkeypatch.setattr(index_build, "INDEX_BUILD_DOCUMENTS", 7)
+    for kept in KEPT:
+        kept.cache_clear()
+    yield
+    for kept in KEPT:
+        kept.cache_clear()
+
+
+KEPT = (find.prepared, language.read_kept)
+
+
+@pytest.mark.usefixtures("plainly")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.language}: {fault.what}")
 def test_a_planted_fault_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fault.place, fault.name, fault.spoil(getattr(fault.place, fault.name)))
-    assert is_found(LANGUAGES[fault.language])
+    assert is_found(LANGUAGES[fault.language], fault.mode)
 
 
-def is_found(language: Language) -> bool:
+def is_found(judged: Language, mode: Mode) -> bool:
     """Whether one of the pairs is judged otherwise, or cannot be judged."""
     with Store.in_memory() as store:
         try:
-            return not all(answer.is_right for answer in pairs(language, store, "plain", 0, PAIRS))
+            return not all(answer.is_right for answer in pairs(judged, store, mode, 0, int(SHARES[mode] * PAIRS)))
         except Exception:  # noqa: BLE001  any error shows the fault
             return True
+
+
+@pytest.mark.usefixtures("plainly")
+def test_the_plain_twins_have_none() -> None:
+    assert not is_found(LANGUAGES["dql"], "indexed")

@@ -96,6 +96,9 @@ def condition(world: World, depth: int) -> Expression:
 def value(world: World) -> Value:
     """A value of the world that the language can write."""
     random = world.random
+    texts = [each for each in world.values if isinstance(each, str)]
+    if texts and random.random() < 0.3:
+        return Text(starred(random, random.choice(texts)))
     found = make_value(random, world.values, 0) if random.random() < 0.9 else random.choice(world.documents)["_id"]
     while isinstance(found, list | dict):
         inside = list(found.values() if isinstance(found, dict) else found)

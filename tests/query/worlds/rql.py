@@ -170,8 +170,8 @@ def value(world: World) -> Value:
 def pattern(world: World) -> str:
     """A text of the world with wildcards in it, in another case."""
     random = world.random
-    text = value(world)
-    letters = list(text) if isinstance(text, str) else list("a")
+    texts = [found for found in world.values if isinstance(found, str)] or ["a"]
+    letters = list(random.choice(texts))
     for _ in range(random.randrange(3)):
         at = random.randrange(len(letters) + 1)
         letters[at : at + random.randrange(3)] = random.choice(("*", "?", "**", "*"))
