@@ -296,6 +296,10 @@ QUERY_NODES_MAX: Final = 1_000
 QUERY_CACHE_MAX: Final = 256
 """Queries that are kept read, and filters made ready: more than an application has, at a few kB each."""
 
+SEARCH_SIZE_DEFAULT: Final = 25
+SEARCH_SIZE_MAX: Final = 200
+"""Things of a page of things search: what is published."""
+
 ORDER_KEYS_MAX: Final = 8
 """Keys of an order: each makes the sort key of a document up to SORT_KEY_BYTES_MAX longer."""
 

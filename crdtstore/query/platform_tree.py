@@ -17,9 +17,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 from crdtstore.crdt.value import Value
 from crdtstore.errors import InvalidQuery
+from crdtstore.limits import ORDER_KEYS_MAX
 from crdtstore.query import platform, tree
 from crdtstore.query.instant import parse_instant
 from crdtstore.query.lexer import show
+from crdtstore.query.order import PLATFORM_ORDER, Order, OrderKey
 from crdtstore.query.platform import Compare, Function, Has, Join, Names, Not, Number, Related, Text
 from crdtstore.query.tree import ID_PATH, PLATFORM, PLATFORM_DATES, Node, Operator, Path, TypeName
 
@@ -130,6 +132,23 @@ def find_property(names: Names, fields: Fields) -> Property:
     path = path_of(names[:-1] if standard else names, fields)
     # An id is no array: so it is compared, and looked up, as what it is.
     return Property(tree.Field(path, spread=path != ID_PATH), is_date, standard)
+
+
+def make_order(keys: tuple[platform.Key, ...], fields: Fields = FIELDS) -> Order:
+    """The order that a query asks for. Dates sort as text does.
+
+    Args:
+        keys: What `platform.parse` gives as the order.
+        fields: As above.
+
+    Raises:
+        InvalidQuery: More than ORDER_KEYS_MAX; `data` has `reason` and the first `property` too many.
+    """
+    read = tuple([OrderKey(find_property(key.path, fields).field.path, key.descending) for key in keys])
+    if len(read) > ORDER_KEYS_MAX:
+        message = f"An order has at most {ORDER_KEYS_MAX} keys; this one has {len(read)}."
+        raise InvalidQuery(message, reason="order", property=".".join(keys[ORDER_KEYS_MAX].path))
+    return Order(read, PLATFORM_ORDER)
 
 
 def path_of(names: Names, fields: Fields) -> Path:

@@ -21,6 +21,9 @@ from crdtstore import Store
 from crdtstore.command.command import Remove, Upsert
 from crdtstore.indexes import Indexes
 from crdtstore.query import platform, platform_tree, rql
+from crdtstore.query.dql.condition import to_condition
+from crdtstore.query.dql.evaluate import Context
+from crdtstore.query.dql.statement_parser import parse_expression
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, PLATFORM_ORDER, RQL_ORDER, Order, OrderKey
 from crdtstore.query.rql_tree import make_tree
 from crdtstore.query.tree import Node
@@ -83,6 +86,13 @@ def platform_node(text: str) -> Node:
     )
 
 
+def dql_node(text: str, parameters: dict[str, Any]) -> Node:
+    """The tree of a condition of the statement language, which can say all that the worlds ask."""
+    node = to_condition(parse_expression(text), Context(parameters))
+    assert node is not None, text
+    return node
+
+
 LANGUAGES: Final = {
     language.name: language
     for language in (
@@ -119,7 +129,7 @@ LANGUAGES: Final = {
             "dql",
             plain_world,
             dql.make_query,
-            lambda query: Asked(query.node),
+            lambda query: Asked(dql_node(query.text, query.parameters)),
             lambda query, document, _rivals: dql_oracle.judge(query.expression, document) is True,
             DQL_ORDER,
             OrderOracle("boolean", "number", "string", "array", "object", "null", "missing"),

@@ -31,6 +31,7 @@ from crdtstore.query import (
     search,
     tree,
 )
+from crdtstore.query.dql import condition
 from crdtstore.query.tree import RQL, Node
 from crdtstore.storage import draft, index_build
 from crdtstore.storage.index import WHOLE, Index
@@ -199,6 +200,7 @@ FAULTS = [
         "compile_not",
         constantly(lambda test: lambda document: test(document) is not True),
     ),
+    Fault("dql", "a pattern is taken as it is", condition, "like_pattern", constantly(lambda text: text)),
     Fault("dql", "null is in a list with null", match, "is_plain", constantly(lambda _rules: True)),
     Fault(
         "dql", "values of two types differ", relation, "MIXED", lambda original: {**original, ("unknown", True): True}

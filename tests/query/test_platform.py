@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtstore.errors import InvalidQuery, QuerySyntaxError
-from crdtstore.limits import DEPTH_MAX, QUERY_DEPTH_MAX, QUERY_NODES_MAX
+from crdtstore.limits import DEPTH_MAX, ORDER_KEYS_MAX, QUERY_DEPTH_MAX, QUERY_NODES_MAX
 from crdtstore.query.match import compile_match, lookup_in
+from crdtstore.query.order import PLATFORM_ORDER, Order, OrderKey
 from crdtstore.query.platform import Compare, Expression, Has, Join, Key, Not, Number, Query, Related, Text, parse
-from crdtstore.query.platform_tree import make_tree
+from crdtstore.query.platform_tree import make_order, make_tree
 from crdtstore.query.point import point_ids
 from tests.query.worlds import platform as objects
 
@@ -221,6 +222,16 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 # --- meaning ---
+
+
+def test_an_order_is_of_paths() -> None:
+    order = make_order(parse("$orderby=id desc,lastUpdated.date,a.b").order)
+    keys = (OrderKey(("_id",), descending=True), OrderKey(("lastUpdated",)), OrderKey(("a", "b")))
+    assert order == Order(keys, PLATFORM_ORDER)
+    with pytest.raises(InvalidQuery) as refused:
+        make_order(parse(f"$orderby={'a,' * ORDER_KEYS_MAX}b").order)
+    assert refused.value.data == {"reason": "order", "property": "b"}
+
 
 DAYS: list[dict[str, Any]] = [
     {"_id": "early", "lastUpdated": "2024-05-31T11:59:59.999Z"},

@@ -1,11 +1,11 @@
-"""Random conditions of the statement language, and the trees that its grammar is to make of them."""
+"""Random conditions of the statement language, written as text by a printer of their own."""
 
 from __future__ import annotations
 
+import re
+from random import Random
 from typing import Any, Final, NamedTuple
 
-from crdtstore.query import tree
-from crdtstore.query.tree import DQL, Node, Operator
 from tests.query.oracles.dql import Expression
 from tests.query.worlds.documents import World, make_value
 
@@ -14,22 +14,24 @@ PATHS: Final[tuple[tuple[str | int, ...], ...]] = (
     *(("t~x",), ("a-b", "0"), ("c", "d", "k"), ("r",)),
 )
 COMMON: Final = (("a",), ("b",), ("c", "d"))
-OPERATORS: Final[dict[str, Operator]] = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-STARS: Final = {"%": "*", "_": "?"}
-ESCAPED: Final = {"*": "\\*", "?": "\\?", "\\": "\\\\"}
+OPERATORS: Final = ("=", "!=", "<", "<=", ">", ">=")
+PLAIN: Final = re.compile("[a-z_]+")
 
 
 class DqlQuery(NamedTuple):
-    """A condition, and its tree."""
+    """A condition: its expression, its text, and its parameters."""
 
     expression: Expression
-    node: Node
+    text: str
+    parameters: dict[str, Any]
 
 
 def make_query(world: World) -> DqlQuery:
     """A condition about a world."""
     expression = condition(world, 3)
-    return DqlQuery(expression, make_tree(expression))
+    parameters: dict[str, Any] = {}
+    text = write(world.random, expression, parameters)
+    return DqlQuery(expression, text, parameters)
 
 
 def operand(world: World) -> Expression:
@@ -74,7 +76,7 @@ def condition(world: World, depth: int) -> Expression:
             return (random.choice(("like", "ilike")), path(world), pattern(world))
         case 18:
             return (random.choice(("starts_with", "ends_with")), path(world), text(world)[:2])
-    return ("compare", random.choice(tuple(OPERATORS)), path(world), operand(world))
+    return ("compare", random.choice(OPERATORS), path(world), operand(world))
 
 
 def text(world: World) -> str:
@@ -95,62 +97,85 @@ def pattern(world: World) -> str:
     return random.choice((written, written.swapcase())) if written[-1:] != "\\" else f"{written}\\"
 
 
-# --- trees ---
+# --- texts ---
 
 
-def make_tree(expression: Expression) -> Node:
-    """The tree of a condition."""
+def write(random: Random, expression: Expression, parameters: dict[str, Any]) -> str:
+    """A condition as text; what is free is chosen anew each time."""
+
+    def inside(part: Expression) -> str:
+        text = write(random, part, parameters)
+        return text if part[0] == "true" else f"({text})"
+
+    def value(operand: Expression) -> str:
+        return write_operand(random, operand, parameters)
+
     match expression:
-        case ("and", parts):
-            return tree.And(tuple(map(make_tree, parts)))
-        case ("or", parts):
-            return tree.Or(tuple(map(make_tree, parts)))
+        case ("and" | "or" as name, parts):
+            return f" {random.choice((name, name.upper()))} ".join(map(inside, parts))
+        case ("not", ("in", one, others)) if others and random.random() < 0.5:
+            return f"{value(one)} NOT IN ({', '.join(map(value, others))})"
+        case ("not", ("is", name, one)) if random.random() < 0.5:
+            return f"{value(one)} IS NOT {name.upper()}"
         case ("not", part):
-            return tree.Not(make_tree(part))
+            return f"NOT {inside(part)}"
         case ("true", keys):
-            return tree.Compare("==", tree.Field(keys), tree.Literal(True), DQL)
+            return write_path(random, keys)
         case ("compare", operator, left, right):
-            return tree.Compare(OPERATORS[operator], node_of(left), node_of(right), DQL)
-        case ("between", value, low, high):
-            sides = (("compare", ">=", value, low), ("compare", "<=", value, high))
-            return tree.And(tuple(map(make_tree, sides)))
-        case ("is", name, value):
-            return tree.IsType(node_of(value), (name,))
-        case ("in", value, others):
-            return tree.Contains(array_of(list(map(node_of, others))), node_of(value), DQL)
-        case ("in array", value, keys):
-            return tree.Contains(tree.Field(keys), node_of(value), DQL)
-        case ("like" | "ilike" as name, value, written):
-            return call(name, value, translate(written))
-        case (name, value, written):
-            return call(name, value, written)
+            spelled = {"=": ("=", "=="), "!=": ("!=", "<>")}.get(operator, (operator,))
+            return f"{value(left)} {random.choice(spelled)} {value(right)}"
+        case ("between", one, low, high):
+            return f"{value(one)} BETWEEN {value(low)} AND {value(high)}"
+        case ("is", name, one):
+            return f"{value(one)} IS {name.upper()}"
+        case ("in", one, others):
+            listed = ", ".join(map(value, others))
+            return f"{value(one)} IN " + (f"({listed})" if others and random.random() < 0.5 else f"[{listed}]")
+        case ("in array", one, keys):
+            return f"{value(one)} IN {write_path(random, keys)}"
+        case ("like" | "ilike" as name, one, written):
+            return f"{value(one)} {name.upper()} {write_value(random, written, parameters)}"
+        case (name, one, written):
+            return f"{name}({value(one)}, {write_value(random, written, parameters)})"
     raise AssertionError(expression)
 
 
-def call(name: str, value: Expression, written: str) -> Node:
-    """A function of a text."""
-    return tree.Call(name, (node_of(value), tree.Literal(written)), otherwise="unknown")
+def write_operand(random: Random, operand: Expression, parameters: dict[str, Any]) -> str:
+    """A field, or a constant."""
+    if operand[0] == "path":
+        return write_path(random, operand[1])
+    return write_value(random, operand[1], parameters)
 
 
-def translate(written: str) -> str:
-    """A pattern with `%` and `_` in the tree's words."""
-    made = ""
-    characters = iter(written)
-    for character in characters:
-        if character == "\\":
-            literal = next(characters, "\\")
-            made += ESCAPED.get(literal, literal)
+def write_value(random: Random, value: Any, parameters: dict[str, Any]) -> str:
+    """A constant, or a parameter that stands for it."""
+    if random.random() < 0.15:
+        parameters[f"p{len(parameters)}"] = value
+        return f":p{len(parameters) - 1}"
+    if isinstance(value, dict):
+        pairs = [f"{quote(key)}: {write_value(random, item, parameters)}" for key, item in value.items()]
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join([write_value(random, item, parameters) for item in value])}]"
+    if isinstance(value, str):
+        return quote(value)
+    return "NULL" if value is None else str(value).upper() if isinstance(value, bool) else repr(value)
+
+
+def quote(text: str) -> str:
+    """A text in quotes."""
+    return "'{}'".format(text.replace("\\", "\\\\").replace("'", "\\'"))
+
+
+def write_path(random: Random, keys: tuple[str | int, ...]) -> str:
+    """A path: names with points, in backticks or in brackets."""
+    first, *rest = keys
+    text = str(first) if PLAIN.fullmatch(str(first)) and random.random() < 0.8 else f"`{first}`"
+    for key in rest:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        elif PLAIN.fullmatch(key) and random.random() < 0.7:
+            text += f".{key}"
         else:
-            made += STARS.get(character) or ESCAPED.get(character, character)
-    return made
-
-
-def node_of(expression: Expression) -> Node:
-    """A field or a constant."""
-    return tree.Field(expression[1]) if expression[0] == "path" else tree.Literal(expression[1])
-
-
-def array_of(nodes: list[Node]) -> Node:
-    """An array, constant when its items are."""
-    constants: list[Any] = [node.value for node in nodes if isinstance(node, tree.Literal)]
-    return tree.Literal(constants) if len(constants) == len(nodes) else tree.ArrayLiteral(tuple(nodes))
+            text += random.choice((f".`{key}`", f"[{quote(key)}]"))
+    return text
