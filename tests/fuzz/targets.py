@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.fuzz import documents, queries, records, rows, texts
+from tests.fuzz import documents, queries, records, rows, statements, texts
 from tests.fuzz.engine import Target
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for target in [*documents.TARGETS, *records.TARGETS, *rows.TARGETS, *texts.TARGETS, *queries.TARGETS]
+    for module in (documents, records, rows, texts, queries, statements)
+    for target in module.TARGETS
 }

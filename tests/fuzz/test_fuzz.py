@@ -18,6 +18,9 @@ import pytest
 from crdtstore.crdt import entry, identifier, json_scan, record
 from crdtstore.errors import InvalidId
 from crdtstore.query import legacy, platform, rql
+from crdtstore.query.dql import condition, expression_print
+from crdtstore.query.dql.reader import Reader
+from crdtstore.query.tree import LEGACY
 from crdtstore.replication import body, columns, snapshot
 from tests.core.json_texts import refusal
 from tests.fuzz import corpus, engine
@@ -126,6 +129,9 @@ PLANTED: list[tuple[str, str, Any, str, Any]] = [
     ("no bound on depth", "query", legacy.Parser, "enter", lambda _self, _token: None),
     ("no bound on the depth of filters", "query-rql", rql.Parser, "check_size", lambda _self, _start, depth: depth),
     ("a quote that is not undoubled", "query-platform", platform.Parser, "string", with_quotes),
+    ("no bound on the depth of statements", "dql", Reader, "enter", lambda _self, _token: None),
+    ("names that are printed bare", "dql", expression_print, "is_reserved", lambda _word: False),
+    ("a tree of another language", "dql-expression", condition, "DQL", LEGACY),
 ]
 
 

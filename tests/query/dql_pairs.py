@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from crdtstore.query.dql import expression as ex
 from crdtstore.query.dql.expression import Expression
+from tests.query.dql_strategies import is_looked_in
 
 NUMBERS = (0, 1, -1, 2, 7, -7, 2.5, 1.0, -0.0, 2**63 - 1, -(2**63), 2**53 + 1, 1e308, 1e-308, 64)
 TEXTS = ("", "a", "ab", "b", "Ab", "a%", "%b", "_", "a_", "%", "x\\%", "\N{GREEK SMALL LETTER ALPHA}")
@@ -60,18 +61,23 @@ def make(random: Random, depth: int) -> Expression:
         lambda: ex.Not(one()),
         lambda: ex.Negate(one()),
         lambda: ex.In(one(), ex.Array(several(0))),
-        lambda: ex.In(one(), one()),
+        lambda: ex.In(one(), looked_in(one())),
         lambda: ex.Between(one(), one(), one()),
         lambda: ex.Like(
             word, one(), leaf(random) if word != "similar" else ex.Literal(random.choice(("a%", "(a|b)_*", "[ab]+")))
         ),
         lambda: ex.Is(one(), random.choice(("null", "missing"))),
         lambda: ex.Case(random.choice((None, one())), ((one(), one()), (one(), one())), random.choice((None, one()))),
-        lambda: ex.Quantified(random.choice(("any", "every")), "x", one(), one()),
+        lambda: ex.Quantified(random.choice(("any", "every")), "x", looked_in(one()), one()),
         lambda: ex.Array(several(0)),
         lambda: ex.Object((("a", one()), ("b", one()))),
     )
     return random.choice(made)()
+
+
+def looked_in(expression: Expression) -> Expression:
+    """What can be written behind IN; an operator as the one item of a list."""
+    return expression if is_looked_in(expression) else ex.Array((expression,))
 
 
 def leaf(random: Random) -> Expression:

@@ -83,7 +83,16 @@ def is_flat(expression: ex.Logic) -> bool:
     return not (isinstance(first, ex.Logic) and first.operator == expression.operator)
 
 
-EXPRESSIONS: SearchStrategy[Expression] = st.recursive(LEAVES, grow, max_leaves=8)
+GROWN = st.recursive(LEAVES, grow, max_leaves=8)
+
+
+@st.composite
+def expressions(draw: st.DrawFn) -> Expression:
+    """Any expression; by a function, so that nobody writes out what it is made of."""
+    return draw(GROWN)
+
+
+EXPRESSIONS = expressions()
 AGGREGATED = st.builds(ex.Aggregate, st.sampled_from(sorted(AGGREGATES)), EXPRESSIONS, st.booleans())
 VALUES = EXPRESSIONS | AGGREGATED | st.just(ex.Aggregate("count"))
 CONDITIONS = st.none() | EXPRESSIONS
@@ -187,6 +196,15 @@ RUNNABLE: SearchStrategy[sm.Runnable] = st.one_of(
     st.builds(sm.AlterSystem, SETTINGS, EXPRESSIONS),
     st.builds(sm.Show, SETTINGS),
 )
-STATEMENTS: SearchStrategy[sm.Statement] = RUNNABLE | st.builds(
+WRITTEN: SearchStrategy[sm.Statement] = RUNNABLE | st.builds(
     sm.Explain, st.sampled_from(("explain", "profile", "advise")), RUNNABLE
 )
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> sm.Statement:
+    """Any statement."""
+    return draw(WRITTEN)
+
+
+STATEMENTS = statements()

@@ -34,9 +34,10 @@ class Reader:
 
     def peek(self, ahead: int = 0) -> Token:
         """The token to be read next, or one further ahead."""
-        while len(self.tokens) <= self.at + ahead:
-            self.tokens.append(next(self.ahead))
-        return self.tokens[self.at + ahead]
+        place, read = self.at + ahead, self.tokens
+        while len(read) <= place:
+            read.append(next(self.ahead))
+        return read[place]
 
     def take(self) -> Token:
         """Read one token."""

@@ -20,10 +20,7 @@ from crdtstore.query.lexer import END, NAME, NUMBER, STRING, SYMBOL, Token, fail
 QUOTED: Final = "quoted"
 """An identifier in backticks, or in the double quotes of v4."""
 
-SYMBOLS: Final = (
-    *("->", "<<", ">>", "<=", ">=", "<>", "!=", "==", "||"),
-    *("=", "<", ">", "+", "-", "*", "/", "%", "(", ")", "[", "]", "{", "}", ",", ".", ":"),
-)
+SYMBOLS: Final = re.compile(r"->|<<|>>|<=|>=|<>|!=|==|\|\||[-=<>+*/%()\[\]{},.:]")
 COMMENT: Final = re.compile(r"--[^\n]*|/\*(?s:.*?)\*/")
 HEXADECIMAL: Final = re.compile(r"0[xX]([0-9A-Fa-f]+)(?![A-Za-z0-9_])")
 HEXADECIMAL_CHARS_MAX: Final = 16
@@ -71,9 +68,9 @@ def read_token(text: str, at: int, profile: Profile) -> Token:
         return lexer.read_string(text, at)
     if lexer.is_digit(character):
         return read_number(text, at)
-    for symbol in SYMBOLS:
-        if text.startswith(symbol, at):
-            return Token(SYMBOL, symbol, symbol, at, at + len(symbol))
+    symbol = SYMBOLS.match(text, at)
+    if symbol:
+        return Token(SYMBOL, symbol[0], symbol[0], at, symbol.end())
     return fail(text, at, f"{show(character)} means nothing in this language")
 
 
