@@ -111,7 +111,7 @@ TARGETS = [
         (CallerError,),
         expression_seeds,
         check_expression,
-        cases=30_000,
+        cases=20_000,
         form="text",
         fragments=PIECES,
     ),

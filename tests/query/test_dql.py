@@ -178,6 +178,8 @@ def test_a_source_holds_all_that_is_said_of_it() -> None:
         ("SELECT * FROM a /* b", (1, 17), "expected */"),
         ("SELECT * FROM a RIGHT JOIN b ON c RIGHT JOIN d ON e", (1, 35), "first of the joins"),
         ("SELECT * FROM a USE IDS 1 USE IDS 2", (1, 31), "expected DIRECTIVES or INDEX"),
+        ("SELECT * FROM a USE IDS - b", (1, 25), "expected an id"),
+        ("SELECT * FROM a USE IDS b", (1, 25), "expected an id"),
         ("INSERT INTO a INITIAL DOCUMENTS (b) ON ID CONFLICT DO NOTHING", (1, 37), "expected the end"),
         ("INSERT INTO a DOCUMENTS (b) ON ID CONFLICT NOTHING", (1, 44), "expected DO or FAIL"),
         ("UPDATE a WHERE b", (1, 10), "expected SET, UNSET or APPLY"),

@@ -281,6 +281,7 @@ def test_no_order_of_rows_changes_a_sum() -> None:
         ("sum", [2**63 - 1, 1], False, 2.0**63),
         ("sum", [2**63 - 1, 1, -1], False, 2**63 - 1),
         ("sum", [1e308, 1e308], False, None),
+        ("sum", [5e-324, 1.7e308, -1.7e308, 5e-324], False, 1e-323),
         ("sum", ["a"], False, M),
         ("avg", [1, 2], False, 1.5),
         ("avg", [1e308, 1e308], False, 1e308),

@@ -38,7 +38,7 @@ join: "JOIN" used "ON" or_
 used: source (ids? index? directed? | ids? directed? index? | index? ids? directed? | index? directed? ids?
     | directed? ids? index? | directed? index? ids?)
 ids: "USE" "IDS" (id ("," id)* | "LIST" PARAMETER)
-id: "-"* number | STRING | PARAMETER | object_
+id: "-"? number | STRING | PARAMETER | object_
 index: "USE" "INDEX" title ("," title)*
 title: name | STRING
 directed: "USE" "DIRECTIVES" STRING
@@ -196,7 +196,7 @@ def differences(read: Callable[[str], bool | None], seed: int, count: int) -> li
     return [text for text in texts(seed, count) if (taken := read(text)) is not None and taken != oracle_accepts(text)]
 
 
-@pytest.mark.parametrize(("seed", "count"), [(0, 200), pytest.param(1, 10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seed", "count"), [(0, 150), pytest.param(1, 10_000, marks=pytest.mark.slow)])
 def test_the_parser_accepts_what_the_grammar_does(seed: int, count: int) -> None:
     assert differences(parser_accepts, seed, count) == []
     taken = sum(parser_accepts(text) is True for text in texts(seed, count))

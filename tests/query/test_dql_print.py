@@ -21,13 +21,13 @@ from crdtstore.query.dql.words import Profile
 from tests.query.dql_strategies import EXPRESSIONS, STATEMENTS
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(EXPRESSIONS)
 def test_an_expression_comes_through_printing(expression: Expression) -> None:
     assert repr(parse_expression(print_expression(expression))) == repr(expression)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(STATEMENTS)
 def test_a_statement_comes_through_printing(statement: Statement) -> None:
     assert repr(parse(print_statement(statement))) == repr(statement)

@@ -21,6 +21,9 @@ from crdtstore.query.dql.values import bounded
 from crdtstore.query.relation import TYPES, identity
 from crdtstore.query.tree import MISSING
 
+PARTS_BITS: Final = 1_074
+"""The least double is 2 to the power of minus this."""
+
 
 class Accumulator(Protocol):
     """One aggregate of one group."""
@@ -98,11 +101,11 @@ class Count:
 
 
 class Total:
-    """Numbers added without rounding: integers by themselves, doubles as fractions."""
+    """Numbers added without rounding: a double is an integer many times the least double that there is."""
 
     def __init__(self) -> None:
         self.whole = 0
-        self.parts = Fraction(0)
+        self.parts = 0
         self.double = False
         self.count = 0
 
@@ -115,11 +118,12 @@ class Total:
             self.whole += value
         else:
             self.double = True
-            self.parts += Fraction(value)
+            numerator, denominator = value.as_integer_ratio()
+            self.parts += numerator << (PARTS_BITS + 1 - denominator.bit_length())
 
     def exact(self) -> Fraction:
         """The sum."""
-        return self.whole + self.parts
+        return self.whole + Fraction(self.parts, 1 << PARTS_BITS)
 
 
 class Sum(Total):

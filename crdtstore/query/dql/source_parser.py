@@ -129,8 +129,8 @@ class SourceParser(ExpressionParser):
 
     def id_value(self) -> Expression:
         """One id: a constant, or a parameter."""
-        token = self.peek()
-        if token.kind not in (NUMBER, STRING) and not any(map(self.is_symbol, ("-", ":", "{"))):
+        first = self.peek(int(self.is_symbol("-")))
+        if first.kind != NUMBER and (self.is_symbol("-") or (first.kind != STRING and first.text not in (":", "{"))):
             self.unexpected("an id", "a parameter")
         return self.signed()
 
