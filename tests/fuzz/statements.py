@@ -1,16 +1,17 @@
-"""Targets of the statement language: its parser in both versions, and what its expressions are on values."""
+"""The target of the statement language: its parser in both versions, and what its conditions are on values."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from crdtstore.errors import CallerError, InvalidValue, QuerySyntaxError
-from crdtstore.query.dql import expression as ex
+from crdtstore.errors import InvalidValue, MalformedRequest, QuerySyntaxError
 from crdtstore.query.dql import statement_parser
 from crdtstore.query.dql.condition import split_condition
 from crdtstore.query.dql.evaluate import Context, compile_expression
+from crdtstore.query.dql.expression import Expression
 from crdtstore.query.dql.expression_print import print_expression
+from crdtstore.query.dql.statement import Remove, Select, Update
 from crdtstore.query.dql.statement_print import print_statement
 from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.relation import TYPES
@@ -41,7 +42,7 @@ PIECES += [b"(", b"[", b" - ", b" NOT ", b"abs(", b"{'k':", b"CASE WHEN "] * 3
 """What nests, more often."""
 
 ROW = {"_id": "a", "a": {"b": [1, 2.5, "x", None]}, "x": 1, "t": "text", "d": "2024-01-01T00:00:00Z", "l": [[1], {}]}
-PARAMETERS = Context(dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "(x"), lambda: 0)
+CONTEXT = Context(dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "(x"), lambda: 0)
 
 
 @cache
@@ -57,8 +58,9 @@ def statement_seeds() -> list[bytes]:
 
 
 @cache
-def expression_seeds() -> list[bytes]:
-    made = [print_expression(pair.expression).encode() for pair in pairs(7, 300)]
+def seeds() -> list[bytes]:
+    """Statements of all kinds, and conditions of SELECT."""
+    made = [print_expression(pair.expression).encode() for pair in pairs(7, 100)]
     more = [
         b"t LIKE 'te%' AND a.b[0] BETWEEN 1 AND 2 OR x IN (1, 'y') XOR NOT d IS MISSING",
         b"date_add(d, 'month', 3) || date_format(d, '%Y-%m-%d') SIMILAR TO '[a-z]{2,3}%'",
@@ -66,7 +68,8 @@ def expression_seeds() -> list[bytes]:
         b"CASE x WHEN 1 THEN concat(t, 'a') ELSE regexp_like(t, '^T', 'ix') END",
         b"deserialize_json('{\"a\": 1}') = {'a': 1.0}",
     ]
-    return different([*made, *more], 300)
+    conditions = [b"SELECT a FROM b WHERE " + text for text in (*made, *more)]
+    return different([*statement_seeds(), *conditions], 300)
 
 
 def parse_statement(data: bytes) -> Any:
@@ -75,44 +78,27 @@ def parse_statement(data: bytes) -> Any:
 
 
 def check_statement(_data: bytes, statement: Any) -> None:
-    """The text that is printed of a statement gives it again."""
+    """The text that is printed of a statement gives it again, and its condition can be asked."""
     printed = print_statement(statement)
     same = repr(statement_parser.parse(printed)) == repr(statement)
     assert same, printed
+    if isinstance(statement, Select | Update | Remove) and statement.where is not None:
+        check_condition(statement.where)
 
 
-def parse_expression(data: bytes) -> Any:
-    """An expression, and its function; one whose pattern is none is refused."""
-    expression = statement_parser.parse_expression(data.decode("utf-8", "replace"))
-    return expression, compile_expression(expression, PARAMETERS)
-
-
-def check_expression(_data: bytes, taken: tuple[ex.Expression, Any]) -> None:
-    """It has a value, and what the tree says of it as a condition is no less and no more."""
-    expression, function = taken
-    value = function(ROW)
-    assert value.__class__ in TYPES
+def check_condition(expression: Expression) -> None:
+    """A condition has a value, and what the tree says of it is no less and no more; no pattern, no answer."""
     try:
-        split = split_condition(expression, PARAMETERS)
-    except InvalidValue:
+        value = compile_expression(expression, CONTEXT)(ROW)
+        split = split_condition(expression, CONTEXT)
+    except (InvalidValue, MalformedRequest):
         return
+    assert value.__class__ in TYPES
     held = [compile_match(split.node)(lookup_in(ROW))]
-    held += [compile_expression(part, PARAMETERS)(ROW) for part in split.rest]
+    held += [compile_expression(part, CONTEXT)(ROW) for part in split.rest]
     assert all(each is True for each in held) is (value is True)
 
 
 TARGETS = [
-    Target(
-        "dql", parse_statement, (QuerySyntaxError,), statement_seeds, check_statement, form="text", fragments=PIECES
-    ),
-    Target(
-        "dql-expression",
-        parse_expression,
-        (CallerError,),
-        expression_seeds,
-        check_expression,
-        cases=20_000,
-        form="text",
-        fragments=PIECES,
-    ),
+    Target("dql", parse_statement, (QuerySyntaxError,), seeds, check_statement, form="text", fragments=PIECES),
 ]

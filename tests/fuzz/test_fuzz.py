@@ -131,7 +131,7 @@ PLANTED: list[tuple[str, str, Any, str, Any]] = [
     ("a quote that is not undoubled", "query-platform", platform.Parser, "string", with_quotes),
     ("no bound on the depth of statements", "dql", Reader, "enter", lambda _self, _token: None),
     ("names that are printed bare", "dql", expression_print, "is_reserved", lambda _word: False),
-    ("a tree of another language", "dql-expression", condition, "DQL", LEGACY),
+    ("a tree of another language", "dql", condition, "DQL", LEGACY),
 ]
 
 

@@ -182,7 +182,13 @@ def test_a_parameter_is_one_value() -> None:
 
 
 def test_a_pattern_that_is_known_must_be_one() -> None:
-    for text in ("a SIMILAR TO '('", "a SIMILAR TO :p", "regexp_like(a, '(')", "regexp_like(a, 'a', 'z')"):
+    for text in (
+        "a SIMILAR TO '('",
+        "a SIMILAR TO :p",
+        "a SIMILAR TO 'b)|(c'",
+        "regexp_like(a, '(')",
+        "regexp_like(a, 'a', 'z')",
+    ):
         with pytest.raises(InvalidValue):
             value(text, p="[")
     assert value("'x' SIMILAR TO a", {"a": "("}) is MISSING

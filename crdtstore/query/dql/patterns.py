@@ -50,7 +50,12 @@ def contains_pattern(part: str) -> str:
 
 
 def similar_pattern(pattern: str) -> str:
-    """A pattern of SIMILAR TO as a regular expression."""
+    """A pattern of SIMILAR TO as a regular expression.
+
+    Raises:
+        InvalidValue: It is none.
+        StoreError: RE2 is not installed.
+    """
 
     def translate(found: re.Match[str]) -> str:
         piece = found[0]
@@ -58,7 +63,10 @@ def similar_pattern(pattern: str) -> str:
             return SIMILAR_PARTS.get(piece, piece)
         return piece if piece.startswith("[") else re.escape(piece[1])
 
-    return rf"(?s)\A(?:{SIMILAR_PIECES.sub(translate, pattern)})\z"
+    body = SIMILAR_PIECES.sub(translate, pattern)
+    # By itself first: a parenthesis too many must not close the one that stands around it.
+    compile_pattern(body)
+    return rf"(?s)\A(?:{body})\z"
 
 
 def regular_pattern(pattern: str, flags: str = "") -> str:
