@@ -16,6 +16,7 @@ from crdtstore import limits
 from crdtstore.errors import InvalidQuery, QuerySyntaxError
 from crdtstore.query import legacy, platform, platform_tree, rql, rql_tree, tree
 from crdtstore.query.match import compile_match, lookup_in
+from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, PLATFORM_ORDER, RQL_ORDER, make_ranks
 from crdtstore.query.tree import DQL, Node
 from tests.docs.pages import ROOT, marked_block
 from tests.query.harness import dql_node
@@ -81,6 +82,12 @@ def test_the_pages_name_the_bounds(page: str) -> None:
     )
 
 
+def test_the_page_of_things_names_the_sizes_of_pages() -> None:
+    page = PAGES["query-rql"]
+    assert f"1 to {limits.SEARCH_SIZE_MAX} (`SEARCH_SIZE_MAX`)" in page
+    assert f"{limits.SEARCH_SIZE_DEFAULT} (`SEARCH_SIZE_DEFAULT`)" in page
+
+
 def test_the_page_of_the_platform_names_what_every_object_has() -> None:
     row = next(line for line in PAGES["query-platform"].splitlines() if line.startswith("| `has(p)`"))
     assert set(re.findall(r"`(\w+)`", row.partition("`has(p)`")[2])) == platform_tree.STANDARD
@@ -139,6 +146,15 @@ def test_what_a_condition_makes_of_a_field(row: list[str]) -> None:
 
 
 # --- side by side ---
+
+
+def test_the_orders_are_those_of_the_languages() -> None:
+    ranks = {"legacy": LEGACY_ORDER, "RQL": RQL_ORDER, "platform": PLATFORM_ORDER, "DQL": DQL_ORDER}
+    rows = dict(table("query", "orders"))
+    assert {
+        name: make_ranks(*[group.replace(" and ", " ") for group in row.split(", ")]) for name, row in rows.items()
+    } == ranks
+
 
 QUESTIONS = {row[0]: row[1:] for row in table("query", "questions")}
 DOCUMENTS: list[Any] = [
