@@ -130,7 +130,7 @@ PLANTED: list[tuple[str, str, Any, str, Any]] = [
     ("no bound on the depth of filters", "query-rql", rql.Parser, "check_size", lambda _self, _start, depth: depth),
     ("a quote that is not undoubled", "query-platform", platform.Parser, "string", with_quotes),
     ("no bound on the depth of statements", "dql", Reader, "enter", lambda _self, _token: None),
-    ("names that are printed bare", "dql", expression_print, "is_reserved", lambda _word: False),
+    ("names that are printed bare", "dql", expression_print, "is_alias", lambda _word: True),
     ("a tree of another language", "dql", condition, "DQL", LEGACY),
 ]
 

@@ -17,7 +17,7 @@ from lark.exceptions import LarkError
 
 from crdtstore.errors import QuerySyntaxError
 from crdtstore.query.dql.statement_parser import parse
-from crdtstore.query.dql.words import RESERVED
+from crdtstore.query.dql.words import RESERVED, STRUCTURAL
 
 STATEMENTS = r"""
 statement: ("EXPLAIN" | "PROFILE" | "ADVISE")? runnable
@@ -29,7 +29,7 @@ projections: star | projection ("," projection)*
 star: (without ",")* "*" ("," without)*
 projection: name "." "*" | without | or_n alias?
 without: "MISSING" path
-alias: "AS"? name
+alias: "AS" name | ALIAS | QUOTED
 tail: ("ORDER" "BY" key ("," key)*)? ("LIMIT" or_)? ("OFFSET" or_)?
 key: or_n ("ASC" | "DESC")?
 joins: right? ( ("INNER" | "LEFT" "OUTER"?)? join )*
@@ -104,8 +104,15 @@ HEXADECIMAL: /0x[0-9a-f]+/
 %ignore /[ \n]+/
 %ignore /--[^\n]*\n/
 """
-RESERVED_WORDS = "|".join(sorted(RESERVED, key=lambda word: (-len(word), word)))
-NAME = rf"NAME: /(?!({RESERVED_WORDS})(?![A-Za-z0-9_]))[A-Za-z_][A-Za-z0-9_]*/i"
+
+
+def word_outside(reserved: frozenset[str]) -> str:
+    """A terminal of all words but these."""
+    words = "|".join(sorted(reserved, key=lambda word: (-len(word), word)))
+    return rf"/(?!({words})(?![A-Za-z0-9_]))[A-Za-z_][A-Za-z0-9_]*/i"
+
+
+NAMES = f"NAME: {word_outside(STRUCTURAL)}\nALIAS: {word_outside(RESERVED)}\n"
 
 
 def doubled(rules: str) -> str:
@@ -122,7 +129,7 @@ def whole_words(rules: str) -> str:
 
 CALL, TERMINALS = CALLS.split("OPERATOR:")
 SHARED, PLAIN = CALL.split("plain@")[0], "plain@" + CALL.split("plain@")[1]
-GRAMMAR = whole_words(STATEMENTS + doubled(EXPRESSIONS + PLAIN) + SHARED) + f"OPERATOR:{TERMINALS}{NAME}\n"
+GRAMMAR = whole_words(STATEMENTS + doubled(EXPRESSIONS + PLAIN) + SHARED) + f"OPERATOR:{TERMINALS}{NAMES}"
 ORACLE = Lark(GRAMMAR, start="statement", parser="earley", ambiguity="resolve")
 
 SEEDS = [
@@ -150,7 +157,21 @@ SEEDS = [
     "ADVISE ALTER SYSTEM SET a . date = TRUE",
     "SHOW ALL",
 ]
-ODD_TOKENS = {"01", "id", "!", "--c\n", "EXISTS", "`a``b`", '"x"', "MISSING", "USE", "list", "sum ( 1 )", "lower ( a )"}
+ODD_TOKENS = {
+    "01",
+    "count",
+    "where",
+    "!",
+    "--c\n",
+    "EXISTS",
+    "`a``b`",
+    '"x"',
+    "MISSING",
+    "USE",
+    "list",
+    "sum ( 1 )",
+    "lower ( a )",
+}
 TOKENS = sorted(ODD_TOKENS.union(*(seed.split(" ") for seed in SEEDS)))
 LOOSE = ("stands twice", "More than one", "cannot be modified", "item of an array", "no function", "arguments here")
 """Refusals that the grammar does not know."""
@@ -211,7 +232,7 @@ def test_what_the_texts_are_made_from_are_statements(seed: str) -> None:
 
 PLANTED: dict[str, Callable[[str], str]] = {
     "the last token is skipped": lambda text: " ".join(text.split(" ")[:-1]),
-    "a reserved word is a name": lambda text: text.replace(" id ", " x "),
+    "a number begins with 0": lambda text: text.replace(" 01 ", " 1 "),
     "DISTINCT stands anywhere": lambda text: text.replace(" DISTINCT", ""),
     "NOT stands anywhere": lambda text: text.replace(" NOT", ""),
     "nothing in parentheses is something": lambda text: text.replace("( )", "( 1 )"),
@@ -221,5 +242,5 @@ PLANTED: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("name", sorted(PLANTED))
 def test_a_parser_that_reads_another_language_is_found(name: str) -> None:
     bug = PLANTED[name]
-    odd = (text for text in texts(2, 2_000) if bug(text) != text)
+    odd = (text for text in texts(2, 20_000) if bug(text) != text)
     assert any(parser_accepts(bug(text)) and not oracle_accepts(text) for text in odd)

@@ -32,7 +32,7 @@ from crdtstore.query.dql.expression import (
     Parameter,
     Quantified,
 )
-from crdtstore.query.dql.words import is_reserved
+from crdtstore.query.dql.words import is_alias
 from crdtstore.query.tree import Path
 
 WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -182,7 +182,7 @@ def print_literal(value: object) -> str:
 
 def print_name(name: str) -> str:
     """Write an identifier, in backticks where it needs them."""
-    if WORD.fullmatch(name) and not is_reserved(name):
+    if WORD.fullmatch(name) and is_alias(name):
         return name
     return f"`{name.replace('`', '``')}`"
 

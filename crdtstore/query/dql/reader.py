@@ -112,7 +112,7 @@ class Reader:
     def identifier(self, *others: str) -> str:
         """A name: a word that is not reserved, or anything in backticks."""
         token = self.peek()
-        if token.kind == QUOTED or (token.kind == NAME and not is_reserved(token.text)):
+        if token.kind == QUOTED or (token.kind == NAME and not is_reserved(token.text, self.profile)):
             return str(self.take().value)
         if token.kind == NAME:
             problem = f"{show(token.text)} is a reserved word, which names nothing unless it stands in backticks"

@@ -18,7 +18,7 @@ from crdtstore.query.dql.expression import Expression
 from crdtstore.query.dql.expression_parser import ExpressionParser
 from crdtstore.query.dql.statement import All, Column, Declaration, Ids, Join, Projection, Source, Without
 from crdtstore.query.dql.tokens import NAME, NUMBER, QUOTED, STRING
-from crdtstore.query.dql.words import is_reserved
+from crdtstore.query.dql.words import is_alias, is_reserved
 
 TYPES: Final = ("REGISTER", "MAP", "ATTACHMENT", "COUNTER", "PN_COUNTER")
 
@@ -55,7 +55,7 @@ class SourceParser(ExpressionParser):
             return All(alias)
         behind = self.peek(1)
         if self.word() == "MISSING" and (
-            behind.kind == QUOTED or (behind.kind == NAME and not is_reserved(behind.text))
+            behind.kind == QUOTED or (behind.kind == NAME and not is_reserved(behind.text, self.profile))
         ):
             self.take()
             return Without(self.path())
@@ -65,7 +65,7 @@ class SourceParser(ExpressionParser):
     def alias(self) -> str | None:
         """`[AS] name`, if it comes next."""
         token = self.peek()
-        if self.take_word("AS") or token.kind == QUOTED or (token.kind == NAME and not is_reserved(token.text)):
+        if self.take_word("AS") or token.kind == QUOTED or (token.kind == NAME and is_alias(token.text)):
             return self.identifier()
         return None
 

@@ -1,7 +1,8 @@
 """The words of the statement language: which are reserved, and which version of the language knows which strings.
 
 Rules: a reserved word names nothing unless it stands in backticks, or behind the point of a path. Words that only
-mean something in one place (`IDS`, `INDEX`, `LIST`, `RESTART`) are not reserved.
+mean something in one place (`IDS`, `INDEX`, `LIST`, `RESTART`) are not reserved. Which words are is a matter of the
+version; what is printed stands in backticks where either asks for them.
 """
 
 from __future__ import annotations
@@ -35,8 +36,22 @@ OURS: Final = frozenset({"EVERY", "SATISFIES", "UNSET", "USE"})
 """Words that came later and stand where an alias or a field could stand too."""
 
 RESERVED: Final = PUBLISHED | OURS
+"""No alias unless behind AS; in version 4 no names at all."""
+
+STRUCTURAL_TEXT: Final = """
+    AND ANY APPLY AS BETWEEN BY CASE COLLECTION DISTINCT ELSE END EVERY FALSE FROM GROUP HAVING ILIKE IN IS JOIN LIKE
+    LIMIT MISSING NOT NULL OFFSET ON OR ORDER RETURNING SATISFIES SELECT SET SIMILAR THEN TRUE UNSET USE WHEN WHERE XOR
+"""
+STRUCTURAL: Final = frozenset(STRUCTURAL_TEXT.split())
+"""Words without which a statement cannot be read, in version 5 the only ones that are no names: what is published of
+it uses `timestamp`, `year`, `count`, `value` and other words of the list as fields, aliases and collections."""
 
 
-def is_reserved(word: str) -> bool:
+def is_reserved(word: str, profile: Profile) -> bool:
     """Whether a word names nothing as it stands, in whatever case it is written."""
-    return word.upper() in RESERVED
+    return word.upper() in (RESERVED if profile == "v4" else STRUCTURAL)
+
+
+def is_alias(word: str) -> bool:
+    """Whether a word is an alias without AS before it."""
+    return word.upper() not in RESERVED
