@@ -14,7 +14,7 @@ from crdtstore.errors import LimitExceeded
 from crdtstore.limits import DISTINCT_VALUES_MAX
 from crdtstore.query.bounds import behind
 from crdtstore.query.entry import columns_of, id_key_of
-from crdtstore.query.find import prepared
+from crdtstore.query.find import kept_filter
 from crdtstore.query.lookup import FieldLookup
 from crdtstore.query.order import BY_ID
 from crdtstore.query.plan import make_plan
@@ -67,7 +67,7 @@ def rows_to_ask(snapshot: Snapshot, catalog: Catalog, collection: Collection, no
     if node == EVERY_DOCUMENT and index is not None and not index.inexact:
         return rows_of_groups(snapshot, collection, index)
     plan = make_plan(collection, indexes, node, BY_ID, None)
-    filter_ = None if plan.exact else prepared(node)
+    filter_ = None if plan.exact else kept_filter(node)
     return search_rows(snapshot, catalog, collection, plan.source, filter_)
 
 

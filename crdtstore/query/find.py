@@ -112,7 +112,7 @@ def read_hits(
     snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query, plan: Plan
 ) -> tuple[list[Hit], Examined]:
     """The documents before the page, the page's and one more; those before it are left out where they were skipped."""
-    filter_ = None if plan.exact else prepared(query.node)
+    filter_ = None if plan.exact else kept_filter(query.node)
     position = None if query.after is None else Position.decode(query.after)
     if plan.ordered:
         return read_ordered(snapshot, catalog, collection, query, plan, filter_, position)
@@ -154,7 +154,7 @@ def check_sorted(documents: int) -> None:
 
 
 @lru_cache(maxsize=QUERY_CACHE_MAX)
-def prepared(node: Node) -> Filter:
+def kept_filter(node: Node) -> Filter:
     """The filter of a condition, kept."""
     return compile_filter(node)
 
@@ -188,7 +188,7 @@ def show_row(catalog: Catalog, collection: Collection, row: Row) -> Document:
 def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node) -> tuple[int, Plan, Examined]:
     """How many documents match; none is printed."""
     plan = make_plan(collection, measured_indexes(snapshot, catalog, collection), node, BY_ID, None)
-    filter_ = None if plan.exact else prepared(node)
+    filter_ = None if plan.exact else kept_filter(node)
     found, examined = search_count(snapshot, catalog, collection, plan.source, filter_)
     return found, plan, examined
 

@@ -279,7 +279,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         kept.cache_clear()
 
 
-KEPT = (find.prepared, language.read_kept)
+KEPT = (find.kept_filter, language.read_kept)
 
 
 @pytest.mark.usefixtures("plainly")

@@ -24,6 +24,7 @@ ENTRIES = {
     "crdtstore.query.dql.aggregates": "for statements that are run, which nothing does yet",
     "crdtstore.query.dql.condition": "for statements that are run, which nothing does yet",
     "crdtstore.query.dql.statement_print": "for statements that are run, which nothing does yet",
+    "crdtstore.query.rql_search": "for things search over HTTP, which is not served yet",
     "crdtstore.storage.copy_process": "run by its path, in a process of its own",
     "crdtstore.storage.pack_process": "run by its path, in a process of its own",
 }
