@@ -52,13 +52,13 @@ def evaluate(
 
 @final
 class Program:
-    tests: tuple[Callable[[str], bool], ...]
+    tests: tuple[Callable[[Any], bool], ...]
     def __init__(
         self,
         code: bytes,
         fields: tuple[tuple[int, tuple[str | int, ...]], ...],
         constants: bytes,
-        tests: tuple[Callable[[str], bool], ...],
+        tests: tuple[Callable[[Any], bool], ...],
     ) -> None: ...
 
 def apply_changes(batch: Table, catalog: Any, data: bytes, replica: int, coverage: array[int], table: int) -> bool: ...

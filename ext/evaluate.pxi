@@ -4,7 +4,7 @@
 # (crdtstore/query/program.py says when).
 # Not here: where fields lead (evaluate_field.pxi), what is made before (evaluation.pxi). Include after the latter.
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint32_t
 from libc.string cimport memcmp, memset
@@ -30,6 +30,8 @@ def evaluate(Program program not None, bytes document not None, bytes encoded_id
     evaluated, program.spare = program.spare, None
     if evaluated is None:
         evaluated = evaluation(program, paths, replicas)
+        # What a program keeps must not keep the program.
+        evaluated.program = None
     else:
         evaluation_names(evaluated, paths, replicas)
     verdict = evaluate_c(
@@ -196,7 +198,7 @@ cdef int evaluate_call(
         return like_fits(right, text.text, text.size, False)
     if node.code == PROGRAM_ILIKE and right.value.kind == KIND_ARRAY and evaluate_is_ascii(text):
         return like_fits(right, text.text, text.size, True)
-    return evaluate_python(state, node.test, text)
+    return evaluate_python(state, node, text)
 
 
 cdef bint evaluate_is_ascii(const ValueItem *text) noexcept nogil:
@@ -208,12 +210,17 @@ cdef bint evaluate_is_ascii(const ValueItem *text) noexcept nogil:
     return bits < 128
 
 
-cdef int evaluate_python(EvaluateState *state, uint32_t test, const ValueItem *text) noexcept with gil:
+cdef int evaluate_python(EvaluateState *state, const ProgramNode *node, const ValueItem *text) noexcept with gil:
     """The verdict of a test in Python; where it raises, the plain twin will as well."""
+    cdef const char *start = <const char *>text.text
+    cdef Py_ssize_t size = <Py_ssize_t>text.size
     try:
-        return 1 if (<Program>state.owner).tests[test](
-            PyUnicode_DecodeUTF8(<const char *>text.text, <Py_ssize_t>text.size, NULL)
-        ) else 0
+        if node.code == PROGRAM_REGEX:
+            # RE2 reads UTF-8, and need not count characters.
+            given = PyBytes_FromStringAndSize(start, size)
+        else:
+            given = PyUnicode_DecodeUTF8(start, size, NULL)
+        return 1 if (<Program>state.owner).tests[node.test](given) else 0
     except Exception:
         return IS_ASKED
 

@@ -74,7 +74,12 @@ cdef int item_decide(
 ) noexcept nogil:
     """Find the value at a path by the cells that have to do with it; ITEM_GENERAL where these do not tell."""
     cdef uint32_t taken = 0
-    cdef int told = item_tell(asked, related, &taken)
+    cdef int told
+    if related.own == 1 and related.above + related.below + related.markers == 0 and item_is_keys(asked):
+        # As most fields: one value at the path.
+        if visible_code(view, related.row) == CODE_REGISTER and view.types[related.row] >> 4 < KIND_ARRAY:
+            return visible_item(view, related.row, &item.value)
+    told = item_tell(asked, related, &taken)
     if told == ITEM_ROW:
         return item_row(view, related.row, replicas, asked, taken, item)
     if told == ITEM_NONE:

@@ -104,7 +104,7 @@ cdef class Program:
     cdef object spare              # an Evaluation that nobody uses now
 
     def __init__(self, bytes code not None, tuple fields not None, bytes constants not None, tuple tests not None):
-        if self.code.nodes != NULL:
+        if self.code.fields != NULL:
             raise program_refused("it was made before")
         self.tests, self.packed = tests, constants
         self.paths = tuple([path for _, path in fields])

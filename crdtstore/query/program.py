@@ -19,7 +19,8 @@ word that is an operand has two low bits (0 a constant, 1 a field, 2 a field tha
 Rules of a comparison are bits: 1 missing false, 2 missing unknown, 4 null unknown, 8 mixed false, 16 mixed unknown, 32
 dates are instants. A field is (0 below an item of `some`, 1 in the document, 2 in the id; its path). Constants are
 msgpack in a row. A pattern is an array with one binary for each part between stars, in which byte 255 stands for `?`;
-for `ilike` in lower case, or null if it is not all ASCII. Tests are functions of a text, for what C does not do itself.
+for `ilike` in lower case, or null if it is not all ASCII. Tests are functions of a text, for what C does not do itself;
+that of a regular expression gets UTF-8.
 
 The core does not decide everything. It asks the plain twin, for one document at a time, about a map of cells that is
 compared as a value with another object; about binary, arrays and objects inside of an id, and texts with control
@@ -154,7 +155,7 @@ class Draft:
         self.fields: dict[tuple[int, Path], int] = {}
         self.constants = bytearray()
         self.constant_count = 0
-        self.tests: list[Callable[[str], bool]] = []
+        self.tests: list[Callable[[Any], bool]] = []
 
     def node(self, node: Node, scope: int, depth: int) -> None:
         """Write a condition and all below it; whole, or as one that asks."""

@@ -13,8 +13,10 @@ import msgspec
 import pytest
 
 from crdtstore import _core
+from crdtstore.crdt.document_bytes import merge_document
 from crdtstore.crdt.identifier import decode_id, encode_id
 from crdtstore.crdt.names import Names, Replicas
+from crdtstore.crdt.path import encode_path
 from crdtstore.errors import Corrupted, InvalidId
 from crdtstore.query import tree
 from crdtstore.query.instant import parse_instant
@@ -23,6 +25,7 @@ from crdtstore.query.match import compile_match
 from crdtstore.query.pattern import compile_like
 from crdtstore.query.program import compile_filter, compile_program
 from crdtstore.query.tree import LEGACY, RQL, Comparison, Node
+from tests.core.merging import Step, play
 from tests.core.strategies import document
 from tests.core.worlds import ALL_IDS, Written, pairs
 
@@ -272,6 +275,16 @@ def test_names_that_were_taken_back_are_not_remembered() -> None:
     written.paths.intern(texts[1])
     assert _core.evaluate(program, written.data, b"\x20a", written.paths, written.replicas) is True
     assert _core.evaluate(program, b"", b"\x20a", names, replicas) is False
+
+
+def test_there_may_be_thousands_of_names() -> None:
+    place = encode_path(("a",))
+    history = [Step(actor, 0, 1, (10**9,) * 3, (("write", place, actor),)) for actor in (0, 2, 1)]
+    for crowd in (0, 4_094, 5_000):
+        played = play(history, merge_document, crowd=crowd)
+        stored = Written(played.documents[-1], encode_id(1), played.paths, played.replicas)
+        newest = tree.Compare("==", tree.Field(("a",)), tree.Literal(1), RQL)
+        assert run(compile_program(tree.And((newest, tree.Conflicted(("a",))))), stored) is True
 
 
 # --- damage ---
