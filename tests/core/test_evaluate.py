@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from crdtstore import _core
+from crdtstore import _core, core
 from crdtstore.crdt.document_bytes import merge_document
 from crdtstore.crdt.identifier import decode_id, encode_id
 from crdtstore.crdt.names import Names, Replicas
@@ -33,6 +33,13 @@ PAIRS = 24_000
 MANY_PAIRS = pytest.param(1, 20 * PAIRS, 0.1, marks=pytest.mark.slow)
 
 Change = Callable[[Any], Any]
+
+
+@pytest.fixture(autouse=True)
+def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever core was chosen, programs are the compiled one's."""
+    monkeypatch.setattr(core, "Program", _core.Program)
+    monkeypatch.setattr(core, "evaluate", _core.evaluate)
 
 
 def run(program: Any, written: Written) -> Any:
