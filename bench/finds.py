@@ -155,7 +155,7 @@ def sqlite_one(database: sqlite3.Connection) -> Callable[[Sequence[int]], list[A
 
 def ours_range(store: Store) -> Callable[[Sequence[int]], list[Any]]:
     """A hundred documents by a prepared query."""
-    find = store.prepare(COLLECTION, RANGE).find_json
+    find = store.prepare(COLLECTION, RANGE, order=["count"]).find_json
     return lambda numbers: [find(low=number, high=number + RANGE_HITS) for number in numbers]
 
 
