@@ -115,11 +115,8 @@ def is_in(value: Any, others: list[Any]) -> Verdict:
 
 def like(text: str, pattern: str) -> bool:
     """Whether all of a text fits a pattern, by a regular expression that says the same."""
-    made = ""
-    characters = iter(pattern)
-    for character in characters:
-        literal = next(characters, character) if character == "\\" else character
-        made += {"%": ".*", "_": "."}.get(character) or re.escape(literal)
+    pieces = re.findall(r"\\[%_\\]|.", pattern, re.DOTALL)
+    made = "".join({"%": ".*", "_": "."}.get(piece) or re.escape(piece[-1]) for piece in pieces)
     return re.fullmatch(made, text, re.DOTALL) is not None
 
 
