@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from math import isfinite
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from crdtstore import core
+from crdtstore.core import value_key
 from crdtstore.crdt.value import Value
-from crdtstore.limits import FIND_LIMIT_DEFAULT, INDEX_COLUMN_BYTES_MAX
+from crdtstore.limits import FIND_LIMIT_DEFAULT, INDEX_COLUMN_BYTES_MAX, INT_MAX, INT_MIN
 from crdtstore.query.bounds import behind
 from crdtstore.query.instant import parse_instant
 from crdtstore.query.language import read_order
@@ -33,14 +34,18 @@ if TYPE_CHECKING:
     from crdtstore.finding import Finding, Found
     from crdtstore.storage.catalog import Catalog, Collection
 
-SCALARS = (bool, int, float, str)
+NUMBER_TAG: Final = 0x10
+"""Below it are the keys of nulls and booleans, of which each is a type of its own here."""
+
+ABOVE_ALL: Final = b"\xff"
+"""Behind every column and every id."""
 
 
 class Bound(NamedTuple):
-    """A comparison of a column with a constant or a parameter."""
+    """A comparison of a column with a key that is known, or with the argument of a name."""
 
     operator: Operator
-    constant: Literal | Parameter
+    constant: bytes | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Look:
     collection: Collection
     index: Index
     head: bytes
-    equal: tuple[Bound, ...]
+    equal: tuple[bytes | str, ...]
     between: tuple[Bound, ...]
 
     def is_valid(self, catalog: Catalog) -> bool:
@@ -61,18 +66,18 @@ class Look:
     def range(self, args: Mapping[str, Value]) -> tuple[bytes, bytes] | None:
         """The entries for arguments; None when this look cannot tell them."""
         start = self.head
-        for bound in self.equal:
-            key = column_of(bound.constant, args)
+        for constant in self.equal:
+            key = constant if constant.__class__ is bytes else column_of(args[constant])  # type: ignore[index]
             if key is None:
                 return None
             start += key
-        return self.between_bounds(start, args) if self.between else (start, behind(start))
+        return self.between_bounds(start, args) if self.between else (start, start + ABOVE_ALL)
 
     def between_bounds(self, start: bytes, args: Mapping[str, Value]) -> tuple[bytes, bytes] | None:
         """The same where the next column lies between bounds, which are of one type."""
-        low, high, tags = b"", b"\xff", set()
+        low, high, tags = b"", ABOVE_ALL, set()
         for operator, constant in self.between:
-            key = column_of(constant, args)
+            key = constant if isinstance(constant, bytes) else column_of(args[constant])
             if key is None:
                 return None
             tags.add(key[0])
@@ -83,18 +88,27 @@ class Look:
         if len(tags) > 1 or min(tags) < NUMBER_TAG:
             return None
         (tag,) = tags
-        return start + (low or bytes([tag])), start + (high if high != b"\xff" else bytes([tag + 1]))
+        return start + (low or bytes([tag])), start + (high if high != ABOVE_ALL else bytes([tag + 1]))
 
 
-NUMBER_TAG = 0x10
-
-
-def column_of(constant: Literal | Parameter, args: Mapping[str, Value]) -> bytes | None:
-    """The whole column of a scalar that compares by its value key; None for any other."""
-    value = constant.value if isinstance(constant, Literal) else args[constant.name]
-    if value.__class__ not in SCALARS or (value.__class__ is str and parse_instant(value) is not None):
+def column_of(value: Value) -> bytes | None:
+    """The whole column of a scalar that compares by its value key; None for any other, or what is no value."""
+    kind = value.__class__
+    if kind is str:
+        if parse_instant(value) is not None:
+            return None
+    elif kind is int:
+        if not INT_MIN <= value <= INT_MAX:
+            return None
+    elif kind is float:
+        if not isfinite(value):
+            return None
+    elif kind is not bool:
         return None
-    key: bytes = core.value_key(value)
+    try:
+        key: bytes = value_key(value)
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
     return key if len(key) <= INDEX_COLUMN_BYTES_MAX else None
 
 
@@ -122,29 +136,33 @@ class Prepared:
         Raises:
             InvalidValue: An argument is missing or too much.
         """
-        catalog = self.store.sequencer.catalog
-        look = self.look
+        look, catalog = self.look, self.store.sequencer.catalog
         if look is None or not look.is_valid(catalog):
             look = self.plan(catalog)
-        if look is not None and args.keys() == self.names:
-            range_ = look.range(args)
-            if range_ is not None:
-                return look_up(self.store, look, *range_)
+        if look is not None and len(args) == len(self.names):
+            try:
+                range_ = look.range(args)
+            except KeyError:
+                range_ = None
+            found = None if range_ is None else look_up(self.store, look, *range_)
+            if found is not None:
+                return found
         return [document.json for document in self.find(**args).documents]
 
     def plan(self, catalog: Catalog) -> Look | None:
         """Find the index of which one look answers the query; None where there is none."""
         collection = catalog.by_name.get(self.collection)
         bounds = bounds_by_path(self.node)
-        if collection is None or bounds is None:
+        # The names of a store that another process writes to are behind it.
+        if collection is None or bounds is None or self.store.storage.read_only:
             return None
         with self.store.storage.snapshot() as snapshot:
             ready = {index.number for index in read_indexes(snapshot, collection.number) if index.ready}
         # The writer's own, which tells at once when it goes.
-        for index in collection.indexes:
-            if index.number in ready:
-                self.look = look_of(catalog, collection, index, bounds, self.order) or self.look
-        return self.look if self.look is not None and self.look.is_valid(catalog) else None
+        indexes = [index for index in collection.indexes if index.number in ready and index.ready]
+        looks = (look_of(catalog, collection, index, bounds, self.order) for index in indexes)
+        self.look = next((look for look in looks if look is not None), None)
+        return self.look
 
 
 def bounds_by_path(node: Node) -> dict[Path, list[Bound]] | None:
@@ -153,27 +171,35 @@ def bounds_by_path(node: Node) -> dict[Path, list[Bound]] | None:
     for part in node.operands if isinstance(node, And) else (node,):
         match part:
             case Compare(operator, Field(path, False), (Literal() | Parameter()) as constant, comparison):
-                bound = Bound(operator, constant)
+                bound = bound_of(operator, constant)
             case Compare(operator, (Literal() | Parameter()) as constant, Field(path, False), comparison):
-                bound = Bound(MIRRORED[operator], constant)
+                bound = bound_of(MIRRORED[operator], constant)
             case _:
                 return None
-        if operator == "!=" or comparison != LEGACY:
+        if bound is None or operator == "!=" or comparison != LEGACY:
             return None
         found.setdefault(path, []).append(bound)
     return found
+
+
+def bound_of(operator: Operator, constant: Literal | Parameter) -> Bound | None:
+    """A comparison with a constant; None where its key does not say all of it."""
+    if isinstance(constant, Parameter):
+        return Bound(operator, constant.name)
+    key = column_of(constant.value)
+    return None if key is None else Bound(operator, key)
 
 
 def look_of(
     catalog: Catalog, collection: Collection, index: Index, bounds: Mapping[Path, list[Bound]], order: Order
 ) -> Look | None:
     """The look into an index that says all that the bounds say, and gives the order; None if there is none."""
-    equal: list[Bound] = []
+    equal: list[bytes | str] = []
     between: tuple[Bound, ...] = ()
     for path in index.paths:
         asked = bounds.get(path, [])
         if len(asked) == 1 and asked[0].operator == "==":
-            equal.append(asked[0])
+            equal.append(asked[0].constant)
             continue
         if asked and all(bound.operator != "==" for bound in asked):
             between = tuple(asked)
@@ -186,8 +212,12 @@ def look_of(
     return Look(catalog, collection, index, part_prefix(index, WHOLE), tuple(equal), between)
 
 
-def look_up(store: Finding, look: Look, start: bytes, end: bytes) -> list[bytes]:
-    """The documents of a range of entries, printed."""
-    return search_range_json(
+def look_up(store: Finding, look: Look, start: bytes, end: bytes) -> list[bytes] | None:
+    """The documents of a range of entries, printed; None where the index went meanwhile.
+
+    An index is marked before the commit that drops it, so one that is valid still was whole in the snapshot.
+    """
+    found = search_range_json(
         store.storage, look.catalog, look.collection, ENTRIES, start, end, None, FIND_LIMIT_DEFAULT
     )
+    return found if look.is_valid(store.sequencer.catalog) else None

@@ -109,7 +109,7 @@ def search_range_json(
     The shortest way for a query that one range of an index answers. The catalog has to know every name that was
     committed, which in a store that another process writes to it does only by chance.
     """
-    if core.lmdb_environment is not None and isinstance(storage, core.lmdb_environment):
+    if storage.__class__ is core.lmdb_environment:
         look = None if filter_ is None else partial(FieldLookup, catalog, collection)
         replicas = catalog.replicas
         found: list[bytes] = core.search_range_json(
