@@ -17,10 +17,12 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock, Thread
+from time import sleep
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from crdtstore.crdt.path import format_steps
-from crdtstore.errors import CrdtStoreError, InvalidIndex, StoreClosed, UnknownIndex
+from crdtstore.errors import CrdtStoreError, InvalidIndex, Overloaded, StoreClosed, UnknownIndex
+from crdtstore.limits import INDEX_PAUSE_SECONDS
 from crdtstore.query.legacy import parse_path
 from crdtstore.storage.catalog import read_counts
 from crdtstore.storage.index import read_indexes
@@ -192,18 +194,25 @@ class Indexes:
     def work(self) -> None:
         """Build until nothing is left. What fails is left for the next start, or for who builds and is told."""
         try:
-            while True:
-                self.build()
-                with self.lock:
-                    if not self.unfinished():
-                        self.thread = None
-                        return
+            while self.build_on():
+                pass
         except StoreClosed:
-            pass
-        except CrdtStoreError:
-            logger.exception("An index cannot be finished; searches go on without it.")
-        with self.lock:
             self.thread = None
+        except CrdtStoreError:
+            self.thread = None
+            logger.exception("An index cannot be finished; searches go on without it.")
+
+    def build_on(self) -> bool:
+        """Build, and say whether there is more to do; if not, the next start needs another thread."""
+        try:
+            self.build()
+        except Overloaded:
+            sleep(INDEX_PAUSE_SECONDS)
+        with self.lock:
+            more = self.unfinished()
+            if not more:
+                self.thread = None
+        return more
 
 
 def default_name(kind: Kind, paths: tuple[Path, ...]) -> str:

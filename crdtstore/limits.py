@@ -135,6 +135,9 @@ INDEX_BUILD_DOCUMENTS: Final = 500
 INDEX_BUILD_BYTES: Final = GROUP_BYTES_MAX
 """Documents put into a new index in one commit, and about how many bytes of them: writes wait for some milliseconds."""
 
+INDEX_PAUSE_SECONDS: Final = 1.0
+"""How long building in the background waits where the store is overloaded: writes go first."""
+
 INDEX_DROP_ENTRIES: Final = 5_000
 """Entries of a dropped index that are removed in one commit, for the same reason."""
 

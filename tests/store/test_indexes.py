@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from crdtstore import Store, Upsert
+from crdtstore import indexes as module
+from crdtstore import prepared as prepared_module
 from crdtstore.errors import (
     Corrupted,
     FormatTooNew,
@@ -17,13 +19,15 @@ from crdtstore.errors import (
     InvalidIndex,
     LimitExceeded,
     OutsideScope,
+    Overloaded,
     StoreClosed,
     StoreFull,
     StoreReadOnly,
     UnknownIndex,
 )
 from crdtstore.indexes import Indexes
-from crdtstore.limits import DEPTH_MAX, INDEXES_MAX
+from crdtstore.limits import DEPTH_MAX, INDEX_PAUSE_SECONDS, INDEXES_MAX
+from crdtstore.query.search import search_range_json
 from crdtstore.storage import environment, index_build
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
@@ -128,6 +132,25 @@ def test_the_background_ends_with_the_store(store: Store, monkeypatch: pytest.Mo
     assert indexes.list()[0].state == "building"
 
 
+def test_the_background_waits_while_the_store_is_overloaded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    indexes = Indexes(store)
+    create(store, (("name",),))
+    slept: list[float] = []
+    submit = store.submitter.submit
+
+    def overloaded(*_: object) -> Any:
+        monkeypatch.setattr(store.submitter, "submit", submit)
+        raise Overloaded("Too much waits to be written.")
+
+    monkeypatch.setattr(store.submitter, "submit", overloaded)
+    monkeypatch.setattr(module, "sleep", slept.append)
+    indexes.start()
+    while (thread := indexes.thread) is not None:
+        thread.join()
+    assert slept == [INDEX_PAUSE_SECONDS]
+    assert indexes.list()[0].state == "ready"
+
+
 def refuse(*_: object) -> Any:
     """As a closed store does."""
     raise StoreClosed("The store was closed.")
@@ -214,6 +237,37 @@ def test_a_store_that_is_only_read_lists_its_indexes(tmp_path: Path) -> None:
         assert Indexes(store).list() == (made,)
         with pytest.raises(StoreReadOnly):
             Indexes(store).drop("name")
+
+
+def test_an_index_that_goes_while_a_prepared_query_looks_is_not_used(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexes = Indexes(store)
+    indexes.create("cities", [("name",)])
+    prepared = store.prepare("cities", "name == $args.name")
+    expected = prepared.find_json(name="city 3")
+    assert len(expected) == 1
+    assert prepared.look is not None
+
+    def dropping(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        indexes.drop("name")
+        return search_range_json(*arguments)
+
+    monkeypatch.setattr(prepared_module, "search_range_json", dropping)
+    assert prepared.find_json(name="city 3") == expected
+    assert indexes.list() == ()
+
+
+def test_a_prepared_query_of_a_store_that_is_only_read_looks_into_no_index(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", durability="none") as store:
+        fill(store)
+        Indexes(store).create("cities", [("name",)])
+        expected = store.prepare("cities", "name == $args.name").find_json(name="city 3")
+    with Store.open(tmp_path / "store", read_only=True) as store:
+        prepared = store.prepare("cities", "name == $args.name")
+        assert prepared.find_json(name="city 3") == expected
+        assert prepared.look is None
 
 
 # --- what fails ---
