@@ -127,6 +127,9 @@ cdef int search_set_ranges(SearchSource self, tuple ranges) except -1:
 cdef lmdb_row *search_stored_c(SearchSource self) except? NULL nogil:
     """The next row of the ranges; NULL: there is none."""
     cdef lmdb_row *row
+    if self.scan.writes != self.snapshot.writes:
+        # The rows of a column that was fetched may have moved.
+        scan_raise_written()
     while True:
         if self.descending and self.indexed:
             row = search_back_c(self)
@@ -257,6 +260,8 @@ cdef int search_next_c(SearchSource self, SearchRow *found) except -2 nogil:
             if not search_look_up(self, row, found):
                 continue
         else:
+            if row.key.size <= SEARCH_PREFIX_BYTES:
+                search_raise_cut()
             found.key.data = <unsigned char *>row.key.data + SEARCH_PREFIX_BYTES
             found.key.size = row.key.size - SEARCH_PREFIX_BYTES
             search_split(self, row.key.size, &row.value, found)

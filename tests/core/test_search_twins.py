@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 from crdtstore import _core, core
-from crdtstore.errors import Corrupted, CrdtStoreError, StoreClosed
+from crdtstore.errors import Corrupted, CrdtStoreError, StoreClosed, StoreError
 from crdtstore.query import search
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, Order, OrderKey
 from crdtstore.query.program import Filter
 from crdtstore.query.search import Source
 from crdtstore.query.tree import MISSING
 from crdtstore.storage.documents import DOCUMENTS, id_key
-from crdtstore.storage.tables import SEAL_BYTES
+from crdtstore.storage.interface import Batch
+from crdtstore.storage.tables import SEAL_BYTES, Table
 from crdtstore.store import Store
 from tests.query.searching import (
     ENTRIES,
@@ -172,6 +173,26 @@ def test_a_batch_is_searched_with_its_own_writes(tmp_path: Path) -> None:
         assert differences(seen, "json", world.everything(), None, 0, 1_000) == []
         assert search.search_count(*seen, world.everything(), None)[0] == world.collection.living - 1
         batch.abort()
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("table", [DOCUMENTS, ENTRIES])
+def test_a_batch_that_is_written_to_meanwhile_ends_the_search(tmp_path: Path, table: int, descending: bool) -> None:  # noqa: FBT001  as in Source
+    store, world = open_world("lmdb", tmp_path, count=40)
+    ranges = world.everything().ranges if table == DOCUMENTS else index_range(1)
+    source = Source(table, ranges, descending=descending)
+    with store:
+        for run in TWINS["json"]:
+            with store.storage.batch() as batch:
+
+                def write(_: Any, batch: Batch = batch) -> bool:
+                    for number in range(100):
+                        batch.put(Table.KEYS, b"%d" % number, bytes(1_000))
+                    return True
+
+                with pytest.raises(StoreError, match="written to"):
+                    run(*world._replace(snapshot=batch), source, plainly(write), 0, 1_000)
+                batch.abort()
 
 
 # --- damage ---

@@ -25,11 +25,13 @@ from crdtstore.query.search import Source
 from crdtstore.replication.local import sync
 from crdtstore.storage.catalog import Catalog, Collection, number_key
 from crdtstore.storage.documents import Row, id_key, scan_living
-from crdtstore.storage.interface import Snapshot
+from crdtstore.storage.environment import open_storage
+from crdtstore.storage.interface import Snapshot, Storage
+from crdtstore.storage.memory import MemoryStorage
 from crdtstore.storage.tables import Table
 from crdtstore.store import Store
 from tests.query import pairs
-from tests.version.stores import open_store
+from tests.version.stores import store_on
 
 DOCUMENTS: Final = Table.DOCUMENTS
 ENTRIES: Final = max(Table)
@@ -147,8 +149,12 @@ def entries(world: World) -> Iterator[tuple[bytes, bytes]]:
 
 def open_world(kind: str, folder: Path, seed: int = 1, count: int = 400) -> tuple[Store, World]:
     """Make a store of a kind, and a snapshot of it; the caller closes the store."""
-    store = open_store(kind, folder / "store")
-    with open_store("memory", folder / "other") as other:
+    storage: Storage = MemoryStorage()
+    if kind == "lmdb":
+        storage = open_storage(folder / "store", create=True, read_only=False, durable=False)
+    # Of two writes at the same time the origins decide, so they are the same in every run.
+    store = store_on(storage, 1)
+    with store_on(MemoryStorage(), 2) as other:
         fill(store, other, seed, count)
     return store, see(store)
 
