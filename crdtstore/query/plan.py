@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crdtstore.crdt.path import encode_path
 from crdtstore.limits import INDEX_COLUMN_BYTES_MAX, PLAN_RANGES_MAX
-from crdtstore.query.bounds import EVERYTHING, Bounds, Range, behind, bounds_of, intersect, is_points, type_range
+from crdtstore.query.bounds import EVERYTHING, Bounds, Range, behind, bounds_of, intersect, is_points, type_range, union
 from crdtstore.query.lookup import encode_ids
 from crdtstore.query.order import Order
 from crdtstore.query.point import point_ids
@@ -136,7 +136,7 @@ def read_index(index: Index, node: Node) -> Reading | None:
     prefixes = [b""]
     fixed: list[bytes] = []
     known: list[Bounds] = []
-    ranges: list[Range] | None = None
+    ranges: Sequence[Range] | None = None
     cut = False
     for path in index.paths:
         bounds = bounds_of(node, path)
@@ -144,13 +144,14 @@ def read_index(index: Index, node: Node) -> Reading | None:
             break
         known.append(bounds)
         cut = cut or any(len(side) > INDEX_COLUMN_BYTES_MAX for each in bounds.ranges for side in each)
-        columns = [cut_range(each) for each in bounds.ranges]
+        # Values that differ may share a column once it is cut, and what is read twice would be found twice.
+        columns = tuple(dict.fromkeys(map(cut_range, bounds.ranges)))
         if is_points(bounds.ranges) and len(prefixes) * len(columns) <= PLAN_RANGES_MAX:
             if len(columns) == 1 and len(fixed) == len(known) - 1:
                 fixed.append(columns[0].start)
             prefixes = [prefix + column.start for prefix in prefixes for column in columns]
             continue
-        ranges = [Range(prefix + column.start, prefix + column.end) for prefix in prefixes for column in columns]
+        ranges = union(Range(prefix + column.start, prefix + column.end) for prefix in prefixes for column in columns)
         break
     if not known:
         return None

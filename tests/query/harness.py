@@ -291,13 +291,16 @@ def answer(language: Language, scene: Scene, query: Any) -> Answer:
         paths = random.sample((*language.paths, ("_id",)), random.randrange(1, 3))
         keys = [OrderKey(path, random.random() < 0.5) for path in paths]
     find = partial(find, order=Order(tuple(keys), language.ranks))
-    found = pages(find, random.randrange(1, 12)) if way == "paged" else [one.id for one in find().documents]
+    if way == "paged":
+        found = (pages if random.random() < 0.6 else offsets)(find, random.randrange(1, 12))
+    else:
+        found = [one.id for one in find().documents]
     wanted = in_order(language.order, [(key.path, key.descending) for key in keys], expected)
     return Answer(query, way, found, [document["_id"] for document in wanted], len(scene.documents), access)
 
 
 def pages(find: Callable[..., Any], size: int) -> list[Any]:
-    """What all pages of a find hold, one after the other."""
+    """What all pages of a find hold, one after the other, each asked for by the cursor of the one before."""
     ids: list[Any] = []
     cursor = None
     while True:
@@ -305,6 +308,16 @@ def pages(find: Callable[..., Any], size: int) -> list[Any]:
         ids += [one.id for one in page.documents]
         cursor = page.cursor
         if cursor is None or len(ids) > 10 * DOCUMENTS:
+            return ids
+
+
+def offsets(find: Callable[..., Any], size: int) -> list[Any]:
+    """The same, each page asked for by how many documents are before it."""
+    ids: list[Any] = []
+    while True:
+        page = [one.id for one in find(limit=size, offset=len(ids)).documents]
+        ids += page
+        if len(page) < size or len(ids) > 10 * DOCUMENTS:
             return ids
 
 

@@ -11,6 +11,7 @@ import pytest
 from crdtstore import Store, Upsert
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.errors import InvalidCursor, LimitExceeded
+from crdtstore.indexes import Indexes
 from crdtstore.query import plan as plan_module
 from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, RQL_ORDER, Order, OrderKey, sort_key
@@ -192,6 +193,35 @@ def test_the_cheapest_way_is_taken(
 ) -> None:
     plan = cities.explain("cities", query, order=order, limit=10)
     assert (plan["access"], plan["examined"]["rows"]) == (access, examined)
+
+
+LONG = "x" * 120
+LONG_ONES = [f"{LONG}{last}" for last in "abc"]
+"""Values that differ behind what an index keeps of them."""
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("paths", [("a",), ("a", "b")])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("contains(:long, a)", ["0", "1", "2"]),
+        ("contains(:two, a)", ["0", "1"]),
+        ("contains(:two, a) && b == 1", ["0", "1"]),
+        ("contains(:two, a) && b > 0", ["0", "1"]),
+        ("!(a == :one)", ["1", "2", "3"]),
+        ("a < :one || a > :one", ["1", "2", "3"]),
+    ],
+)
+def test_values_that_share_a_column_are_found_once(paths: tuple[str, ...], query: str, found: list[str]) -> None:
+    args: dict[str, Any] = {"long": LONG_ONES, "two": LONG_ONES[:2], "one": LONG_ONES[0]}
+    with Store.in_memory() as store:
+        values = [*LONG_ONES, "y"]
+        store.write([Upsert("c", {"a": value, "b": 1}, id=str(at)) for at, value in enumerate(values)])
+        Indexes(store).create("c", paths)
+        assert store.explain("c", query, args=args)["access"] == "index"
+        assert [document.id for document in store.find("c", query, args=args).documents] == found
+        assert store.count("c", query, args=args).count == len(found)
 
 
 def test_a_plan_is_told_without_running_it(cities: Store) -> None:

@@ -16,6 +16,7 @@ from tests.query.oracles.values import id_order
 Document: TypeAlias = dict[str, Any]
 
 LONG: Final = "x" * 100
+LONG_TEXTS: Final[tuple[Any, ...]] = (LONG, f"{LONG}a", f"{LONG}b", f"{LONG}ab", LONG[:-1], [f"{LONG}b"])
 FAMILIES: Final[tuple[tuple[Any, ...], ...]] = (
     (None, False, 0, -0.0, "", [], {}),
     (True, 1, 1.0, False, "1", "true"),
@@ -24,7 +25,7 @@ FAMILIES: Final[tuple[tuple[Any, ...], ...]] = (
     (2**53, 2**53 + 1, float(2**53), -(2**53) - 1, 2**62 + 1, float(2**62)),
     ("a", "ab", "ba", "A", "aB", "\N{GREEK SMALL LETTER ALPHA}", "a\nb", "a*b", "a\\b"),
     ("Straße", "STRASSE", "strasse", "\uffff", "\U00010000", "a?"),
-    (LONG, f"{LONG}a", f"{LONG}b", f"{LONG}ab", LONG[:-1], [f"{LONG}b"]),
+    LONG_TEXTS,
     ("2022-04-29T00:55:31.859Z", "2022-04-29t02:55:31.8590+02:00", "2022-04-29T00:55:31.86Z", "2022-04-29"),
     ("2016-12-31T23:59:60.5Z", "2017-01-01T00:00:00z", "2017-01-01T00:00:00.0-00:00", "2017-01-01T00:30:00+00:30"),
     ({"k": 1}, {"k": 1.0}, {"d": 1, "k": None}, {}, [{"k": 1}, {"k": 2}], [[1, 2], [{"k": 1}]]),
@@ -62,7 +63,8 @@ def key_of(id_: Any) -> str:
 def make_values(random: Random, *, binary: bool) -> tuple[Any, ...]:
     """The values of a world."""
     families = (*FAMILIES, BINARY) if binary else FAMILIES
-    return sum(random.sample(families, random.randrange(1, 4)), ())
+    long = LONG_TEXTS if random.random() < 0.2 else ()
+    return sum(random.sample(families, random.randrange(1, 4)), long)
 
 
 def make_value(random: Random, values: tuple[Any, ...], depth: int = 2) -> Any:
