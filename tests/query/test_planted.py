@@ -253,7 +253,6 @@ FAULTS = [
     Fault("dql", "a count stops early", find, "search_count", one_less),
     Fault("legacy", "keys say everything", plan, "covers", constantly(lambda _node, _paths: True), "indexed"),
     Fault("legacy", "columns are never cut", plan, "cut_range", constantly(lambda each: each), "indexed"),
-    Fault("dql", "ranges that overlap are read twice", plan, "union", constantly(tuple), "indexed"),
     Fault("rql", "items have no entries", plan, "ITEM", constantly(WHOLE), "indexed"),
     Fault("rql", "several paths have no items", plan, "ANY", constantly(9), "indexed"),
     Fault("dql", "types stand as in an index", plan, "is_canonical", constantly(lambda _order: True), "indexed"),

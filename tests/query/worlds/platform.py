@@ -97,6 +97,9 @@ def value(world: World) -> Value:
     """A value of the world that the language can write."""
     random = world.random
     texts = [each for each in world.values if isinstance(each, str)]
+    special = [text for text in texts if "\\" in text or "?" in text]
+    if special and random.random() < 0.1:
+        return Text(random.choice(special) + "*")
     if texts and random.random() < 0.3:
         return Text(starred(random, random.choice(texts)))
     found = make_value(random, world.values, 0) if random.random() < 0.9 else random.choice(world.documents)["_id"]
