@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from bench import __main__ as command
-from bench import inserts, messages, one_field, point_read, sizes
+from bench import finds, growth, inserts, messages, one_field, point_read, postgres, sizes
 from bench.kernel import Kernel
 from bench.measure import Row, race, versus
 from bench.mergers import MERGERS
@@ -36,6 +36,8 @@ BENCHES: Mapping[str, tuple[Callable[[], list[Row]], Sequence[str]]] = {
     "S1": (lambda: one_field.rows(2, documents=22), ("pycrdt", "loro")),
     "S2": (lambda: messages.rows(2, documents=5, operations=20), ("pycrdt",)),
     "S5": (lambda: point_read.rows(2, documents=30, reads=50), ()),
+    "S6": (lambda: finds.indexed(2, documents=500), ()),
+    "S7": (lambda: finds.scanned(2, documents=1_000), ()),
     "S8": (lambda: inserts.rows(2, documents=200), ()),
 }
 """Target -> a tiny run, and the peers that it needs."""
@@ -46,7 +48,7 @@ def test_every_target_gives_its_rows(target: str) -> None:
     run, peers = BENCHES[target]
     need(*peers)
     rows = run()
-    counts = {"S1.instructions"}
+    counts = {"S1.instructions"} | (set() if postgres.is_installed() else {"S7.postgres"})
     assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(f"{target}.")} - counts
     for row in rows:
         assert row.runs == 2
@@ -68,6 +70,13 @@ def test_sizes_are_counted() -> None:
     assert values["S3.fresh"] < values["S3.document"] < values["S3.siblings"]
     assert values["S3.log"] > 0
     assert values["S4.heap"] < 100, "documents do not stay in memory"
+
+
+def test_growth_is_told_by_time_and_by_pages() -> None:
+    rows = {row.id: row for row in growth.rows(2, small=200)}
+    assert rows.keys() == {name for name in TARGETS if name.startswith("S14.")}
+    assert all(rows[name].ours >= 1 for name in rows if name.endswith(".pages") and "write" not in name)
+    assert all(row.ours > 0 for row in rows.values())
 
 
 @pytest.mark.parametrize("target", ["S1", "S2"])

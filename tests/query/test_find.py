@@ -15,7 +15,7 @@ from crdtstore.indexes import Indexes
 from crdtstore.query import plan as plan_module
 from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, RQL_ORDER, Order, OrderKey, sort_key
-from crdtstore.query.tree import Node
+from crdtstore.query.tree import And, Node
 from crdtstore.storage.documents import id_key
 from tests.query.test_bounds import condition
 
@@ -228,6 +228,24 @@ def test_a_plan_is_told_without_running_it(cities: Store) -> None:
     plan = cities.explain("cities", "country == 7", run=False)
     assert plan["index"]["paths"] == [("country",), ("population",)]
     assert "examined" not in plan
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_condition_of_a_layer_above_shows_nothing_else(seed: int) -> None:
+    """Joined before planning, it holds for documents, pages, counts and distinct values alike."""
+    random = Random(seed)
+    made = documents(random)
+    allowed = condition(random, 1)
+    test = compile_match(allowed)
+    shown = {id_: fields for id_, fields in made.items() if test(lookup_in({"_id": id_, **fields})) is True}
+    with stored(made, INDEXES) as everything, stored(shown, ()) as permitted:
+        for _ in range(QUERIES):
+            asked, order = condition(random, 2), orders(random)
+            joined = And((allowed, asked))
+            assert list(pages(everything, joined, order, 7)) == list(pages(permitted, asked, order, 7))
+            assert everything.count(COLLECTION, joined).count == permitted.count(COLLECTION, asked).count
+            values = everything.distinct(COLLECTION, "a", joined).values
+            assert values == permitted.distinct(COLLECTION, "a", asked).values
 
 
 # --- cursors ---
