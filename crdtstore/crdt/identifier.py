@@ -105,17 +105,26 @@ def decode_id(encoded: bytes) -> Value:
     Raises:
         InvalidId: The bytes are not an id in exactly this encoding.
     """
-    try:
-        if encoded[:1] == bytes([STRING]):
-            value: Value = encoded[1:].decode()
-        else:
-            value, end = decode_part(encoded, 0, 0)
-            if end != len(encoded):
-                raise InvalidId(f"An encoded _id has {len(encoded) - end} bytes too many.")
-    except (IndexError, UnicodeDecodeError, ValueError, struct.error, OverflowError):
-        raise InvalidId(f"Bytes {encoded[:32].hex()} are not an encoded _id.") from None
+    value = read_id(encoded)
     if encode_id(value) != encoded:
         raise InvalidId(f"Bytes {encoded[:32].hex()} are not the canonical encoding of an _id.")
+    return value
+
+
+def read_id(encoded: bytes) -> Value:
+    """As `decode_id`, of bytes that a seal guards: that they are canonical is not asked again.
+
+    Raises:
+        InvalidId: The bytes are not an id.
+    """
+    try:
+        if encoded[:1] == bytes([STRING]):
+            return encoded[1:].decode()
+        value, end = decode_part(encoded, 0, 0)
+    except (IndexError, UnicodeDecodeError, ValueError, struct.error, OverflowError):
+        raise InvalidId(f"Bytes {encoded[:32].hex()} are not an encoded _id.") from None
+    if end != len(encoded):
+        raise InvalidId(f"An encoded _id has {len(encoded) - end} bytes too many.")
     return value
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from crdtstore import core
-from crdtstore.crdt.identifier import decode_id
+from crdtstore.crdt.identifier import read_id
 from crdtstore.crdt.value_key import value_key
 from crdtstore.errors import InvalidDocument, InvalidValue, LimitExceeded
 from crdtstore.limits import FIND_LIMIT_MAX, INDEX_COLUMN_BYTES_MAX, QUERY_CACHE_MAX, SORTED_DOCUMENTS_MAX
@@ -172,17 +172,17 @@ def show(
 ) -> Document:
     """A document as a reader sees it."""
     if paths is None and hit.json is not None:
-        return Document(decode_id(hit.id), hit.json)
+        return Document(read_id(hit.id), hit.json)
     row = Row(hit.id, living_document(snapshot, collection, hit.id))
     if paths is None:
         return show_row(catalog, collection, row)
-    return Document(decode_id(hit.id), print_fields(catalog, collection, row, paths))
+    return Document(read_id(hit.id), print_fields(catalog, collection, row, paths))
 
 
 def show_row(catalog: Catalog, collection: Collection, row: Row) -> Document:
     """A stored document as a reader sees it."""
     printed = core.document_json(row.document, collection.paths, catalog.replicas)
-    return Document(decode_id(row.id), printed)
+    return Document(read_id(row.id), printed)
 
 
 def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node) -> tuple[int, Plan, Examined]:
