@@ -13,6 +13,7 @@ import pytest
 from crdtstore import core
 from crdtstore.crdt import document
 from crdtstore.crdt.siphash import siphash128
+from crdtstore.query.find import kept_filter
 from tests.laws.checker import Count
 
 COUNTED = pytest.StashKey[dict[str, Count]]()
@@ -64,6 +65,8 @@ def use_core(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = load_core(name)
     for function in core.__all__:
         monkeypatch.setattr(core, function, getattr(wanted, function))
+    # Filters that were made by one core hold its programs.
+    kept_filter.cache_clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
