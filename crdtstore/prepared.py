@@ -144,9 +144,13 @@ class Prepared:
                 range_ = look.range(args)
             except KeyError:
                 range_ = None
-            found = None if range_ is None else look_up(self.store, look, *range_)
-            if found is not None:
-                return found
+            if range_ is not None:
+                found = search_range_json(
+                    self.store.storage, catalog, look.collection, ENTRIES, *range_, None, FIND_LIMIT_DEFAULT
+                )
+                # An index is marked before the commit that drops it: one that is valid still was whole in the snapshot.
+                if look.is_valid(self.store.sequencer.catalog):
+                    return found
         return [document.json for document in self.find(**args).documents]
 
     def plan(self, catalog: Catalog) -> Look | None:
@@ -210,14 +214,3 @@ def look_of(
     if used < len(bounds) or tuple(map(tuple, order.keys)) != keys or index.inexact:
         return None
     return Look(catalog, collection, index, part_prefix(index, WHOLE), tuple(equal), between)
-
-
-def look_up(store: Finding, look: Look, start: bytes, end: bytes) -> list[bytes] | None:
-    """The documents of a range of entries, printed; None where the index went meanwhile.
-
-    An index is marked before the commit that drops it, so one that is valid still was whole in the snapshot.
-    """
-    found = search_range_json(
-        store.storage, look.catalog, look.collection, ENTRIES, start, end, None, FIND_LIMIT_DEFAULT
-    )
-    return found if look.is_valid(store.sequencer.catalog) else None
