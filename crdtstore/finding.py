@@ -9,9 +9,9 @@ Not here: how documents are found (`query/find.py`), how one query is run often 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtstore.crdt.value import Value
@@ -214,15 +214,19 @@ class Finding(Reading):
         return write_cursor(self.cursor_secret(), common(collection, asked), page.position)
 
     def cursor_secret(self) -> bytes:
-        """What this store's cursors are sealed with; a store that cannot keep one has one while it is open."""
+        """What this store's cursors are sealed with."""
         if not self.secret:
-            self.secret = self.keep_secret(secrets.token_bytes(SECRET_BYTES))
+            self.secret = self.keep_secret()
         return self.secret
 
-    def keep_secret(self, fresh: bytes) -> bytes:
-        """The secret that the store has, else a fresh one."""
+    def keep_secret(self) -> bytes:
+        """The secret that the store has; one that is only read and has none makes do with what everybody can know.
+
+        A cursor grants nothing: who forges one goes on at a place of his own choice, in what he may read anyway.
+        """
         with self.storage.snapshot() as snapshot:
-            return snapshot.get(Table.KEYS, SECRET_KEY) or fresh
+            kept = snapshot.get(Table.KEYS, SECRET_KEY)
+        return kept or blake2b(self.sequencer.head.origin, digest_size=SECRET_BYTES).digest()
 
 
 def common(collection: str, asked: Query) -> bytes:

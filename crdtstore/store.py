@@ -27,7 +27,7 @@ from crdtstore.crdt.actor import check_actor
 from crdtstore.crdt.entry import Entry
 from crdtstore.crdt.scope import Scope, make_scope
 from crdtstore.errors import StoreReadOnly, VersionNotAvailable
-from crdtstore.finding import SECRET_KEY, Finding
+from crdtstore.finding import SECRET_BYTES, SECRET_KEY, Finding
 from crdtstore.indexes import Indexes
 from crdtstore.limits import CHANGES_ENTRIES_MAX, WAIT_SECONDS_DEFAULT
 from crdtstore.prepared import Prepared
@@ -258,11 +258,11 @@ class Store(Finding):
         """A query in the legacy language that is run often; each `$args.name` in it is an argument of a run."""
         return Prepared(self, collection, query, order)
 
-    def keep_secret(self, fresh: bytes) -> bytes:
-        """The secret of this store's cursors: the one that it has, else a fresh one, kept from now on."""
-        known = super().keep_secret(fresh)
-        if known != fresh or self.storage.read_only:
-            return known
+    def keep_secret(self) -> bytes:
+        """The secret of this store's cursors, made when it is first needed."""
+        if self.storage.read_only:
+            return super().keep_secret()
+        fresh = self.entropy(SECRET_BYTES)
 
         def job(batch: Batch, _catalog: Catalog, _head: Head) -> bytes:
             kept = batch.get(Table.KEYS, SECRET_KEY)
