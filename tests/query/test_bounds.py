@@ -17,7 +17,7 @@ from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.tree import DQL, LEGACY, MISSING, PLATFORM_DATES, RQL, Node
 
 PATH = ("a",)
-CASES = 6_000
+CASES = 4_000
 TEXTS = (
     "",
     "a",
