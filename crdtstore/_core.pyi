@@ -139,6 +139,7 @@ def search_top(
     sort: Any,
     keep: int,
     after: bytes | None,
+    skip: int,
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, int, int]: ...
 def load_liblmdb(path: str) -> bool: ...
 

@@ -10,9 +10,11 @@ Not here: how documents are found (`query/find.py`), how one query is run often 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from crdtstore.crdt.value import Value
 from crdtstore.limits import FIND_LIMIT_DEFAULT
@@ -24,7 +26,6 @@ from crdtstore.query.find import (
     Query,
     check_page,
     count,
-    encode_query,
     explain,
     explain_page,
     find,
@@ -33,7 +34,6 @@ from crdtstore.query.find import (
 from crdtstore.query.language import language_of, read_order, read_paths
 from crdtstore.query.legacy import parse_path
 from crdtstore.query.order import Order
-from crdtstore.query.project import check_paths
 from crdtstore.reading import Reading
 from crdtstore.storage.log import last_txn
 from crdtstore.storage.tables import Table
@@ -153,7 +153,7 @@ class Finding(Reading):
         node = self.read_condition(query, language, args)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
-            found = count(snapshot, catalog, known, node)[0] if known else 0
+            found = count(snapshot, catalog, known, node) if known else 0
             return Counted(last_txn(snapshot), found)
 
     def distinct(
@@ -200,12 +200,10 @@ class Finding(Reading):
         check_page(limit, offset)
         node = self.read_condition(query, language, args)
         sorted_by = order if isinstance(order, Order) else read_order(order, language)
-        paths = read_paths(fields)
-        asked = Query(node, limit, offset, sorted_by, None, None if paths is None else check_paths(paths))
+        asked = Query(node, limit, offset, sorted_by, paths=read_paths(fields))
         if cursor is None:
             return asked
-        position = read_cursor(self.cursor_secret(), common(collection, asked), cursor)
-        return Query(asked.node, limit, offset, asked.order, position, asked.paths)
+        return replace(asked, after=read_cursor(self.cursor_secret(), common(collection, asked), cursor))
 
     def cursor_behind(self, collection: str, asked: Query, page: Page) -> str | None:
         """The cursor of the next page."""
@@ -231,4 +229,4 @@ class Finding(Reading):
 
 def common(collection: str, asked: Query) -> bytes:
     """What all pages of one query have in common."""
-    return encode_query(collection, asked.node, asked.order)
+    return msgspec.msgpack.encode((collection, asked.node, asked.order), order="sorted")

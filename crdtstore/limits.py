@@ -297,7 +297,11 @@ QUERY_NODES_MAX: Final = 1_000
 """Nodes of a query's tree."""
 
 QUERY_CACHE_MAX: Final = 256
-"""Queries that are kept read, and filters made ready: more than an application has, at a few kB each."""
+"""Queries that are kept read, and filters made ready: more than an application has."""
+
+QUERY_KEPT_BYTES_MAX: Final = 4 * 1_024
+"""Encoded tree of a condition whose filter is kept: arguments may bring in a whole request's bytes, which a cache must
+not hold on to."""
 
 SEARCH_SIZE_DEFAULT: Final = 25
 SEARCH_SIZE_MAX: Final = 200

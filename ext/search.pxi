@@ -171,6 +171,7 @@ def search_top(
     sort,
     uint64_t keep,
     bytes after,
+    size_t skip,
 ):
     """Give sort key, id and JSON of what comes first, and count; see `search_top` of the plain twin."""
     cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
@@ -185,7 +186,7 @@ def search_top(
     if self.key == NULL:
         raise MemoryError
     search_run(self)
-    search_print_kept(self)
+    search_print_kept(self, skip)
     return self.found, self.matched, read.rows, read.entries
 
 
@@ -346,10 +347,9 @@ cdef inline lmdb_value search_place(bytes value) noexcept:
     return place
 
 
-cdef int search_print_kept(Search self) except -1:
-    """Print the documents whose sort keys were kept."""
+cdef int search_print_kept(Search self, size_t index) except -1:
+    """Print the documents whose sort keys were kept, from one of them on."""
     cdef Snapshot snapshot = self.source.snapshot
-    cdef size_t index = 0
     top_sort(&self.top)
     while index < self.top.count:
         snapshot_enter(snapshot)

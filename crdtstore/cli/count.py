@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import click
 
-from crdtstore.cli.options import (
-    Documented,
-    json_option,
-    language_option,
-    with_settings,
-)
+from crdtstore.cli.options import Documented, arg_option, json_option, language_option, with_settings
 from crdtstore.settings import Layers
 
 
 @click.command("count", cls=Documented, example="crdtstore count cities 'population > 100000' --store cities-data")
 @click.argument("collection")
 @click.argument("query", default="true")
-@click.option(
-    "--arg",
-    "pairs",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="What $args.NAME is in the query; VALUE is JSON or a text. Repeatable.",
-)
+@arg_option
 @language_option
 @with_settings("store")
 @json_option

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import click
 
-from crdtstore.cli.options import (
-    Documented,
-    json_option,
-    language_option,
-    with_settings,
-)
+from crdtstore.cli.options import Documented, arg_option, json_option, language_option, with_settings
 from crdtstore.settings import Layers
 
 
@@ -17,13 +12,7 @@ from crdtstore.settings import Layers
 @click.argument("collection")
 @click.argument("path")
 @click.argument("query", default="true")
-@click.option(
-    "--arg",
-    "pairs",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="What $args.NAME is in the query; VALUE is JSON or a text. Repeatable.",
-)
+@arg_option
 @language_option
 @with_settings("store")
 @json_option

@@ -8,6 +8,7 @@ import click
 
 from crdtstore.cli.options import (
     Documented,
+    arg_option,
     at_option,
     chosen_language,
     json_option,
@@ -25,13 +26,7 @@ from crdtstore.settings import Layers
 )
 @click.argument("collection")
 @click.argument("query", default="true")
-@click.option(
-    "--arg",
-    "pairs",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="What $args.NAME is in the query; VALUE is JSON or a text. Repeatable.",
-)
+@arg_option
 @click.option(
     "--limit",
     metavar="N",

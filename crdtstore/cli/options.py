@@ -46,6 +46,14 @@ class Family(Documented, click.Group):
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
 
+arg_option = click.option(
+    "--arg",
+    "pairs",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="What $args.NAME is in the query; VALUE is JSON or a text. Repeatable.",
+)
+
 at_option = click.option(
     "--at",
     metavar="TXN",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from crdtstore.cli.options import Documented, Family, json_option, language_option, with_settings
+from crdtstore.cli.options import Documented, Family, arg_option, json_option, language_option, with_settings
 from crdtstore.limits import FIND_LIMIT_DEFAULT, FIND_LIMIT_MAX
 from crdtstore.settings import Layers
 
@@ -89,9 +89,16 @@ def read_line(read: Reader, line: str) -> Any:
 @command.command("explain", cls=Documented, example="crdtstore query explain cities 'country == :c' --arg c=NO")
 @click.argument("collection")
 @click.argument("query", default="true")
-@click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="A value for :NAME or $args.NAME.")
+@arg_option
 @click.option("--order", metavar="PATH", multiple=True, help="As of `find`. Repeatable.")
-@click.option("--limit", metavar="N", type=click.IntRange(0, FIND_LIMIT_MAX), default=FIND_LIMIT_DEFAULT)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(0, FIND_LIMIT_MAX),
+    default=FIND_LIMIT_DEFAULT,
+    show_default=True,
+    help="Find at most this many.",
+)
 @click.option("--plan-only", is_flag=True, help="Do not run it.")
 @language_option
 @with_settings("store")

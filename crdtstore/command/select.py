@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from crdtstore.query.find import kept_filter
+from crdtstore.query.find import filter_of
 from crdtstore.query.legacy import parse
 from crdtstore.query.order import BY_ID
 from crdtstore.query.plan import make_plan
@@ -33,7 +33,7 @@ def select(draft: Draft, collection: Collection, query: str, args: Mapping[str, 
     """
     node = parse(query, args)
     touched = draft.touched(collection)
-    filter_ = kept_filter(node)
+    filter_ = filter_of(node)
     found = [
         document
         for document in touched
@@ -49,5 +49,5 @@ def find_untouched(draft: Draft, collection: Collection, node: Node) -> list[Row
     # The writer's own indexes: what this group made or dropped is not among the rows of its batch yet.
     indexes = measure_ready(draft.batch, draft.catalog, collection.indexes)
     plan = make_plan(collection, indexes, node, BY_ID, None)
-    filter_ = None if plan.exact else kept_filter(node)
+    filter_ = None if plan.exact else filter_of(node)
     return list(search_rows(draft.batch, draft.catalog, collection, plan.source, filter_))

@@ -20,17 +20,23 @@ from crdtstore import core
 from crdtstore.crdt.identifier import read_id
 from crdtstore.crdt.value_key import value_key
 from crdtstore.errors import InvalidDocument, InvalidValue, LimitExceeded
-from crdtstore.limits import FIND_LIMIT_MAX, INDEX_COLUMN_BYTES_MAX, QUERY_CACHE_MAX, SORTED_DOCUMENTS_MAX
+from crdtstore.limits import (
+    FIND_LIMIT_MAX,
+    INDEX_COLUMN_BYTES_MAX,
+    QUERY_CACHE_MAX,
+    QUERY_KEPT_BYTES_MAX,
+    SORTED_DOCUMENTS_MAX,
+)
 from crdtstore.query.legacy_print import print_legacy
 from crdtstore.query.lookup import FieldLookup
 from crdtstore.query.order import BY_ID, Order, sort_key
-from crdtstore.query.ordered import Position, sources_behind
 from crdtstore.query.plan import Plan, make_plan
+from crdtstore.query.position import Position, sources_behind
 from crdtstore.query.program import Filter, compile_filter
 from crdtstore.query.project import print_fields
 from crdtstore.query.search import Examined, search_count, search_json, search_top
 from crdtstore.query.statistics import measured_indexes
-from crdtstore.query.tree import as_json
+from crdtstore.query.tree import as_json, canonical
 from crdtstore.storage.documents import Row, id_key, living_document
 
 if TYPE_CHECKING:
@@ -111,16 +117,18 @@ def plan_query(snapshot: Snapshot, catalog: Catalog, collection: Collection, que
 def read_hits(
     snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query, plan: Plan
 ) -> tuple[list[Hit], Examined]:
-    """The documents before the page, the page's and one more; those before it are left out where they were skipped."""
-    filter_ = None if plan.exact else kept_filter(query.node)
+    """The documents of the page and one more."""
+    filter_ = None if plan.exact else filter_of(query.node)
     position = None if query.after is None else Position.decode(query.after)
     if plan.ordered:
         return read_ordered(snapshot, catalog, collection, query, plan, filter_, position)
     wanted = query.offset + query.limit + 1
     check_sorted(wanted - 1)
     after = None if position is None else position.sort_key
-    kept, _, examined = search_top(snapshot, catalog, collection, plan.source, filter_, query.order, wanted, after)
-    return [Hit(id_, printed) for _, id_, printed in kept[query.offset :]], examined
+    kept, _, examined = search_top(
+        snapshot, catalog, collection, plan.source, filter_, query.order, wanted, after, query.offset
+    )
+    return [Hit(id_, printed) for _, id_, printed in kept], examined
 
 
 def read_ordered(
@@ -153,9 +161,14 @@ def check_sorted(documents: int) -> None:
         raise LimitExceeded(message, limit="SORTED_DOCUMENTS_MAX", value=documents, maximum=SORTED_DOCUMENTS_MAX)
 
 
+def filter_of(node: Node) -> Filter:
+    """The filter of a condition: a kept one, unless arguments made the condition large."""
+    return kept_filter(node) if len(canonical(node)) <= QUERY_KEPT_BYTES_MAX else compile_filter(node)
+
+
 @lru_cache(maxsize=QUERY_CACHE_MAX)
 def kept_filter(node: Node) -> Filter:
-    """The filter of a condition, kept."""
+    """The filter of a condition that is small, kept."""
     return compile_filter(node)
 
 
@@ -185,12 +198,11 @@ def show_row(catalog: Catalog, collection: Collection, row: Row) -> Document:
     return Document(read_id(row.id), printed)
 
 
-def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node) -> tuple[int, Plan, Examined]:
+def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node) -> int:
     """How many documents match; none is printed."""
     plan = make_plan(collection, measured_indexes(snapshot, catalog, collection), node, BY_ID, None)
-    filter_ = None if plan.exact else kept_filter(node)
-    found, examined = search_count(snapshot, catalog, collection, plan.source, filter_)
-    return found, plan, examined
+    filter_ = None if plan.exact else filter_of(node)
+    return search_count(snapshot, catalog, collection, plan.source, filter_)[0]
 
 
 def explain(node: Node, plan: Plan) -> dict[str, Any]:
@@ -226,8 +238,3 @@ def check_page(limit: int, offset: int) -> None:
     if limit > FIND_LIMIT_MAX:
         message = f"A find returns at most {FIND_LIMIT_MAX} documents; {limit} were asked for."
         raise LimitExceeded(message, limit="FIND_LIMIT_MAX", value=limit, maximum=FIND_LIMIT_MAX)
-
-
-def encode_query(*parts: object) -> bytes:
-    """All that pages of one query have in common, for its cursors."""
-    return msgspec.msgpack.encode(parts, order="sorted")

@@ -17,6 +17,7 @@ from crdtstore.errors import InvalidQuery, InvalidValue
 from crdtstore.limits import ORDER_KEYS_MAX, QUERY_CACHE_MAX
 from crdtstore.query import legacy, platform, platform_tree, rql
 from crdtstore.query.order import LEGACY_ORDER, PLATFORM_ORDER, RQL_ORDER, Order, OrderKey
+from crdtstore.query.project import check_paths
 from crdtstore.query.rql_tree import make_tree
 from crdtstore.query.tree import Node, Path
 
@@ -94,5 +95,10 @@ def read_order(keys: Sequence[str], language: str) -> Order:
 
 
 def read_paths(texts: Sequence[str] | None) -> tuple[Path, ...] | None:
-    """The paths of a projection; None for all fields."""
-    return None if texts is None else tuple(map(legacy.parse_path, texts))
+    """The paths of a projection; None for all fields.
+
+    Raises:
+        QuerySyntaxError: Not a path.
+        InvalidDocument: One that cannot be shown.
+    """
+    return None if texts is None else check_paths([legacy.parse_path(text) for text in texts])

@@ -29,7 +29,7 @@ from crdtstore.storage.index_entries import part_prefix
 from crdtstore.storage.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from crdtstore.storage.catalog import Collection
     from crdtstore.storage.index import Index
@@ -82,13 +82,14 @@ class Plan:
 
 
 def make_plan(
-    collection: Collection, indexes: Sequence[Measured], node: Node, order: Order, wanted: int | None
+    collection: Collection, indexes: Iterable[Measured], node: Node, order: Order, wanted: int | None
 ) -> Plan:
     """Choose the cheapest way.
 
     Args:
         collection: What is searched.
-        indexes: Those of the collection that are ready in the snapshot that is read.
+        indexes: Those of the collection that are ready in the snapshot that is read; asked for only where the
+            condition names no ids.
         node: The condition.
         order: Empty for the order of ids.
         wanted: How many documents are read at most; None for all.
@@ -116,7 +117,7 @@ def scan(collection: Collection, order: Order, wanted: int | None, matching: flo
     return Plan("scan", source, None, None, exact, ordered=not order.keys, cost=cost)
 
 
-def index_plans(indexes: Sequence[Measured], node: Node, order: Order, wanted: int | None) -> Iterator[Plan]:
+def index_plans(indexes: Iterable[Measured], node: Node, order: Order, wanted: int | None) -> Iterator[Plan]:
     """What each index can do."""
     for measured in indexes:
         if measured.index.kind == "conflicts":

@@ -14,15 +14,15 @@ from collections import deque
 from functools import partial
 from heapq import nsmallest
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from crdtstore import core, limits
 from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.errors import Corrupted, LimitExceeded
 from crdtstore.query.lookup import FieldLookup
 from crdtstore.query.order import sort_key
-from crdtstore.storage.documents import DOCUMENTS, HASH_BYTES, ID_KEY_BYTES, Row, id_key, split_row
-from crdtstore.storage.tables import table_name
+from crdtstore.storage.documents import DOCUMENTS, Row, id_key, split_row
+from crdtstore.storage.index_entries import split_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from crdtstore.query.program import Filter
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Snapshot, Storage
-
-ENTRY_HEAD_BYTES: Final = 5
-"""What an entry's key begins with: the index's number, and the part of the index."""
 
 Item = tuple[bytes, bytes]
 """A row as it is stored: key and value."""
@@ -141,6 +138,7 @@ def search_top(
     order: Order,
     keep: int,
     after: bytes | None = None,
+    skip: int = 0,
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, Examined]:
     """The first documents of an order, whatever the order of the source.
 
@@ -151,18 +149,19 @@ def search_top(
         source: Where it looks.
         filter_: What must hold.
         order: What comes first.
-        keep: How many documents are given at most.
-        after: The sort key that the last page ended with: only documents behind it are given.
+        keep: How many documents are kept at most.
+        after: The sort key that the last page ended with: only documents behind it are kept.
+        skip: How many of those that were kept are not given, from the first.
 
     Returns:
         Sort key, encoded id and JSON of each; how many match, those up to `after` too; and what was looked at.
     """
     if not is_compiled(snapshot):
-        return top_plainly(snapshot, catalog, collection, source, filter_, order, keep, after)
+        return top_plainly(snapshot, catalog, collection, source, filter_, order, keep, after, skip)
     look = partial(FieldLookup, catalog, collection)
     sort = partial(sort_key, order)
     found, matched, *examined = core.search_top(
-        snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look, order, sort, keep, after
+        snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look, order, sort, keep, after, skip
     )
     return found, matched, Examined(*examined)
 
@@ -217,6 +216,7 @@ def top_plainly(
     order: Order,
     keep: int,
     after: bytes | None,
+    skip: int,
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, Examined]:
     """The plain twin of `search_top`."""
     tally = Tally()
@@ -235,7 +235,7 @@ def top_plainly(
     found = nsmallest(keep, rows)
     # Who keeps none asks how many there are.
     deque(rows, maxlen=0)
-    return [(key, row.id, print_row(catalog, collection, row)) for key, row in found], matched, tally.examined()
+    return [(key, row.id, print_row(catalog, collection, row)) for key, row in found[skip:]], matched, tally.examined()
 
 
 # --- how a source is read ---
@@ -270,7 +270,7 @@ def read_indexed(snapshot: Snapshot, collection: Collection, source: Source, tal
     came: set[bytes] = set()
     for key, value in read_ranges(snapshot, source):
         tally.entries += 1
-        wanted = entry_id_key(source.table, key, value)
+        wanted = split_entry(key, value)[1]
         if source.repeats:
             if wanted in came:
                 continue
@@ -297,24 +297,7 @@ def read_ranges(snapshot: Snapshot, source: Source) -> Iterator[Item]:
 def column_of(table: int, row: Item) -> bytes:
     """What rows that stand side by side share with each other: an entry's key without its id, a document's all."""
     key, value = row
-    return key if table == DOCUMENTS else key[: len(key) - entry_id_length(table, key, value)]
-
-
-def entry_id_length(table: int, key: bytes, value: bytes) -> int:
-    """How many bytes of an entry's key are its id, or the hash of one that is long: such an id ends its value."""
-    length = value[0] if value else -1
-    hashed = len(value) - 1
-    if length == 0 and 0 < hashed <= ID_KEY_BYTES + HASH_BYTES:
-        length, hashed = HASH_BYTES, 0
-    if length <= 0 or hashed or ENTRY_HEAD_BYTES + length > len(key):
-        raise Corrupted(table_name(table), key, "it is no index entry")
-    return length
-
-
-def entry_id_key(table: int, key: bytes, value: bytes) -> bytes:
-    """The id key of the document that an entry leads to."""
-    length = entry_id_length(table, key, value)
-    return key[len(key) - length :] if value[0] else value[1:]
+    return key if table == DOCUMENTS else split_entry(key, value)[0]
 
 
 def check_repeats(count: int) -> None:

@@ -1,4 +1,4 @@
-"""The entries of a document in an index: made from its bytes, changed in the batch that changes the document.
+"""The entries of a document in an index: made from its bytes, changed with the document, taken apart by who searches.
 
 Rules: key = index (u32 BE) ‖ part (u8) ‖ columns ‖ id; value = the length of the id at the key's end (u8). The id is
 the document's key without its collection's number; a longer one than INDEX_ID_BYTES_MAX stands there as its BLAKE2b of
@@ -27,8 +27,9 @@ from crdtstore.crdt.field import MISSING, step_into
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.crdt.path import encode_path
 from crdtstore.crdt.spread import spread
+from crdtstore.errors import Corrupted
 from crdtstore.limits import INDEX_COLUMN_BYTES_MAX, INDEX_ID_BYTES_MAX, INDEX_ITEMS_MAX
-from crdtstore.storage.documents import HASH_BYTES, id_key
+from crdtstore.storage.documents import HASH_BYTES, ID_KEY_BYTES, id_key
 from crdtstore.storage.index import ANY, ITEM, NUMBER_BYTES, RIVALS, WHOLE, Index, Path
 from crdtstore.storage.tables import Table
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 ENTRIES: Final = int(Table.ENTRIES)
 ID_FIELD: Final = "_id"
+
+HEAD_BYTES: Final = NUMBER_BYTES + 1
+"""What an entry's key begins with: the index's number, and the part of the index."""
 
 
 class Made(NamedTuple):
@@ -99,6 +103,25 @@ def make_field_entries(index: Index, fields: dict[str, Value], end: bytes, value
     elif any(further):
         rows |= {part_prefix(index, ITEM) + column + end: value for column in further[0]}
     return Made(rows, int(hashed or columns != keys))
+
+
+def split_entry(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Take an entry apart.
+
+    Returns:
+        Its group, which is the key without the id (HEAD_BYTES, then the columns), and the id key of its document.
+
+    Raises:
+        Corrupted: It is none.
+    """
+    length = value[0] if value else -1
+    behind = len(value) - 1
+    if length == 0 and 0 < behind <= ID_KEY_BYTES + HASH_BYTES:
+        length, behind = HASH_BYTES, 0
+    if length <= 0 or behind or HEAD_BYTES + length > len(key):
+        raise Corrupted("entries", key, "it is no index entry")
+    end = len(key) - length
+    return key[:end], key[end:] if value[0] else value[1:]
 
 
 def walk(value: Value, path: Path) -> Value:

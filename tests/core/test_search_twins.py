@@ -106,7 +106,8 @@ def test_twins_keep_alike(world: World, keep: int) -> None:
     ways = sources(world)
     for order, condition in product(orders(keep, 12), conditions(keep, 1)):
         for source in (ways["all"][0], ways["items"][0]):
-            assert differences(world, "top", source, condition, order, keep, None) == [], order
+            for skip in (0, keep // 2, keep + 1):
+                assert differences(world, "top", source, condition, order, keep, None, skip) == [], order
 
 
 def test_after_any_document_twins_go_on_alike(world: World) -> None:
@@ -117,7 +118,7 @@ def test_after_any_document_twins_go_on_alike(world: World) -> None:
             rest, *_ = search.search_top(*world, world.everything(), None, order, 10, key)
             assert rest == found[number + 1 : number + 11]
         for other in (b"", found[7][0][:-1], found[7][0] + b"x", b"\xff" * 5_000):
-            assert differences(world, "top", world.everything(), None, order, 10, other) == []
+            assert differences(world, "top", world.everything(), None, order, 10, other, 0) == []
 
 
 def test_columns_of_any_length_are_turned_round(tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ def test_a_flipped_bit_is_damage(tmp_path: Path, number: int) -> None:
             if number % 2 and source is documents:
                 continue
             order = orders(number, 1)[0]
-            for name, rest in (("count", ()), ("json", (0, 1_000)), ("top", (order, 5, None))):
+            for name, rest in (("count", ()), ("json", (0, 1_000)), ("top", (order, 5, None, 0))):
                 assert differences(world, name, source, None, *rest) == []
                 error, data = outcome(TWINS[name][1], *world, source, None, *rest)
                 assert error is Corrupted
@@ -309,4 +310,4 @@ def test_the_harness_finds_a_key_of_another_rank(world: World, monkeypatch: pyte
 
     monkeypatch.setattr(core, "search_top", other_ranks)
     order = Order((OrderKey(("a",)),), DQL_ORDER)
-    assert differences(world, "top", world.everything(), None, order, 10, None) != []
+    assert differences(world, "top", world.everything(), None, order, 10, None, 0) != []

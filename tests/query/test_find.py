@@ -12,6 +12,8 @@ from crdtstore import Store, Upsert
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.errors import InvalidCursor, LimitExceeded
 from crdtstore.indexes import Indexes
+from crdtstore.limits import QUERY_CACHE_MAX
+from crdtstore.query import find, statistics
 from crdtstore.query import plan as plan_module
 from crdtstore.query.match import compile_match, lookup_in
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, RQL_ORDER, Order, OrderKey, sort_key
@@ -246,6 +248,47 @@ def test_a_condition_of_a_layer_above_shows_nothing_else(seed: int) -> None:
             assert everything.count(COLLECTION, joined).count == permitted.count(COLLECTION, asked).count
             values = everything.distinct(COLLECTION, "a", joined).values
             assert values == permitted.distinct(COLLECTION, "a", asked).values
+
+
+def test_a_find_by_id_looks_at_no_index(cities: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the table of indexes was read")
+
+    monkeypatch.setattr(statistics, "read_indexes", refuse)
+    assert [document.id for document in cities.find("cities", "_id == 7").documents] == [7]
+    with pytest.raises(AssertionError):
+        cities.find("cities", "country == 7")
+
+
+def test_only_an_index_that_may_serve_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+    measure = statistics.measure
+
+    def note(snapshot: Any, index: Any) -> Any:
+        measured.append(index.name)
+        return measure(snapshot, index)
+
+    monkeypatch.setattr(statistics, "measure", note)
+    with Store.in_memory() as store:
+        for path in ("a", "b"):
+            store.indexes.create("c", [path])
+        store.write([Upsert("c", {"a": number, "b": number}, id=number) for number in range(20)])
+        store.find("c", "n == 1")
+        assert measured == []
+        store.find("c", "a == 1")
+        store.find("c", "a == 2")
+        assert measured == ["a"]
+
+
+def test_filters_of_large_conditions_are_not_kept() -> None:
+    with Store.in_memory() as store:
+        store.write([Upsert("c", {"n": 1}, id=1)])
+        before = find.kept_filter.cache_info().currsize
+        large = ["x" * 5_000, 1]
+        assert store.find("c", "contains($args.l, n)", args={"l": large}).documents
+        assert find.kept_filter.cache_info().currsize == before
+        assert store.find("c", "contains($args.l, n)", args={"l": ["this one is small", 1]}).documents
+        assert find.kept_filter.cache_info().currsize == min(before + 1, QUERY_CACHE_MAX)
 
 
 # --- cursors ---
