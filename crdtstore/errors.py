@@ -24,6 +24,8 @@ CrdtStoreError                    code, status, retryable, data
 │  │  ├─ TypeConflict             two types at one path in one transaction
 │  │  ├─ DocumentBuried           this id was deleted permanently
 │  │  └─ OutsideScope             a collection that this store does not hold
+│  ├─ IdConflict                  a document of this id is there already
+│  ├─ StatementTimeout            a statement was stopped at its deadline
 │  └─ LimitExceeded               names the limit, the value and the bound
 ├─ RetryLater                     nobody erred; the same call may work later
 │  ├─ VersionNotAvailable         the wait for a transaction ran out
@@ -226,6 +228,20 @@ class OutsideScope(InvalidDocument):
     """A collection outside of the scope that this store was made for: `data` has `collection` and `scope`."""
 
     code = "outside-scope"
+
+
+class IdConflict(CallerError):
+    """A document of this id is there already, and the statement does not say what then."""
+
+    code = "id-conflict"
+    status = 409
+
+
+class StatementTimeout(CallerError):
+    """A statement took longer than it may; nothing of it was applied."""
+
+    code = "statement-timeout"
+    status = 408
 
 
 class LimitExceeded(CallerError):

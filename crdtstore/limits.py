@@ -316,6 +316,18 @@ SORTED_DOCUMENTS_MAX: Final = 100_000
 DISTINCT_VALUES_MAX: Final = 10_000
 """Different values of one answer."""
 
+STATEMENT_SECONDS_DEFAULT: Final = 30.0
+"""How long a statement may take unless its caller says otherwise: as long as a patient reader waits."""
+
+STATEMENT_EXAMINED_MAX: Final = 10_000_000
+"""Documents that one statement looks at: some ten seconds of reading."""
+
+STATEMENT_ROWS_MAX: Final = 100_000
+"""Rows of one answer, which are all kept until the last is there; a stream has no such bound."""
+
+STATEMENTS_KEPT_MAX: Final = 256
+"""Statements that are kept as they were read."""
+
 CURSOR_CHARS_MAX: Final = 32 * 1_024
 """A cursor: eight keys of SORT_KEY_BYTES_MAX, their columns and an id, in Base64, are less than half of it."""
 

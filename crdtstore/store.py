@@ -29,8 +29,9 @@ from crdtstore.crdt.scope import Scope, make_scope
 from crdtstore.errors import StoreReadOnly, VersionNotAvailable
 from crdtstore.finding import SECRET_BYTES, SECRET_KEY, Finding
 from crdtstore.indexes import Indexes
-from crdtstore.limits import CHANGES_ENTRIES_MAX, WAIT_SECONDS_DEFAULT
+from crdtstore.limits import CHANGES_ENTRIES_MAX, STATEMENT_SECONDS_DEFAULT, WAIT_SECONDS_DEFAULT
 from crdtstore.prepared import Prepared
+from crdtstore.statement import run
 from crdtstore.storage.catalog import read_counts, sum_digests
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_origin
@@ -48,8 +49,14 @@ from crdtstore.version.trim import trim
 from crdtstore.version.writer import Inline, Submitter, Writer
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from crdtstore.command.command import Command
+    from crdtstore.crdt.value import Value
+    from crdtstore.query.dql.words import Profile
+    from crdtstore.statement.answer import Executed
     from crdtstore.storage.catalog import Catalog
+    from crdtstore.storage.draft import Draft
     from crdtstore.storage.head import Head
     from crdtstore.storage.interface import Batch, Storage
     from crdtstore.version.arrival import Delivered
@@ -178,14 +185,23 @@ class Store(Finding):
         self, commands: Sequence[Command], *, actor: bytes | None = None, after: int | None = None
     ) -> Future[Written]:
         """As `write`, without waiting: the future is done once the transaction is on disk."""
+        return self.sequence(partial(execute, check_commands(commands)), answer, actor=actor, after=after)
+
+    def sequence(
+        self,
+        evaluate: Callable[[Draft], object],
+        finish: Callable[[Sequenced], Result],
+        *,
+        actor: bytes | None = None,
+        after: int | None = None,
+    ) -> Future[Result]:
+        """Run what works on a draft as a transaction; `finish` makes the answer, given once it is on disk."""
         self.check_writable()
         author = self.origin if actor is None else check_actor(actor)
-        evaluate = partial(execute, check_commands(commands))
 
-        def run(batch: Batch, catalog: Catalog, head: Head) -> Written:
+        def run(batch: Batch, catalog: Catalog, head: Head) -> Result:
             now = self.clock()
-            done = sequence(batch, catalog, head, author, evaluate, clock_milliseconds=now, after=after)
-            return answer(done)
+            return finish(sequence(batch, catalog, head, author, evaluate, clock_milliseconds=now, after=after))
 
         return self.submitter.submit(run)
 
@@ -251,6 +267,69 @@ class Store(Finding):
         """Refuse a write on a store that was opened read-only."""
         if self.storage.read_only:
             raise StoreReadOnly("This store was opened read-only.")
+
+    # --- statements ---
+
+    def execute(
+        self,
+        statement: str,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        profile: Profile = "v5",
+        actor: bytes | None = None,
+        after: int | None = None,
+        at: int | None = None,
+        seconds: float = STATEMENT_SECONDS_DEFAULT,
+    ) -> Executed:
+        """Run a statement of DQL; one that writes is a transaction, which is on disk when this returns.
+
+        Args:
+            statement: Its text: see `docs/query-dql.md`.
+            parameters: What `:name` stands for in it.
+            profile: The version of the language.
+            actor: The author of what is written, 16 bytes; the store itself by default.
+            after: A txn id that must be applied already before anything is written.
+            at: The version that is read; None for the newest.
+            seconds: How long it may take.
+
+        Raises:
+            QuerySyntaxError: The statement cannot be parsed.
+            CallerError: It is refused; nothing was written.
+            StatementTimeout: It was stopped; nothing was written.
+        """
+        return run.execute(
+            self, statement, parameters, profile=profile, actor=actor, after=after, at=at, seconds=seconds
+        )
+
+    def execute_together(
+        self,
+        statements: Sequence[str],
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        profile: Profile = "v5",
+        actor: bytes | None = None,
+        after: int | None = None,
+        seconds: float = STATEMENT_SECONDS_DEFAULT,
+    ) -> tuple[Executed, ...]:
+        """Run statements as one transaction, all or none; each sees what those before it did."""
+        return run.execute_together(
+            self, statements, parameters, profile=profile, actor=actor, after=after, seconds=seconds
+        )
+
+    def stream(
+        self,
+        statement: str,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        profile: Profile = "v5",
+        at: int | None = None,
+        seconds: float = STATEMENT_SECONDS_DEFAULT,
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """The rows of a SELECT, each as JSON, while they are found: however many, in bounded memory.
+
+        The snapshot is held until the block ends.
+        """
+        return run.stream(self, statement, parameters, profile=profile, at=at, seconds=seconds)
 
     # --- queries that are kept ---
 

@@ -1,0 +1,51 @@
+"""A budget bounds what a statement may cost: how long it takes, and how many documents it looks at and answers.
+
+Rules: whatever loops over documents or rows spends from it, a chunk at a time. A statement that has spent it all ends
+with an error; what it read is dropped, what it wrote is not applied.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from crdtstore.errors import LimitExceeded, StatementTimeout
+from crdtstore.limits import STATEMENT_EXAMINED_MAX, STATEMENT_ROWS_MAX
+
+
+class Budget:
+    """What one statement has left."""
+
+    def __init__(self, seconds: float, examined_max: int = STATEMENT_EXAMINED_MAX) -> None:
+        self.seconds = seconds
+        self.deadline = monotonic() + seconds
+        """Of the monotonic clock."""
+        self.examined_max = examined_max
+        self.examined = 0
+
+    def spend(self, documents: int) -> None:
+        """Note that so many documents were looked at.
+
+        Raises:
+            LimitExceeded: The statement has looked at more than it may.
+            StatementTimeout: Its time is over.
+        """
+        self.examined += documents
+        if self.examined > self.examined_max:
+            message = (
+                f"The statement looked at more than {self.examined_max} documents and was stopped; "
+                "an index or a narrower condition would help."
+            )
+            raise LimitExceeded(message, limit="STATEMENT_EXAMINED_MAX", value=self.examined, maximum=self.examined_max)
+        if monotonic() > self.deadline:
+            raise StatementTimeout(f"The statement was stopped after {self.seconds:g} s.", seconds=self.seconds)
+
+
+def check_rows(rows: int) -> None:
+    """Refuse an answer of more rows than are kept at once.
+
+    Raises:
+        LimitExceeded: More than STATEMENT_ROWS_MAX.
+    """
+    if rows > STATEMENT_ROWS_MAX:
+        message = f"An answer holds at most {STATEMENT_ROWS_MAX} rows; a LIMIT, or reading it as a stream, helps."
+        raise LimitExceeded(message, limit="STATEMENT_ROWS_MAX", value=rows, maximum=STATEMENT_ROWS_MAX)

@@ -1,0 +1,178 @@
+"""A statement is run here: text to statement, statement to what it does, and that to an answer.
+
+Rules: one statement, or several together in one transaction; each of those sees what the ones before it did. The clock
+is read once for all of it. Statements that were read before are kept, a bounded number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crdtstore.crdt.json_output import write_json
+from crdtstore.errors import InvalidQuery
+from crdtstore.limits import STATEMENTS_KEPT_MAX
+from crdtstore.query.dql.evaluate import Context
+from crdtstore.query.dql.statement import Insert, Remove, Select, Update
+from crdtstore.query.dql.statement_parser import parse
+from crdtstore.statement.answer import Executed
+from crdtstore.statement.budget import Budget, check_rows
+from crdtstore.statement.insert import insert
+from crdtstore.statement.mutated import Mutated
+from crdtstore.statement.select import select_json, select_rows
+from crdtstore.statement.view import View, view_of
+from crdtstore.storage.log import last_txn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+
+    from crdtstore.crdt.value import Value
+    from crdtstore.query.dql.statement import Statement
+    from crdtstore.query.dql.words import Profile
+    from crdtstore.storage.catalog import Catalog
+    from crdtstore.storage.draft import Draft
+    from crdtstore.storage.interface import Snapshot
+    from crdtstore.version.clock import Clock
+    from crdtstore.version.transaction import Sequenced
+
+
+class Host(Protocol):
+    """What statements need of a store."""
+
+    clock: Clock
+
+    def view(self, at: int | None = None) -> AbstractContextManager[tuple[Snapshot, Catalog]]:
+        """A snapshot and its names."""
+
+    def sequence(
+        self,
+        evaluate: Callable[[Draft], Any],
+        finish: Callable[[Sequenced], Any],
+        *,
+        actor: bytes | None = None,
+        after: int | None = None,
+    ) -> Future[Any]:
+        """Run a transaction."""
+
+
+def execute(
+    store: Host,
+    text: str,
+    parameters: Mapping[str, Value] | None,
+    *,
+    profile: Profile,
+    actor: bytes | None,
+    after: int | None,
+    at: int | None,
+    seconds: float,
+) -> Executed:
+    """Run one statement; see `Store.execute`."""
+    statement = parse_kept(text, profile)
+    context, budget = context_of(store, parameters, profile), Budget(seconds)
+    match statement:
+        case Select():
+            with store.view(at) as (snapshot, catalog):
+                rows = keep_rows(select_json(View(snapshot, catalog), statement, context, budget))
+                return Executed(last_txn(snapshot), rows)
+        case Insert() | Update() | Remove():
+            return transact(store, [statement], context, budget, actor, after)[0]
+    raise InvalidQuery("This statement cannot be run yet.")
+
+
+def execute_together(
+    store: Host,
+    texts: Sequence[str],
+    parameters: Mapping[str, Value] | None,
+    *,
+    profile: Profile,
+    actor: bytes | None,
+    after: int | None,
+    seconds: float,
+) -> tuple[Executed, ...]:
+    """Run statements as one transaction; see `Store.execute_together`."""
+    statements = [parse_kept(text, profile) for text in texts]
+    return transact(store, statements, context_of(store, parameters, profile), Budget(seconds), actor, after)
+
+
+@contextmanager
+def stream(
+    store: Host,
+    text: str,
+    parameters: Mapping[str, Value] | None,
+    *,
+    profile: Profile,
+    at: int | None,
+    seconds: float,
+) -> Iterator[Iterator[bytes]]:
+    """The rows of one SELECT as they are found; see `Store.stream`."""
+    statement = parse_kept(text, profile)
+    if not isinstance(statement, Select):
+        raise InvalidQuery("Only the rows of a SELECT are read as a stream.")
+    with store.view(at) as (snapshot, catalog):
+        context = context_of(store, parameters, profile)
+        yield select_json(View(snapshot, catalog), statement, context, Budget(seconds))
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT_MAX)
+def parse_kept(text: str, profile: Profile) -> Statement:
+    """A statement, read once."""
+    return parse(text, profile)
+
+
+def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Profile) -> Context:
+    """What all expressions of a statement depend on: one time for all of them."""
+    now = store.clock()
+    return Context(parameters or {}, lambda: now, profile)
+
+
+def keep_rows(rows: Iterator[bytes]) -> tuple[bytes, ...]:
+    """All rows of an answer, which are not too many."""
+    kept = []
+    for row in rows:
+        kept.append(row)
+        check_rows(len(kept))
+    return tuple(kept)
+
+
+# --- what writes ---
+
+
+def transact(
+    store: Host,
+    statements: Sequence[Statement],
+    context: Context,
+    budget: Budget,
+    actor: bytes | None,
+    after: int | None,
+) -> tuple[Executed, ...]:
+    """Run statements on one draft, all or none."""
+    evaluate = partial(run_on_draft, statements, context, budget)
+    answers: tuple[Executed, ...] = store.sequence(evaluate, executed, actor=actor, after=after).result()
+    return answers
+
+
+def run_on_draft(statements: Sequence[Statement], context: Context, budget: Budget, draft: Draft) -> list[Mutated]:
+    """Run each statement; each sees what the ones before it did."""
+    return [run_one(statement, context, budget, draft) for statement in statements]
+
+
+def run_one(statement: Statement, context: Context, budget: Budget, draft: Draft) -> Mutated:
+    """Run one statement of a transaction."""
+    match statement:
+        case Select():
+            return Mutated((), tuple(select_rows(view_of(draft), statement, context, budget)))
+        case Insert():
+            return insert(statement, draft, context, budget)
+    raise InvalidQuery("Only SELECT, INSERT, UPDATE and DELETE run in a transaction.")
+
+
+def executed(done: Sequenced) -> tuple[Executed, ...]:
+    """What the statements of a transaction answer."""
+    results: Any = done.answer
+    return tuple(
+        Executed(done.txn, tuple(map(write_json, result.rows)), result.ids, done.warnings) for result in results
+    )
