@@ -259,6 +259,9 @@ PIN_VERSION_SECONDS_MAX: Final = 600.0
 BODY_BYTES_MAX: Final = 16 * 1_024 * 1_024
 """A request's body."""
 
+ARGUMENTS_MAX: Final = 64
+"""Names in a query string; no route knows more than ten."""
+
 BODY_SECONDS_MAX: Final = 30.0
 """A request's body must have arrived by then: a slow sender must not hold memory for ever."""
 

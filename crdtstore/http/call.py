@@ -9,7 +9,7 @@ Not here: how the call came about (`server`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
@@ -20,7 +20,9 @@ import msgspec
 from crdtstore import core, limits
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
-from crdtstore.http.request import Receive, Request, actor_of, txn_of
+from crdtstore.http.request import Form, Receive, Request, actor_of, txn_of
+from crdtstore.http.route import Route
+from crdtstore.http.store.version import Version
 from crdtstore.http.wait import Held, until_applied
 from crdtstore.replication.pins import Pins
 
@@ -32,7 +34,7 @@ class Call:
     """One request on its way to its answer.
 
     `wait_seconds` is how long it may wait for a transaction, `held` who waits, `pins` what other stores join from,
-    `backups` how many more backups may be sent at once.
+    `backups` how many more backups may be sent at once, `form` what the body is, `parameters` what the path says.
     """
 
     request: Request
@@ -44,6 +46,15 @@ class Call:
     held: Held = field(repr=False)
     pins: Pins = field(repr=False)
     backups: BoundedSemaphore = field(repr=False)
+    form: Form
+    route: Route
+    parameters: Mapping[str, str]
+
+    @property
+    def version(self) -> Version:
+        """The version of the store API that is spoken."""
+        assert self.route.version is not None
+        return self.route.version
 
     async def until_readable(self, collection: str) -> None:
         """Wait for the transaction that the caller names in `X-DITTO-TXN-ID`, if it names one.

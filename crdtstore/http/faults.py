@@ -1,9 +1,10 @@
-"""Errors on the wire: one table from the type of an error to its status, one form of body.
+"""Errors on the wire: one table from the type of an error to its status, a few forms of body.
 
 Rules:
 
-- The body satisfies both documented forms: `message` alone, and an `error` object with `code` (the status),
-  `message` and `data`. `data.code` is the stable name of the error; the rest of `data` is what it carries.
+- A route says in which form its errors are written; unless it says otherwise the body satisfies both documented
+  ones: `message` alone, and an `error` object with `code` (the status), `message` and `data`. `data.code` is the
+  stable name of the error; the rest of `data` is what it carries.
 - A bound on one part of a request has the status that HTTP knows for that part; `LIMIT_STATUSES` names them.
 - What the machine or its operator must mend is told to the operator, in the log. The caller gets a neutral
   text: messages of these errors may name files, tables and processes.
@@ -15,10 +16,12 @@ Not here: which error is raised when (`crdtstore.errors`).
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from crdtstore import errors
 from crdtstore.http.respond import Answer, encode
+from crdtstore.http.route import ErrorForm
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.TypeConflict: 400,
     errors.DocumentBuried: 409,
     errors.OutsideScope: 400,
+    errors.IdConflict: 409,
+    errors.StatementTimeout: 408,
     errors.LimitExceeded: 413,
     errors.RetryLater: 503,
     errors.VersionNotAvailable: 404,
@@ -96,6 +101,8 @@ LIMIT_STATUSES: Final = {
     "REPLICAS_MAX": 429,
     "SEARCH_REPEATS_MAX": 400,
     "SORTED_DOCUMENTS_MAX": 400,
+    "STATEMENT_EXAMINED_MAX": 400,
+    "STATEMENT_ROWS_MAX": 400,
     "TARGET_BYTES_MAX": 414,
 }
 """Bounds that are not answered 413."""
@@ -122,29 +129,54 @@ def status_of(error: errors.CrdtStoreError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
-def answer_to(error: errors.CrdtStoreError) -> Answer:
+def answer_to(error: errors.CrdtStoreError, form: ErrorForm = "both") -> Answer:
     """Write a typed error as an answer; those of the operator are logged."""
     status = status_of(error)
     if isinstance(error, errors.StoreError) or (status >= 500 and not error.retryable):
         logger.error("%s: %s", error.code, error.message)
         text = next((NEUTRAL[kind] for kind in type(error).__mro__ if kind in NEUTRAL), UNEXPECTED)
-        return Answer(status, body_of(status, text, {"code": error.code}), headers=headers_of(status, error))
+        return Answer(status, FORMS[form](status, text, {"code": error.code}), headers=headers_of(status, error))
     return Answer(
         status,
-        body_of(status, error.message, {**error.data, "code": error.code}),
+        FORMS[form](status, error.message, {**error.data, "code": error.code}),
         headers=headers_of(status, error),
     )
 
 
-def answer_to_unexpected(method: str, path: str, error: Exception) -> Answer:
+def answer_to_unexpected(method: str, path: str, error: Exception, form: ErrorForm = "both") -> Answer:
     """Write an error that nobody foresaw as an answer, and log it with its traceback."""
     logger.error("%s %.200r failed", method, path, exc_info=error)
-    return Answer(500, body_of(500, UNEXPECTED, {"code": errors.CrdtStoreError.code}))
+    return Answer(500, FORMS[form](500, UNEXPECTED, {"code": errors.CrdtStoreError.code}))
 
 
-def body_of(status: int, message: str, data: dict[str, Any]) -> bytes:
-    """Write the body of an error in both documented forms at once."""
+def in_both(status: int, message: str, data: dict[str, Any]) -> bytes:
+    """Both documented forms at once."""
     return encode({"message": message, "error": {"code": status, "message": message, "data": data}})
+
+
+def in_error(status: int, message: str, data: dict[str, Any]) -> bytes:
+    """A single key `error`, as the first version documents it."""
+    return encode({"error": {"code": status, "message": message, "data": data}})
+
+
+def in_message(_status: int, message: str, _data: dict[str, Any]) -> bytes:
+    """The message alone."""
+    return encode({"message": message})
+
+
+def in_statement(status: int, message: str, data: dict[str, Any]) -> bytes:
+    """The answer to a statement, which has the same shape whatever came of it."""
+    described = {"description": data.get("description", message), "code": status, "data": data}
+    empty: dict[str, list[Any]] = {"items": [], "mutatedDocumentIds": [], "warnings": []}
+    return encode({"queryType": "unknown", **empty, "error": described, "totalWarningsCount": 0})
+
+
+FORMS: Final[dict[ErrorForm, Callable[[int, str, dict[str, Any]], bytes]]] = {
+    "both": in_both,
+    "error": in_error,
+    "message": in_message,
+    "statement": in_statement,
+}
 
 
 def headers_of(status: int, error: errors.CrdtStoreError) -> tuple[tuple[bytes, bytes], ...]:

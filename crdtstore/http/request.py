@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import parse_qsl
 
 from crdtstore import limits
 from crdtstore.auth.api_key import REFUSAL
@@ -41,6 +42,7 @@ Send: TypeAlias = "Callable[[dict[str, Any]], Awaitable[None]]"
 
 KEPT: Final = frozenset(
     {
+        b"accept",
         b"authorization",
         b"content-encoding",
         b"content-length",
@@ -49,10 +51,26 @@ KEPT: Final = frozenset(
         b"transfer-encoding",
         b"x-crdtstore-at",
         b"x-ditto-client-id",
+        b"x-ditto-ensure-delete",
+        b"x-ditto-ensure-insert",
         b"x-ditto-txn-id",
     }
 )
-"""Headers that mean something here. Each may come once; of all others nothing is kept."""
+"""Headers that mean something here. Each may come once, but for lists; of all others nothing is kept."""
+
+LISTS: Final = frozenset({b"accept"})
+"""Headers that are lists: sent several times they are one list."""
+
+ALIASES: Final = {
+    b"x-ditto-actor-id": b"x-ditto-client-id",
+    b"x-hydra-client-id": b"x-ditto-client-id",
+    b"x-hydra-ensure-delete": b"x-ditto-ensure-delete",
+    b"x-hydra-ensure-insert": b"x-ditto-ensure-insert",
+    b"x-hydra-txn-id": b"x-ditto-txn-id",
+    b"x-hydra-version": b"x-ditto-txn-id",
+    b"x-ensure-insert": b"x-ditto-ensure-insert",
+}
+"""Older names of headers; who sends both sends one header twice."""
 
 HTTP_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -79,11 +97,12 @@ class Disconnected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The head: method, path and the few headers that mean something, which are not printed."""
+    """The head: method, path, and the query string and the few headers that mean something, which are not printed."""
 
     method: str
     path: str
     headers: dict[bytes, bytes] = field(repr=False)
+    query: bytes = field(default=b"", repr=False)
 
     @property
     def has_body(self) -> bool:
@@ -112,7 +131,7 @@ def read_head(scope: Scope, hosts: Collection[str] | None) -> Request:
     headers = keep_headers(scope["headers"])
     check_framing(headers)
     check_host(headers, hosts, scope)
-    return Request(scope["method"], raw_path.decode("latin-1"), headers)
+    return Request(scope["method"], raw_path.decode("latin-1"), headers, scope["query_string"])
 
 
 def check_target(length: int) -> None:
@@ -134,8 +153,11 @@ def keep_headers(raw: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     kept: dict[bytes, bytes] = {}
     for name, value in raw:
         size += len(name) + len(value)
+        name = ALIASES.get(name, name)  # noqa: PLW2901  the name that is meant
         if name in KEPT:
-            if name in kept:
+            if name in LISTS and name in kept:
+                value = kept[name] + b", " + value  # noqa: PLW2901  a list may come in parts
+            elif name in kept:
                 raise MalformedRequest(f"The header {name.decode()} is sent more than once; send it once.")
             kept[name] = value
     if size > limits.HEADER_BYTES_MAX:
@@ -158,15 +180,16 @@ def check_framing(headers: dict[bytes, bytes]) -> None:
         check_body_bytes(int(length), MESSAGE)
 
 
-def check_announced(headers: dict[bytes, bytes], form: Form) -> None:
-    """Refuse a body that is announced as another one than the route takes, or as a longer one.
+def check_announced(headers: dict[bytes, bytes], forms: Sequence[Form]) -> Form:
+    """Choose the form that a body is announced as; refuse another one than the route takes, or a longer one.
 
     Raises:
         UnsupportedMediaType: Another type, charset or content encoding, or no type at all.
         LimitExceeded: It is too long.
     """
-    check_media_type(headers, form)
+    form = check_media_type(headers, forms)
     check_body_bytes(int(headers.get(b"content-length", b"0")), form)
+    return form
 
 
 def check_body_bytes(length: int, form: Form) -> None:
@@ -208,20 +231,23 @@ def listen_name(scope: Scope) -> str | None:
     return f"[{address}]" if ":" in address else address
 
 
-def check_media_type(headers: dict[bytes, bytes], form: Form) -> None:
-    """Refuse a body that is not said to be of the route's type; JSON is in UTF-8."""
+def check_media_type(headers: dict[bytes, bytes], forms: Sequence[Form]) -> Form:
+    """Choose a form by the body's type; text is in UTF-8."""
     content_type = headers.get(b"content-type", b"")
-    if content_type == form.media_type:
-        charset = None
-    elif content_type.partition(b";")[0].strip().lower() == form.media_type:
+    form = next((form for form in forms if form.media_type == content_type), None)
+    charset = None
+    if form is None:
+        named = content_type.partition(b";")[0].strip().lower()
+        form = next((form for form in forms if form.media_type == named), None)
         charset = CHARSET_FORM.search(content_type)
-    else:
-        name = form.media_type.decode()
-        raise UnsupportedMediaType(f"The body must be {name}, sent with Content-Type: {name}.")
+    if form is None:
+        names = " or ".join(form.media_type.decode() for form in forms)
+        raise UnsupportedMediaType(f"The body must be {names}, sent with Content-Type: {names}.")
     if charset is not None and charset[1].lower() not in {b"utf-8", b"utf8"}:
         raise UnsupportedMediaType("Bodies are read in UTF-8 only; leave the charset out.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Compressed bodies are not read; send the body without Content-Encoding.")
+    return form
 
 
 class Body:
@@ -289,6 +315,28 @@ def too_slow(seconds: float) -> LimitExceeded:
     message = f"The body did not arrive within {seconds:g} seconds."
     whole = int(seconds)
     return LimitExceeded(message, limit="BODY_SECONDS_MAX", value=whole + 1, maximum=whole)
+
+
+def arguments_of(request: Request) -> dict[str, str]:
+    """Read the query string: names, each once, and their values.
+
+    Raises:
+        MalformedRequest: It is not UTF-8 behind its escapes, names one thing twice, or too many.
+    """
+    try:
+        pairs = parse_qsl(
+            request.query.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=limits.ARGUMENTS_MAX,
+        )
+    except ValueError:
+        message = f"The query string is not read: percent-escaped UTF-8, at most {limits.ARGUMENTS_MAX} names."
+        raise MalformedRequest(message) from None
+    arguments = dict(pairs)
+    if len(arguments) < len(pairs):
+        raise MalformedRequest("The query string names one thing twice.")
+    return arguments
 
 
 def token_of(request: Request) -> str:

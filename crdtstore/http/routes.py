@@ -1,64 +1,106 @@
 """The route table: which path and method lead to which endpoint.
 
-Rules: a path is compared as it was sent, byte by byte; a route is looked up, never searched for. The table is
-the one source of what the server offers.
+Rules: a path is compared as it was sent, byte by byte, but for the segments that a route names in braces: those are
+unescaped once, each by itself. A route is looked up, segment by segment, never searched for. The tables of the families
+are the one source of what the server offers.
 
 Not here: what an endpoint does (the families).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
-from crdtstore.errors import MethodNotAllowed, NotFound
+from crdtstore.errors import MalformedRequest, MethodNotAllowed, NotFound
 from crdtstore.http.admin.backup import backup
 from crdtstore.http.admin.stats import stats
-from crdtstore.http.call import Call
 from crdtstore.http.replication.exchange import exchange
-from crdtstore.http.request import JSON, MESSAGE, Form, Request
-from crdtstore.http.respond import Answer
-from crdtstore.http.store.find import find
-from crdtstore.http.store.findbyid import findbyid
-from crdtstore.http.store.write import write
+from crdtstore.http.request import MESSAGE, Request
+from crdtstore.http.route import Route
+from crdtstore.http.store.routes import STORE_ROUTES
 
-
-class Route(NamedTuple):
-    """One path: its endpoint, the methods that it has, whether a request there must have a body, and of which form."""
-
-    path: str
-    methods: tuple[str, ...]
-    endpoint: Callable[[Call], Awaitable[Answer]]
-    takes_body: bool = True
-    form: Form = JSON
-
-
-ROUTES: Final = (
-    Route("/api/v3/store/write", ("POST",), write),
-    Route("/api/v3/store/find", ("GET", "POST"), find),
-    Route("/api/v3/store/findbyid", ("GET", "POST"), findbyid),
+ROUTES: Final[tuple[Route, ...]] = (
+    *STORE_ROUTES,
     Route("/admin/stats", ("GET",), stats, takes_body=False),
     Route("/admin/backup", ("GET",), backup, takes_body=False),
-    Route("/api/replication/v1", ("POST",), exchange, form=MESSAGE),
+    Route("/api/replication/v1", ("POST",), exchange, forms=(MESSAGE,)),
 )
-
-BY_PATH: Final = {route.path: route for route in ROUTES}
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that some path may have. TRACE and CONNECT are refused on every one, known or not."""
 
+ANY: Final = "*"
+"""In the tree: a segment that is a parameter."""
 
-def route_of(request: Request) -> Route:
+HERE: Final = ""
+"""In the tree: the route that ends here. No segment of a path is empty where routes are looked for."""
+
+
+class Found(NamedTuple):
+    """A route, and what its path says."""
+
+    route: Route
+    parameters: dict[str, str]
+
+
+def tree_of(routes: tuple[Route, ...]) -> dict[str, Any]:
+    """The routes that have parameters, as a tree of segments."""
+    tree: dict[str, Any] = {}
+    for route in routes:
+        place = tree
+        for segment in route.path[1:].split("/"):
+            place = place.setdefault(ANY if segment.startswith("{") else segment, {})
+        place[HERE] = route
+    return tree
+
+
+BY_PATH: Final = {route.path: Found(route, {}) for route in ROUTES if not route.names}
+TREE: Final = tree_of(tuple(route for route in ROUTES if route.names))
+
+
+def find_route(path: str) -> Found | None:
+    """The route of a path, if there is one.
+
+    Raises:
+        MalformedRequest: A parameter is not UTF-8 behind its escapes.
+    """
+    found = BY_PATH.get(path)
+    if found is not None:
+        return found
+    place: Any = TREE
+    given: list[str] = []
+    for segment in path[1:].split("/"):
+        if segment in place and segment not in {HERE, ANY}:
+            place = place[segment]
+        elif ANY in place and segment:
+            place = place[ANY]
+            given.append(segment)
+        else:
+            return None
+    route: Route | None = place.get(HERE)
+    return None if route is None else Found(route, dict(zip(route.names, map(unescape, given), strict=True)))
+
+
+def unescape(segment: str) -> str:
+    """What a segment stands for."""
+    try:
+        return unquote(segment.encode("latin-1").decode(), errors="strict")
+    except UnicodeDecodeError:
+        raise MalformedRequest(f"The path's segment {segment!r:.60} is not UTF-8.") from None
+
+
+def route_of(request: Request) -> Found:
     """Look up the route of a request.
 
     Raises:
         NotFound: There is no such path.
         MethodNotAllowed: There is, with other methods; `data.allow` names them.
     """
-    route = BY_PATH.get(request.path)
-    if request.method not in METHODS or (route is not None and request.method not in route.methods):
-        allow = ("GET", "POST") if route is None else route.methods
+    found = find_route(request.path)
+    if request.method not in METHODS or (found is not None and request.method not in found.route.methods):
+        allow = ("GET", "POST") if found is None else found.route.methods
         raise MethodNotAllowed(f"{request.method} is not served here; use {' or '.join(allow)}.", allow=allow)
-    if route is None:
+    if found is None:
         raise NotFound("There is no such route.")
-    return route
+    return found

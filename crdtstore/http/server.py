@@ -31,6 +31,7 @@ from crdtstore.http.request import (
     MESSAGE,
     Body,
     Disconnected,
+    Form,
     Receive,
     Request,
     Scope,
@@ -40,7 +41,8 @@ from crdtstore.http.request import (
     token_of,
 )
 from crdtstore.http.respond import Answer, respond
-from crdtstore.http.routes import Route, route_of
+from crdtstore.http.route import ErrorForm
+from crdtstore.http.routes import Found, find_route, route_of
 from crdtstore.http.wait import Held
 from crdtstore.replication.pins import Pins
 from crdtstore.store import Store
@@ -101,11 +103,11 @@ class Application:
             try:
                 answer = await self.answer(scope, body)
             except CrdtStoreError as error:
-                answer = answer_to(error)
+                answer = answer_to(error, error_form(scope))
         except Disconnected:
             return
         except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback may reach the caller
-            answer = answer_to_unexpected(scope["method"], scope["path"], error)
+            answer = answer_to_unexpected(scope["method"], scope["path"], error, error_form(scope))
         if answer.txn is None:
             answer = answer._replace(txn=self.applied())
         try:
@@ -119,16 +121,30 @@ class Application:
         request = read_head(scope, self.hosts)
         body.complete = not request.has_body
         permission = await self.keyring.authenticate(token_of(request))
-        route = route_of(request)
-        if route.takes_body or request.has_body:
-            check_announced(request.headers, route.form)
-        data = await body.read(route.form, self.body_seconds)
-        return await route.endpoint(self.call(request, data, Session(self.store, permission), body.receive, route))
+        found = route_of(request)
+        form = found.route.forms[0]
+        if found.route.takes_body or request.has_body:
+            form = check_announced(request.headers, found.route.forms)
+        data = await body.read(form, self.body_seconds)
+        call = self.call(request, data, form, Session(self.store, permission), body.receive, found)
+        return await found.route.endpoint(call)
 
-    def call(self, request: Request, body: bytes, session: Session, receive: Receive, route: Route) -> Call:
+    def call(self, request: Request, body: bytes, form: Form, session: Session, receive: Receive, found: Found) -> Call:
         """Put together what an endpoint holds."""
-        threads = self.exchange_threads if route.form is MESSAGE else self.threads
-        return Call(request, body, session, receive, threads, self.wait_seconds, self.held, self.pins, self.backups)
+        return Call(
+            request,
+            body,
+            session,
+            receive,
+            self.exchange_threads if form is MESSAGE else self.threads,
+            self.wait_seconds,
+            self.held,
+            self.pins,
+            self.backups,
+            form,
+            found.route,
+            found.parameters,
+        )
 
     def applied(self) -> int | None:
         """Return the newest transaction, or None when even that cannot be had."""
@@ -136,6 +152,15 @@ class Application:
             return self.store.applied
         except CrdtStoreError:
             return None
+
+
+def error_form(scope: Scope) -> ErrorForm:
+    """How errors of a path are written, whoever asks for it and however."""
+    try:
+        found = find_route((scope.get("raw_path") or scope["path"].encode()).decode("latin-1"))
+    except CrdtStoreError:
+        found = None
+    return "both" if found is None else found.route.errors
 
 
 def application(

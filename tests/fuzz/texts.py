@@ -299,7 +299,7 @@ def read_request(data: bytes) -> Any:
             answers.append(one(head))
         except CallerError as error:
             answers.append(type(error))
-    request.check_announced(head.headers, request.JSON)
+    request.check_announced(head.headers, (request.JSON,))
     return head.has_body, answers
 
 

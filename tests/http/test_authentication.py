@@ -18,7 +18,7 @@ from tests.http.calling import call, headers_for, upsert
 
 BODY = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
 HELLO = encode(Hello(EXCHANGE_FORMAT, None, bytes(16), bytes(16), bytes(16)))
-FORMS = {route.path: route.form for route in ROUTES}
+FORMS = {route.path: route.forms[0] for route in ROUTES}
 
 
 def credentials(key: str, other: str) -> dict[str, str | None]:

@@ -1,0 +1,37 @@
+"""A route: one path, its endpoint, and what a request there may be.
+
+Rules: a segment in braces is a parameter, one segment long. A route belongs to at most one version of an API, which
+says how its answers and errors look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from crdtstore.http.request import JSON, Form
+
+if TYPE_CHECKING:
+    from crdtstore.http.call import Call
+    from crdtstore.http.respond import Answer
+    from crdtstore.http.store.version import Version
+
+ErrorForm: TypeAlias = Literal["both", "error", "message", "statement"]
+"""How an error is written: see `faults`."""
+
+
+class Route(NamedTuple):
+    """One path: its endpoint, the methods that it has, whether a request there must have a body, and of which forms."""
+
+    path: str
+    methods: tuple[str, ...]
+    endpoint: Callable[[Call], Awaitable[Answer]]
+    takes_body: bool = True
+    forms: tuple[Form, ...] = (JSON,)
+    version: Version | None = None
+    errors: ErrorForm = "both"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters of the path, in order."""
+        return tuple(segment[1:-1] for segment in self.path.split("/") if segment.startswith("{"))
