@@ -30,11 +30,21 @@ def parse_commands(body: bytes) -> tuple[Command, ...]:
         LimitExceeded: More than COMMANDS_MAX commands.
     """
     try:
-        commands = decoder.decode(body).commands
+        request = decoder.decode(body)
     except msgspec.ValidationError as error:
         raise MalformedRequest(f"The write request is not understood: {explain(error)}.") from None
     except msgspec.DecodeError as error:
         raise MalformedRequest(f"The write request is not JSON: {error}.") from None
+    return commands_of(request)
+
+
+def commands_of(request: WriteRequest) -> tuple[Command, ...]:
+    """The commands of a write request, which are not too many.
+
+    Raises:
+        LimitExceeded: More than COMMANDS_MAX commands.
+    """
+    commands = request.commands
     if len(commands) > COMMANDS_MAX:
         message = f"A write request holds {len(commands)} commands; at most {COMMANDS_MAX} are allowed."
         raise LimitExceeded(message, limit="COMMANDS_MAX", value=len(commands), maximum=COMMANDS_MAX)

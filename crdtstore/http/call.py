@@ -12,15 +12,17 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import cache
 from threading import BoundedSemaphore
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from crdtstore import core, limits
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
-from crdtstore.http.request import Form, Receive, Request, actor_of, txn_of
+from crdtstore.http.cbor import read_cbor
+from crdtstore.http.request import CBOR, JSON, Form, Receive, Request, actor_of, txn_of
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
 from crdtstore.http.wait import Held, until_applied
@@ -69,38 +71,58 @@ class Call:
         if txn is not None:
             await until_applied(self.session, collection, txn, self.wait_seconds, self.receive, self.held)
 
-    async def decode(self, parse: Callable[[bytes], Result]) -> Result:
-        """Check that the body is strict JSON and parse it, in a thread if it is long.
-
-        Args:
-            parse: Takes the body.
-        """
-        body = self.body
-        if len(body) > limits.INLINE_BODY_BYTES_MAX:
-            return await self.in_thread(lambda: scan_and_parse(body, parse))
-        return scan_and_parse(body, parse)
+    async def decode(self, kind: type[Result]) -> Result:
+        """Read the body, strictly, as one of this type; in a thread if it is long."""
+        read = READERS[self.form]
+        if len(self.body) > limits.INLINE_BODY_BYTES_MAX:
+            return await self.in_thread(lambda: read(self.body, kind))
+        return read(self.body, kind)
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Run what may take long while the event loop goes on."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
 
-def scan_and_parse(body: bytes, parse: Callable[[bytes], Result]) -> Result:
-    """Parse a body that is strict JSON.
+def parse_json(body: bytes, kind: type[Result]) -> Result:
+    """Read a body of JSON.
 
     Raises:
-        MalformedJson: It is not.
+        MalformedJson: It is none, or not strict.
         MalformedRequest: It is, and is not what the endpoint takes; names the JSON path.
     """
     core.scan_json(body, limits.JSON_DEPTH_MAX)
     try:
-        return parse(body)
+        read: Result = decoder_of(kind).decode(body)  # type: ignore[arg-type]  # every type can be hashed
+    except msgspec.MsgspecError as error:
+        raise misfit(error) from None
+    return read
+
+
+@cache
+def decoder_of(kind: Any) -> msgspec.json.Decoder[Any]:
+    """What reads JSON as a type; there are as many as endpoints."""
+    return msgspec.json.Decoder(kind)
+
+
+def parse_cbor(body: bytes, kind: type[Result]) -> Result:
+    """Read a body of CBOR.
+
+    Raises:
+        MalformedRequest: It is none, or not what the endpoint takes; names the path.
+    """
+    value = read_cbor(body)
+    try:
+        return msgspec.convert(value, kind)
     except msgspec.MsgspecError as error:
         raise misfit(error) from None
 
 
+READERS: Final = {JSON: parse_json, CBOR: parse_cbor}
+
+
 def misfit(error: msgspec.MsgspecError) -> MalformedRequest:
     """Say which place of a body does not fit; msgspec writes `what - at `path``."""
-    what, _, place = str(error).partition(" - at ")
+    text = str(error).replace("Object contains unknown field", "unknown field")
+    what, _, place = text.partition(" - at ")
     path = place.strip("`") or "$"
     return MalformedRequest(f"The body does not fit at {path}: {what}.", path=path)

@@ -10,15 +10,12 @@ import pytest
 from crdtstore import Store
 from crdtstore.auth.api_key import FIXED_PART, KeyRing
 from crdtstore.auth.permission import Permission
-from crdtstore.http.request import JSON, MESSAGE
-from crdtstore.http.routes import ROUTES
 from crdtstore.http.server import Application, application
-from crdtstore.replication.message import EXCHANGE_FORMAT, Hello, encode
-from tests.http.calling import call, headers_for, upsert
+from tests.http.calling import call, headers_for
+from tests.http.samples import GENERAL as BODY
+from tests.http.samples import SAMPLES, Sample
 
-BODY = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
-HELLO = encode(Hello(EXCHANGE_FORMAT, None, bytes(16), bytes(16), bytes(16)))
-FORMS = {route.path: route.forms[0] for route in ROUTES}
+NOWHERE = Sample("POST", "/not/a/route", "application/json", b"{}", 404)
 
 
 def credentials(key: str, other: str) -> dict[str, str | None]:
@@ -49,18 +46,13 @@ def credentials(key: str, other: str) -> dict[str, str | None]:
     }
 
 
-NOT_THERE = {"/not/a/route", "/admin/backup"}
-"""What a known key is told not to be there: a store in memory has no backup."""
-
 NAMES = list(credentials(f"a{FIXED_PART}b", f"c{FIXED_PART}d"))
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [*((route.methods[-1], route.path) for route in ROUTES), ("POST", "/not/a/route")]
-)
+@pytest.mark.parametrize("sample", [*SAMPLES, NOWHERE], ids=lambda sample: f"{sample.method} {sample.target}")
 @pytest.mark.parametrize("name", NAMES)
 def test_only_a_known_key_is_let_in(
-    store: Store, keyring: KeyRing, app: Application, key: str, method: str, path: str, name: str
+    store: Store, keyring: KeyRing, app: Application, key: str, sample: Sample, name: str
 ) -> None:
     other = keyring.create("other", Permission.full())
     headers = headers_for(key)
@@ -68,11 +60,10 @@ def test_only_a_known_key_is_let_in(
     credential = credentials(key, other)[name]
     if credential is not None:
         headers["authorization"] = credential
-    form = FORMS.get(path, JSON)
-    headers["content-type"] = form.media_type.decode()
-    answered = call(app, method, path, HELLO if form is MESSAGE else BODY, headers)
+    headers["content-type"] = sample.content_type
+    answered = call(app, sample.method, sample.target, sample.body, headers)
     if name.startswith("right"):
-        assert answered.status == (404 if path in NOT_THERE else 200)
+        assert answered.status == sample.status
     else:
         assert (answered.status, answered.code, store.applied) == (401, "unauthenticated", 0)
         assert answered.headers["www-authenticate"] == 'Bearer realm="crdtstore"'
@@ -117,9 +108,9 @@ def test_the_plain_key_stands_nowhere(tmp_path: Path, caplog: pytest.LogCaptureF
         for served in (store, Explosive(store, key)):
             app = application(served, keyring)  # type: ignore[arg-type]  # a double of the store
             for name, credential in credentials(key, other).items():
-                for method, path in (*((route.methods[-1], route.path) for route in ROUTES), ("POST", f"/{key}")):
+                for sample in (*SAMPLES, Sample("POST", f"/{key}", "application/json", b"{}")):
                     headers = headers_for(key, authorization=credential or "")
-                    answered = call(app, method, f"{path}?{key}", BODY, headers)
+                    answered = call(app, sample.method, f"{sample.target}?{key}", BODY, headers)
                     said += answered.body + repr(answered.headers).encode()
                     assert name.startswith("right") or answered.status == 401
     stored = b"".join(file.read_bytes() for file in (tmp_path / "store").rglob("*") if file.is_file())

@@ -7,7 +7,7 @@ Not here: the query language (`crdtstore.query`).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -33,12 +33,9 @@ class FindBody(msgspec.Struct, frozen=True, rename="camel"):
     serialized_as: Literal["latestValues"] = "latestValues"
 
 
-PARSE: Final = msgspec.json.Decoder(FindBody).decode
-
-
 async def find(call: Call) -> Answer:
     """Answer with the documents that match, and the transaction that they were read at."""
-    asked = await call.decode(PARSE)
+    asked = await call.decode(FindBody)
     at = at_of(call.request)
     await call.until_readable(asked.collection)
     return await call.in_thread(lambda: search(call.session, asked, at))

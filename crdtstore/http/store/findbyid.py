@@ -9,7 +9,7 @@ Not here: which ids there can be (`crdtstore.crdt.identifier`).
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,12 +27,9 @@ class FindByIdBody(msgspec.Struct, frozen=True, rename="camel"):
     serialized_as: Literal["latestValues"] = "latestValues"
 
 
-PARSE: Final = msgspec.json.Decoder(FindByIdBody).decode
-
-
 async def findbyid(call: Call) -> Answer:
     """Answer with the document, and a transaction that it reflects."""
-    asked = await call.decode(PARSE)
+    asked = await call.decode(FindByIdBody)
     at = at_of(call.request)
     await call.until_readable(asked.collection)
     # Before the read, so that it never names a transaction that the read may have missed.

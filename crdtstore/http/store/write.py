@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from crdtstore.command.parse import parse_commands
+from crdtstore.command.parse import WriteRequest, commands_of
 from crdtstore.command.result import Removed, Updated, Upserted, Written
 from crdtstore.http.call import Call
 from crdtstore.http.request import required_actor_of, txn_of
@@ -22,7 +22,7 @@ async def write(call: Call) -> Answer:
     """Apply the commands of the body in one transaction and answer once it is on disk."""
     actor = required_actor_of(call.request)
     after = txn_of(call.request)
-    commands = await call.decode(parse_commands)
+    commands = commands_of(await call.decode(WriteRequest))
     pending = asyncio.wrap_future(call.session.submit(commands, actor=actor, after=after))
     # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
     written = await asyncio.shield(pending)

@@ -1,0 +1,69 @@
+"""One request for each route and method that is answered well, for tests that go over all routes.
+
+Rules: a route that takes another body than GENERAL, or answers another status than 200, gets a line here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from crdtstore.http.request import JSON_LINES, MESSAGE
+from crdtstore.http.route import Route
+from crdtstore.http.routes import ROUTES
+from crdtstore.replication.message import EXCHANGE_FORMAT, Hello
+from crdtstore.replication.message import encode as encode_message
+from tests.http.calling import upsert
+
+HELLO: Final = encode_message(Hello(EXCHANGE_FORMAT, None, bytes(16), bytes(16), bytes(16)))
+GENERAL: Final = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
+"""A body that the routes of documents all take."""
+
+PARAMETERS: Final = {"collection": "c", "id": "a", "series": "s"}
+"""What stands for the parameters of paths."""
+
+
+class Sample(NamedTuple):
+    """A request: its target, and the body with its type."""
+
+    method: str
+    target: str
+    content_type: str
+    body: bytes
+    status: int = 200
+
+
+BODIES: Final[dict[tuple[str, str], Any]] = {}
+"""Bodies of their own, by method and path of the route."""
+
+STATUSES: Final[dict[tuple[str, str], int]] = {
+    # A store in memory has no backup.
+    ("GET", "/admin/backup"): 404,
+}
+"""What is answered, where it is not 200."""
+
+
+def sample_of(route: Route, method: str) -> Sample:
+    """A request that a route answers well."""
+    target = route.path
+    for name in route.names:
+        target = target.replace(f"{{{name}}}", PARAMETERS[name])
+    form = route.forms[0]
+    body = HELLO if form is MESSAGE else encode(BODIES.get((method, route.path), GENERAL), lines=form is JSON_LINES)
+    return Sample(method, target, form.media_type.decode(), body, STATUSES.get((method, route.path), 200))
+
+
+def encode(body: Any, *, lines: bool) -> bytes:
+    """A body as JSON, or as lines of it."""
+    return b"".join(json.dumps(line).encode() + b"\n" for line in body) if lines else json.dumps(body).encode()
+
+
+def samples() -> Iterator[Sample]:
+    """One of each method of each route."""
+    for route in ROUTES:
+        for method in route.methods:
+            yield sample_of(route, method)
+
+
+SAMPLES: Final = tuple(samples())
