@@ -1,0 +1,233 @@
+"""A server under test: one that is given by its address, or one of our own for each case.
+
+Rules: each case starts on an empty store. A server that is given keeps what it has: there the collections of a case get
+names of their own, everywhere in its requests and answers. A server of ours is stopped by who started it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import secrets
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from http.client import HTTPConnection, HTTPSConnection
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+from crdtstore import Store
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.permission import Permission
+from crdtstore.http.server import application
+from tests.conformance.case import Case
+from tests.http.calling import serving
+
+TIMEOUT_SECONDS: Final = 60
+BOUNDARY: Final = "conformance-boundary"
+NAMED: Final = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:COLLECTION\s+)?(\w+)", re.IGNORECASE)
+
+
+class Answer(NamedTuple):
+    """What came back; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, None where it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def lines(self) -> list[Any]:
+        """The body as JSON Lines."""
+        return [json.loads(line) for line in self.body.splitlines() if line.strip()]
+
+
+class Target(Protocol):
+    """Where a case is run."""
+
+    variables: dict[str, Any]
+
+    def send(self, step: Mapping[str, Any]) -> Answer:
+        """Send a request."""
+
+    def create_key(self, asked: Mapping[str, Any]) -> str | None:
+        """Make a key with some permissions; None where that cannot be done."""
+
+
+class Remote:
+    """A server at an address."""
+
+    def __init__(self, base: str, key: str, app: str = "app") -> None:
+        self.base = urlsplit(base)
+        self.variables: dict[str, Any] = {"KEY": key, "APP": app, "JWT": key}
+        kind = HTTPSConnection if self.base.scheme == "https" else HTTPConnection
+        self.connection = kind(self.base.hostname or "", self.base.port, timeout=TIMEOUT_SECONDS)
+
+    def send(self, step: Mapping[str, Any]) -> Answer:
+        """Send a request."""
+        body, content_type = body_of(step)
+        headers = {"Content-Type": content_type} if content_type else {}
+        path = step["path"] if step.get("absolute") else self.base.path.rstrip("/") + step["path"]
+        given = {name: str(value) for name, value in step.get("headers", {}).items()}
+        self.connection.request(step["method"], quote(path, safe="/?&=%:+$'@,;~()*!"), body, headers | given)
+        response = self.connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, response.read())
+
+    def create_key(self, asked: Mapping[str, Any]) -> str | None:
+        """Nobody can from here."""
+        return None
+
+    def close(self) -> None:
+        """End the connection."""
+        self.connection.close()
+
+
+class Own(Remote):
+    """A server of our own, over a store that is empty."""
+
+    def __init__(self, base: str, keyring: KeyRing) -> None:
+        super().__init__(base, keyring.create("conformance", Permission.full()))
+        self.keyring = keyring
+
+    def create_key(self, asked: Mapping[str, Any]) -> str | None:
+        """As far as permissions go yet: all, or some collections as a whole."""
+        permissions = asked["permissions"]
+        verbs = {verb: permissions[verb] for verb in ("read", "write")}
+        if asked.get("expires_in_s") or any(rule != ["true"] for one in verbs.values() for rule in queries(one)):
+            return None
+        everything = frozenset(verb for verb, one in verbs.items() if one["everything"])
+        if everything or not any(queries(one) for one in verbs.values()):
+            return self.keyring.create("limited", Permission(everything))
+        names = frozenset(name for one in verbs.values() for name in one["queriesByCollection"])
+        some = frozenset(verb for verb, one in verbs.items() if queries(one))
+        return self.keyring.create("limited", Permission(some, names))
+
+
+def queries(permission: Mapping[str, Any]) -> list[list[str]]:
+    """What a verb is allowed by collection."""
+    return list(permission["queriesByCollection"].values())
+
+
+@contextmanager
+def own_target(case: Case) -> Iterator[Target]:
+    """A server on a free port, over an empty store in memory."""
+    with Store.in_memory() as store:
+        keyring = KeyRing(store)
+        with serving(application(store, keyring)) as (host, port):
+            target = Own(f"http://{host}:{port}", keyring)
+            try:
+                yield target
+            finally:
+                target.close()
+
+
+def remote_target(base: str, key: str) -> Any:
+    """What makes a target of a server that is given."""
+
+    @contextmanager
+    def make(case: Case) -> Iterator[Target]:
+        target = Renaming(base, key, collections_of(case))
+        try:
+            yield target
+        finally:
+            target.close()
+
+    return make
+
+
+class Renaming(Remote):
+    """A server whose collections are not empty: those of a case are named anew."""
+
+    def __init__(self, base: str, key: str, names: frozenset[str]) -> None:
+        super().__init__(base, key)
+        end = secrets.token_hex(4)
+        self.names = {name: f"{name}_{end}" for name in names}
+
+    def send(self, step: Mapping[str, Any]) -> Answer:
+        """Send a request with other names, and give its answer with the ones asked for."""
+        answer = super().send(self.rename(step))
+        body = answer.body
+        for name, other in self.names.items():
+            body = body.replace(other.encode(), name.encode())
+        return answer._replace(body=body)
+
+    def rename(self, value: Any, key: str = "") -> Any:
+        """The same with other names."""
+        if isinstance(value, Mapping):
+            return {name: self.rename(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.rename(item, key) for item in value]
+        if not isinstance(value, str):
+            return value
+        if key == "collection":
+            return self.names.get(value, value)
+        if key == "path":
+            return "/".join(self.names.get(part, part) for part in value.split("/"))
+        if key == "statement":
+            return NAMED.sub(lambda found: found[0][: -len(found[1])] + self.names.get(found[1], found[1]), value)
+        return value
+
+
+def collections_of(case: Case) -> frozenset[str]:
+    """The names of the collections that a case uses."""
+    found: set[str] = set()
+
+    def walk(value: Any, key: str = "") -> None:
+        if isinstance(value, Mapping):
+            for name, item in value.items():
+                walk(item, name)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item, key)
+        elif isinstance(value, str) and key == "collection":
+            found.add(value)
+        elif isinstance(value, str) and key == "statement":
+            found.update(NAMED.findall(value))
+        elif isinstance(value, str) and key == "path":
+            parts = value.partition("?")[0].split("/")
+            found.update(after for before, after in itertools.pairwise(parts) if before in FOLDERS and after)
+
+    walk([*case.setup, case.request])
+    return frozenset(found)
+
+
+FOLDERS: Final = frozenset({"collections", "timeseries"})
+"""Segments of paths behind which a name follows."""
+
+
+def body_of(step: Mapping[str, Any]) -> tuple[bytes | None, str | None]:
+    """The body of a request, and its type where the case does not say it."""
+    if "body" in step:
+        return json.dumps(step["body"]).encode(), "application/json"
+    if "body_lines" in step:
+        return b"".join(json.dumps(line).encode() + b"\n" for line in step["body_lines"]), "application/json-l"
+    if "raw_body" in step:
+        return step["raw_body"].encode(), "application/json"
+    if "form" in step:
+        return urlencode(step["form"]).encode(), "application/x-www-form-urlencoded"
+    if "multipart" in step:
+        return b"".join(map(part_of, step["multipart"].items())) + f"--{BOUNDARY}--\r\n".encode(), MULTIPART
+    return None, None
+
+
+MULTIPART: Final = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def part_of(named: tuple[str, Mapping[str, Any]]) -> bytes:
+    """One part of a form."""
+    name, part = named
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{part["filename"]}"\r\n\r\n'
+    content = b64decode(part["content_b64"]) if "content_b64" in part else bytes(part["zeros"])
+    return head.encode() + content + b"\r\n"
+
+
+MakeTarget = type[AbstractContextManager[Target]]
