@@ -115,18 +115,6 @@ def search_json(
     skip: int,
     limit: int,
 ) -> tuple[list[tuple[bytes, bytes]], int, int]: ...
-def search_range_json(
-    environment: Environment,
-    documents: int,
-    table: int,
-    start: bytes,
-    end: bytes,
-    collection: Any,
-    replicas: Replicas,
-    filter_: Any,
-    look: Any,
-    limit: int,
-) -> list[bytes]: ...
 def search_top(
     snapshot: Snapshot,
     documents: int,
@@ -192,3 +180,17 @@ class Batch(Snapshot):
     def delete(self, table: int, key: bytes) -> bool: ...
     def commit(self) -> None: ...
     def abort(self) -> None: ...
+
+@final
+class Look:
+    def __new__(
+        cls,
+        environment: Environment,
+        documents: int,
+        table: int,
+        collection: Any,
+        replicas: Replicas,
+        look: tuple[bytes, tuple[bytes | str, ...], tuple[tuple[str, bytes | str], ...], int],
+        limit: int,
+    ) -> Self: ...
+    def find_json(self, args: dict[str, Any]) -> list[bytes] | None: ...

@@ -26,6 +26,7 @@ __all__ = [
     "CORE",
     "MISSING",
     "Batch",
+    "Look",
     "Program",
     "Snapshot",
     "apply_changes",
@@ -49,7 +50,6 @@ __all__ = [
     "scan_json",
     "search_count",
     "search_json",
-    "search_range_json",
     "search_top",
     "siphash128",
     "sum_documents",
@@ -140,9 +140,11 @@ read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
 
 search_count: Any = pick("search_count", None) if lmdb_environment else None
 search_json: Any = pick("search_json", None) if lmdb_environment else None
-search_range_json: Any = pick("search_range_json", None) if lmdb_environment else None
 search_top: Any = pick("search_top", None) if lmdb_environment else None
 """Documents found where they lie in the map; without them `query/search.py` looks at them one by one."""
+
+Look: Any = pick("Look", None) if lmdb_environment else None
+"""A look into an index from arguments to JSON; without it `prepared.py` makes the range and searches that."""
 
 sum_documents: Any = pick("sum_documents", None) if lmdb_environment else None
 """Documents added up where they lie in the map; without it `storage/range_table.py` goes through them one by one."""

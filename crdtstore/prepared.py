@@ -10,11 +10,13 @@ Not here: which ranges a condition means (`query/bounds.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from crdtstore import core
 from crdtstore.core import value_key
 from crdtstore.crdt.value import Value
 from crdtstore.limits import FIND_LIMIT_DEFAULT, INDEX_COLUMN_BYTES_MAX, INT_MAX, INT_MIN
@@ -27,12 +29,14 @@ from crdtstore.query.parameters import EveryName, bind_parameters, parameters_of
 from crdtstore.query.relation import MIRRORED
 from crdtstore.query.search import search_range_json
 from crdtstore.query.tree import LEGACY, And, Compare, Field, Literal, Node, Operator, Parameter, Path
+from crdtstore.storage.documents import DOCUMENTS
 from crdtstore.storage.index import WHOLE, Index, read_indexes
 from crdtstore.storage.index_entries import ENTRIES, part_prefix
 
 if TYPE_CHECKING:
     from crdtstore.finding import Finding, Found
     from crdtstore.storage.catalog import Catalog, Collection
+    from crdtstore.storage.interface import Storage
 
 NUMBER_TAG: Final = 0x10
 """Below it are the keys of nulls and booleans, of which each is a type of its own here."""
@@ -48,26 +52,23 @@ class Bound(NamedTuple):
     constant: bytes | str
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look into an index: what its leading columns equal, and the bounds of the one behind them."""
+class Look(NamedTuple):
+    """One look into an index: what its leading columns equal, and the bounds of the one behind them.
 
-    catalog: Catalog
-    collection: Collection
-    index: Index
+    Compiled twin, with `find_plainly`: `ext/look.pxi`.
+    """
+
     head: bytes
     equal: tuple[bytes | str, ...]
     between: tuple[Bound, ...]
-
-    def is_valid(self, catalog: Catalog) -> bool:
-        """Whether the index is still what it was."""
-        return self.catalog is catalog and self.index.built is None and not self.index.inexact
+    names: int
+    """How many arguments there are."""
 
     def range(self, args: Mapping[str, Value]) -> tuple[bytes, bytes] | None:
         """The entries for arguments; None when this look cannot tell them."""
         start = self.head
         for constant in self.equal:
-            key = constant if constant.__class__ is bytes else column_of(args[constant])  # type: ignore[index]
+            key = key_of(constant, args)
             if key is None:
                 return None
             start += key
@@ -77,7 +78,7 @@ class Look:
         """The same where the next column lies between bounds, which are of one type."""
         low, high, tags = b"", ABOVE_ALL, set()
         for operator, constant in self.between:
-            key = constant if isinstance(constant, bytes) else column_of(args[constant])
+            key = key_of(constant, args)
             if key is None:
                 return None
             tags.add(key[0])
@@ -89,6 +90,13 @@ class Look:
             return None
         (tag,) = tags
         return start + (low or bytes([tag])), start + (high if high != ABOVE_ALL else bytes([tag + 1]))
+
+
+def key_of(constant: bytes | str, args: Mapping[str, Value]) -> bytes | None:
+    """A key that is known, or that of an argument; None where there is none, or it compares in another way."""
+    if isinstance(constant, bytes):
+        return constant
+    return column_of(args[constant]) if constant in args else None
 
 
 def column_of(value: Value) -> bytes | None:
@@ -112,6 +120,20 @@ def column_of(value: Value) -> bytes | None:
     return key if len(key) <= INDEX_COLUMN_BYTES_MAX else None
 
 
+@dataclass(frozen=True, slots=True)
+class ShortWay:
+    """A look that answers a query, for as long as its index is what it was."""
+
+    catalog: Catalog
+    index: Index
+    find: Callable[[dict[str, Value]], list[bytes] | None]
+    """The JSON of what matches; None for arguments that take the long way."""
+
+    def is_valid(self, catalog: Catalog) -> bool:
+        """Whether the index is still what it was."""
+        return self.catalog is catalog and self.index.built is None and not self.index.inexact
+
+
 class Prepared:
     """A query that is ready to be run; any thread may run it."""
 
@@ -121,7 +143,7 @@ class Prepared:
         self.node = parse(query, EveryName())
         self.order = read_order(order, "legacy")
         self.names = parameters_of(self.node)
-        self.look: Look | None = None
+        self.way: ShortWay | None = None
 
     def find(
         self, *, limit: int = FIND_LIMIT_DEFAULT, offset: int = 0, cursor: str | None = None, **args: Value
@@ -136,25 +158,19 @@ class Prepared:
         Raises:
             InvalidValue: An argument is missing or too much.
         """
-        look, catalog = self.look, self.store.sequencer.catalog
-        if look is None or not look.is_valid(catalog):
-            look = self.plan(catalog)
-        if look is not None and len(args) == len(self.names):
-            try:
-                range_ = look.range(args)
-            except KeyError:
-                range_ = None
-            if range_ is not None:
-                found = search_range_json(
-                    self.store.storage, catalog, look.collection, ENTRIES, *range_, None, FIND_LIMIT_DEFAULT
-                )
-                # An index is marked before the commit that drops it: one that is valid still was whole in the snapshot.
-                if look.is_valid(self.store.sequencer.catalog):
-                    return found
+        way = self.way
+        if way is None or not way.is_valid(self.store.sequencer.catalog):
+            way = self.plan(self.store.sequencer.catalog)
+        if way is not None:
+            found = way.find(args)
+            # An index is marked before the commit that drops it: one that is valid still was whole in the snapshot.
+            if found is not None and way.is_valid(self.store.sequencer.catalog):
+                return found
         return [document.json for document in self.find(**args).documents]
 
-    def plan(self, catalog: Catalog) -> Look | None:
+    def plan(self, catalog: Catalog) -> ShortWay | None:
         """Find the index of which one look answers the query; None where there is none."""
+        self.way = None
         collection = catalog.by_name.get(self.collection)
         bounds = bounds_by_path(self.node)
         # The names of a store that another process writes to are behind it.
@@ -163,10 +179,33 @@ class Prepared:
         with self.store.storage.snapshot() as snapshot:
             ready = {index.number for index in read_indexes(snapshot, collection.number) if index.ready}
         # The writer's own, which tells at once when it goes.
-        indexes = [index for index in collection.indexes if index.number in ready and index.ready]
-        looks = (look_of(catalog, collection, index, bounds, self.order) for index in indexes)
-        self.look = next((look for look in looks if look is not None), None)
-        return self.look
+        for index in collection.indexes:
+            look = look_of(index, bounds, self.order, len(self.names)) if index.ready else None
+            if look is not None and index.number in ready:
+                self.way = ShortWay(catalog, index, finder(self.store.storage, catalog, collection, look))
+                break
+        return self.way
+
+
+def finder(
+    storage: Storage, catalog: Catalog, collection: Collection, look: Look
+) -> Callable[[dict[str, Value]], list[bytes] | None]:
+    """What answers arguments by a look."""
+    if storage.__class__ is not core.lmdb_environment:
+        return partial(find_plainly, storage, catalog, collection, look)
+    compiled = core.Look(storage, DOCUMENTS, ENTRIES, collection, catalog.replicas, look, FIND_LIMIT_DEFAULT)
+    find: Callable[[dict[str, Value]], list[bytes] | None] = compiled.find_json
+    return find
+
+
+def find_plainly(
+    storage: Storage, catalog: Catalog, collection: Collection, look: Look, args: dict[str, Value]
+) -> list[bytes] | None:
+    """The JSON of what an index holds for arguments; None when the look cannot tell them."""
+    range_ = look.range(args) if len(args) == look.names else None
+    if range_ is None:
+        return None
+    return search_range_json(storage, catalog, collection, ENTRIES, *range_, None, FIND_LIMIT_DEFAULT)
 
 
 def bounds_by_path(node: Node) -> dict[Path, list[Bound]] | None:
@@ -194,9 +233,7 @@ def bound_of(operator: Operator, constant: Literal | Parameter) -> Bound | None:
     return None if key is None else Bound(operator, key)
 
 
-def look_of(
-    catalog: Catalog, collection: Collection, index: Index, bounds: Mapping[Path, list[Bound]], order: Order
-) -> Look | None:
+def look_of(index: Index, bounds: Mapping[Path, list[Bound]], order: Order, names: int) -> Look | None:
     """The look into an index that says all that the bounds say, and gives the order; None if there is none."""
     equal: list[bytes | str] = []
     between: tuple[Bound, ...] = ()
@@ -213,4 +250,4 @@ def look_of(
     keys = tuple((path, False) for path in index.paths[len(equal) :])
     if used < len(bounds) or tuple(map(tuple, order.keys)) != keys or index.inexact:
         return None
-    return Look(catalog, collection, index, part_prefix(index, WHOLE), tuple(equal), between)
+    return Look(part_prefix(index, WHOLE), tuple(equal), between, names)

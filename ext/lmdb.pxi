@@ -367,13 +367,19 @@ cdef int environment_leave(Environment self) except -1:
 # Opens a read view; see Environment.snapshot. `snapshot_end` ends it.
 cdef Snapshot environment_snapshot_c(Environment self):
     cdef Snapshot snapshot = Snapshot.__new__(Snapshot)
+    snapshot_begin(snapshot, self)
+    return snapshot
+
+
+# Begins a read view, or begins one that has ended anew.
+cdef int snapshot_begin(Snapshot snapshot, Environment self) except -1:
     environment_check(self)
     environment_enter(self)
     try:
         snapshot_attach(snapshot, self, environment_begin_read(self))
     finally:
         environment_leave(self)
-    return snapshot
+    return 0
 
 
 cdef lmdb_txn *environment_begin_read(Environment self) except NULL:

@@ -60,10 +60,6 @@ cdef struct SearchMatch:
     lmdb_value document
 
 
-# One that searched a range, for the next that does: making and freeing one takes longer than finding a document.
-cdef Search search_spare = None
-
-
 cdef inline Search search_open(SearchSource source):
     """Make a search."""
     cdef Search self = Search.__new__(Search)
@@ -85,12 +81,6 @@ cdef int search_prepare(Search self, collection, replicas, filter_, look) except
         else:
             evaluation_names(self.evaluation, self.paths, self.replicas)
     return 0
-
-
-cdef void search_forget(Search self) noexcept:
-    """Let go of everything that belongs to others."""
-    self.paths = self.replicas = self.test = self.look = self.program = self.evaluation = self.found = None
-    self.source.snapshot = self.source.scan.snapshot = None
 
 
 def search_count(Snapshot snapshot not None, int documents, collection, replicas, source, filter_, look):
@@ -121,42 +111,6 @@ def search_json(
     self.purpose, self.matches, self.skip, self.limit = SEARCH_PRINTED, matches, skip, limit
     search_run(self)
     return self.found, read.rows, read.entries
-
-
-def search_range_json(
-    Environment environment not None,
-    int documents,
-    int table,
-    bytes start not None,
-    bytes end not None,
-    collection,
-    replicas,
-    filter_,
-    look,
-    uint64_t limit,
-):
-    """Give the JSON of what matches in one range, in a snapshot of its own; see the plain twin."""
-    global search_spare
-    cdef Snapshot snapshot = environment_snapshot_c(environment)
-    cdef Search self = search_spare
-    cdef SearchMatch matches[SEARCH_MATCHES]
-    search_spare = None
-    try:
-        if self is None:
-            source = (table, ((b"", b""),), False, False)
-            self = search_open(search_source(snapshot, documents, collection.prefix, source))
-        else:
-            search_begin(self.source, snapshot, documents, collection.prefix, table)
-        self.source.ranges.start, self.source.ranges.end = search_place(start), search_place(end)
-        search_prepare(self, collection, replicas, filter_, look)
-        self.purpose, self.matches, self.limit, self.without_ids = SEARCH_PRINTED, matches, limit, True
-        search_run(self)
-        found = self.found
-        search_forget(self)
-        search_spare = self
-        return found
-    finally:
-        snapshot_end(snapshot)
 
 
 def search_top(

@@ -103,16 +103,9 @@ def search_range_json(
 ) -> list[bytes]:
     """The JSON of the matching documents of one range, at most `limit`, in a snapshot of its own.
 
-    The shortest way for a query that one range of an index answers. The catalog has to know every name that was
-    committed, which in a store that another process writes to it does only by chance.
+    The catalog has to know every name that was committed, which in a store that another process writes to it does only
+    by chance.
     """
-    if storage.__class__ is core.lmdb_environment:
-        look = None if filter_ is None else partial(FieldLookup, catalog, collection)
-        replicas = catalog.replicas
-        found: list[bytes] = core.search_range_json(
-            storage, DOCUMENTS, table, start, end, collection, replicas, filter_, look, limit
-        )
-        return found
     with storage.snapshot() as snapshot:
         source = Source(table, ((start, end),))
         return [text for _, text in search_json(snapshot, catalog, collection, source, filter_, 0, limit)[0]]

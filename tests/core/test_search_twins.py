@@ -14,6 +14,7 @@ import pytest
 
 from crdtstore import _core, core
 from crdtstore.errors import Corrupted, CrdtStoreError, StoreClosed, StoreError
+from crdtstore.prepared import Look, find_plainly, finder
 from crdtstore.query import search
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, Order, OrderKey
 from crdtstore.query.program import Filter
@@ -234,11 +235,11 @@ def test_a_flipped_bit_is_damage(tmp_path: Path, number: int) -> None:
                 error, data = outcome(TWINS[name][1], *world, source, None, *rest)
                 assert error is Corrupted
                 assert (data["key"], table) == (key.hex(), table)
-            if not source.descending:
-                whole = partial(search.search_range_json, store.storage, catalog, world.collection)
-                error, _ = outcome(whole, source.table, *source.ranges[0], None, 1_000)
-                assert error is Corrupted
-                assert whole(DOCUMENTS, world.collection.prefix, world.collection.prefix, None, 1) == []
+        look = Look(b"\0\0\0\x01", (), (), 0)
+        for find in (finder, partial(partial, find_plainly)):
+            error, data = outcome(find(store.storage, catalog, world.collection, look), {})
+            assert error is Corrupted
+            assert (data["key"], table) == (key.hex(), table)
 
 
 # --- threads ---

@@ -107,7 +107,7 @@ def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def has_look(one: Prepared) -> bool:
     """Whether it looks into an index."""
-    return one.look is not None
+    return one.way is not None
 
 
 def test_an_index_is_taken_when_it_comes_and_left_when_it_goes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 
 from crdtstore import Store, Upsert
 from crdtstore import indexes as module
-from crdtstore import prepared as prepared_module
 from crdtstore.errors import (
     Corrupted,
     FormatTooNew,
@@ -27,7 +27,6 @@ from crdtstore.errors import (
 )
 from crdtstore.indexes import Indexes
 from crdtstore.limits import DEPTH_MAX, INDEX_PAUSE_SECONDS, INDEXES_MAX
-from crdtstore.query.search import search_range_json
 from crdtstore.storage import environment, index_build
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
@@ -239,22 +238,21 @@ def test_a_store_that_is_only_read_lists_its_indexes(tmp_path: Path) -> None:
             Indexes(store).drop("name")
 
 
-def test_an_index_that_goes_while_a_prepared_query_looks_is_not_used(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_index_that_goes_while_a_prepared_query_looks_is_not_used(store: Store) -> None:
     indexes = Indexes(store)
     indexes.create("cities", [("name",)])
     prepared = store.prepare("cities", "name == $args.name")
     expected = prepared.find_json(name="city 3")
     assert len(expected) == 1
-    assert prepared.look is not None
+    way = prepared.way
+    assert way is not None
 
-    def dropping(*arguments: Any) -> Any:
-        monkeypatch.undo()
+    def dropping(args: dict[str, Any]) -> list[bytes] | None:
         indexes.drop("name")
-        return search_range_json(*arguments)
+        way.find(args)
+        return [b"of an index that went"]
 
-    monkeypatch.setattr(prepared_module, "search_range_json", dropping)
+    prepared.way = replace(way, find=dropping)
     assert prepared.find_json(name="city 3") == expected
     assert indexes.list() == ()
 
@@ -267,7 +265,7 @@ def test_a_prepared_query_of_a_store_that_is_only_read_looks_into_no_index(tmp_p
     with Store.open(tmp_path / "store", read_only=True) as store:
         prepared = store.prepare("cities", "name == $args.name")
         assert prepared.find_json(name="city 3") == expected
-        assert prepared.look is None
+        assert prepared.way is None
 
 
 # --- what fails ---
