@@ -7,12 +7,15 @@ one failed that is not known to. Families are the files under `cases/`.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+import click
 
 from tests.conformance.case import FOLDER, Case, read_cases
 from tests.conformance.check import problems_of
@@ -77,19 +80,23 @@ def main(words: Sequence[str]) -> int:
         unknown += bool(problems) and case.name not in known
         tell(case, problems, known.get(case.name), as_json=arguments.json)
     if not arguments.json:
-        pass
+        click.echo(
+            f"{len(cases) - failed} passed, {failed} failed" + (f", {failed - unknown} as known" if failed else "")
+        )
     return int(unknown > 0)
 
 
 def tell(case: Case, problems: list[str], reason: str | None, *, as_json: bool) -> None:
     """Print what came of a case."""
     if as_json:
-        pass
+        row = {"case": case.name, "passed": not problems, "problems": problems, "known": reason}
+        click.echo(json.dumps(row))
     elif problems:
-        for _problem in problems:
-            pass
+        click.echo(f"FAILED {case.api} {case.name}" + (f" (known: {reason})" if reason else ""))
+        for problem in problems:
+            click.echo(f"    {problem}")
     elif reason:
-        pass
+        click.echo(f"PASSED {case.api} {case.name}, which was known to fail: {reason}")
 
 
 if __name__ == "__main__":
