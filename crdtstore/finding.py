@@ -22,6 +22,7 @@ from crdtstore.query.cursor import read_cursor, write_cursor
 from crdtstore.query.distinct import distinct
 from crdtstore.query.find import (
     Document,
+    Form,
     Page,
     Query,
     check_page,
@@ -85,6 +86,7 @@ class Finding(Reading):
         offset: int = 0,
         cursor: str | None = None,
         fields: Sequence[str] | None = None,
+        form: Form = "values",
         at: int | None = None,
     ) -> Found:
         """The documents of a collection that a query matches.
@@ -100,6 +102,7 @@ class Finding(Reading):
             offset: After this many.
             cursor: Of the page before, which was asked for with the same query, order and language.
             fields: The paths that are shown; all fields by default.
+            form: How fields are shown, if all are: as their values, or under their types.
             at: The version to read; None for the newest.
 
         Raises:
@@ -108,7 +111,7 @@ class Finding(Reading):
             InvalidCursor: The cursor is none of this query.
             VersionNotRetained: `at` is neither the newest version nor retained.
         """
-        asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, fields)
+        asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, fields, form)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             txn = last_txn(snapshot)
@@ -131,7 +134,7 @@ class Finding(Reading):
         run: bool = True,
     ) -> dict[str, Any]:
         """How a find would be answered: where it looks, and, if it is run, how much it reads and returns."""
-        asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, None)
+        asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, None, "values")
         with self.view() as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             if known is None:
@@ -195,12 +198,13 @@ class Finding(Reading):
         offset: int,
         cursor: str | None,
         fields: Sequence[str] | None,
+        form: Form,
     ) -> Query:
         """All that a find was asked, read and checked."""
         check_page(limit, offset)
         node = self.read_condition(query, language, args)
         sorted_by = order if isinstance(order, Order) else read_order(order, language)
-        asked = Query(node, limit, offset, sorted_by, paths=read_paths(fields))
+        asked = Query(node, limit, offset, sorted_by, paths=read_paths(fields), form=form)
         if cursor is None:
             return asked
         return replace(asked, after=read_cursor(self.cursor_secret(), common(collection, asked), cursor))

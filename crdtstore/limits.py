@@ -352,6 +352,9 @@ GROUPS_KEPT_MAX: Final = 100_000
 AGGREGATED_VALUES_MAX: Final = 1_000_000
 """Values that MEDIAN and the DISTINCT aggregates of one statement keep together: some hundred mebibytes."""
 
+EXECUTE_WARNINGS_MAX: Final = 10
+"""Warnings that the answer to a statement tells, as the API has it; how many there were is told too."""
+
 CURSOR_CHARS_MAX: Final = 32 * 1_024
 """A cursor: eight keys of SORT_KEY_BYTES_MAX, their columns and an id, in Base64, are less than half of it."""
 

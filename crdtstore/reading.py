@@ -20,7 +20,7 @@ from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import encode_path, format_path
 from crdtstore.crdt.value import Value
-from crdtstore.query.find import Document, show_row
+from crdtstore.query.find import Document, Form, show_row
 from crdtstore.storage.catalog import names_of, read_counts, sum_digests
 from crdtstore.storage.documents import Row, get_document, living_document, read_json, read_json_many, scan_living
 from crdtstore.storage.log import last_txn
@@ -66,13 +66,13 @@ class Reading:
             self.sequencer.load()
         return self.sequencer.catalog
 
-    def get(self, collection: str, id: Value, *, at: int | None = None) -> Document | None:
+    def get(self, collection: str, id: Value, *, form: Form = "values", at: int | None = None) -> Document | None:
         """A document by its id; None when it does not exist."""
         encoded_id = encode_id(id)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             document = living_document(snapshot, known, encoded_id) if known else b""
-            return show_row(catalog, known, Row(encoded_id, document)) if known and document else None
+            return show_row(catalog, known, Row(encoded_id, document), form) if known and document else None
 
     def get_json(self, collection: str, id: Value, *, at: int | None = None) -> bytes | None:
         """A document's fields as a JSON object, by its id: the shortest way from the disk to the wire."""

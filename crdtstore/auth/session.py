@@ -8,9 +8,11 @@ Not here: who the bearer is (`api_key`), what the permission means (`permission`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
 from crdtstore.auth.permission import Permission, Verb
 from crdtstore.command.command import Command
@@ -18,8 +20,12 @@ from crdtstore.command.result import Written
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
-from crdtstore.finding import Found
-from crdtstore.query.find import Document
+from crdtstore.finding import Counted, Found
+from crdtstore.query.dql.reach import Reach, reach_of
+from crdtstore.query.dql.words import Profile
+from crdtstore.query.find import Document, Form
+from crdtstore.statement.answer import Executed
+from crdtstore.statement.run import parse_kept
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
 
@@ -36,7 +42,7 @@ class Session:
         """The newest transaction that reads see; every answer says it, so it is no secret."""
         return self.store.applied
 
-    def submit(self, commands: Sequence[Command], *, actor: bytes, after: int | None = None) -> Future[Written]:
+    def submit(self, commands: Sequence[Command], *, actor: bytes | None, after: int | None = None) -> Future[Written]:
         """Write in one transaction, as `Store.submit`.
 
         Raises:
@@ -45,9 +51,17 @@ class Session:
         """
         for command in commands:
             self.permission.check("write", command.collection)
+        self.check_author(actor)
+        return self.store.submit(commands, actor=actor, after=after)
+
+    def check_author(self, actor: bytes | None) -> None:
+        """Refuse an author who would pass for the store.
+
+        Raises:
+            Forbidden: It is the store's own origin.
+        """
         if actor == self.store.origin:
             raise Forbidden("This client ID belongs to the store itself; choose another one.")
-        return self.store.submit(commands, actor=actor, after=after)
 
     def find(
         self,
@@ -55,8 +69,10 @@ class Session:
         query: str,
         *,
         args: Mapping[str, Value] | None = None,
+        order: Sequence[str] = (),
         limit: int,
         offset: int = 0,
+        form: Form = "values",
         at: int | None = None,
     ) -> Found:
         """Find documents, as `Store.find`.
@@ -65,25 +81,115 @@ class Session:
             Forbidden: The permission does not cover it.
         """
         self.permission.check("read", collection)
-        return self.store.find(collection, query, args=args, limit=limit, offset=offset, at=at)
+        return self.store.find(collection, query, args=args, order=order, limit=limit, offset=offset, form=form, at=at)
 
-    def get(self, collection: str, identifier: Value, *, at: int | None = None) -> Document | None:
+    def count(
+        self, collection: str, query: str, *, args: Mapping[str, Value] | None = None, at: int | None = None
+    ) -> Counted:
+        """Count documents, as `Store.count`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.count(collection, query, args=args, at=at)
+
+    def explain(
+        self,
+        collection: str,
+        query: str,
+        *,
+        args: Mapping[str, Value] | None = None,
+        order: Sequence[str] = (),
+        limit: int,
+    ) -> dict[str, Any]:
+        """Say how documents would be found, as `Store.explain`, without finding them.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.explain(collection, query, args=args, order=order, limit=limit, run=False)
+
+    def get(
+        self, collection: str, identifier: Value, *, form: Form = "values", at: int | None = None
+    ) -> Document | None:
         """Read one document, as `Store.get`.
 
         Raises:
             Forbidden: The permission does not cover it.
         """
         self.permission.check("read", collection)
-        return self.store.get(collection, identifier, at=at)
+        return self.store.get(collection, identifier, form=form, at=at)
 
-    def notify(self, collection: str, txn: int, callback: Callable[[], None]) -> Callable[[], None]:
-        """Be told when a transaction is applied, on behalf of a read of `collection`, as `Store.notify`.
+    def reach(self, statements: Sequence[str], profile: Profile) -> Reach:
+        """What statements touch, all of which the permission covers.
+
+        Raises:
+            QuerySyntaxError: One cannot be parsed.
+            Forbidden: The permission does not cover all of it.
+        """
+        reached = reduce(Reach.join, (reach_of(parse_kept(text, profile)) for text in statements), Reach())
+        if reached.whole:
+            self.permission.check_full()
+        for collection in sorted(reached.reads):
+            self.permission.check("read", collection)
+        for collection in sorted(reached.writes):
+            self.permission.check("write", collection)
+        return reached
+
+    def execute(
+        self,
+        statement: str,
+        parameters: Mapping[str, Value] | None,
+        *,
+        profile: Profile,
+        actor: bytes | None,
+        after: int | None,
+        at: int | None,
+        seconds: float,
+    ) -> Executed:
+        """Run a statement, as `Store.execute`.
+
+        Raises:
+            Forbidden: The permission does not cover all that it touches.
+        """
+        self.reach([statement], profile)
+        self.check_author(actor)
+        return self.store.execute(
+            statement, parameters, profile=profile, actor=actor, after=after, at=at, seconds=seconds
+        )
+
+    def execute_together(
+        self,
+        statements: Sequence[str],
+        parameters: Mapping[str, Value] | None,
+        *,
+        profile: Profile,
+        actor: bytes | None,
+        after: int | None,
+        seconds: float,
+    ) -> tuple[Executed, ...]:
+        """Run statements as one transaction, as `Store.execute_together`.
+
+        Raises:
+            Forbidden: The permission does not cover all that they touch.
+        """
+        self.reach(statements, profile)
+        self.check_author(actor)
+        return self.store.execute_together(
+            statements, parameters, profile=profile, actor=actor, after=after, seconds=seconds
+        )
+
+    def notify(self, collections: Iterable[str], txn: int, callback: Callable[[], None]) -> Callable[[], None]:
+        """Be told when a transaction is applied, on behalf of a read of `collections`, as `Store.notify`.
 
         Raises:
             Forbidden: The permission does not cover the read, so nothing may wait for it.
             Overloaded: Too many reads wait.
         """
-        self.permission.check("read", collection)
+        for collection in collections:
+            self.permission.check("read", collection)
         return self.store.notify(txn, callback)
 
     def stats(self) -> Stats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from crdtstore.command.command import Command
+from crdtstore.command.command import Command, Remove, Update, Upsert
 from crdtstore.errors import LimitExceeded, MalformedRequest
 from crdtstore.limits import COMMANDS_MAX
 
@@ -17,6 +17,35 @@ class WriteRequest(msgspec.Struct, frozen=True):
     """The body of a write request."""
 
     commands: list[Command]
+
+
+class NamedCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A command under its own name, `{"upsert": {...}}`, as some callers write it."""
+
+    upsert: Upsert | msgspec.UnsetType = msgspec.UNSET
+    update: Update | msgspec.UnsetType = msgspec.UNSET
+    remove: Remove | msgspec.UnsetType = msgspec.UNSET
+
+
+class NamedWriteRequest(msgspec.Struct, frozen=True):
+    """The body of a write request with such commands."""
+
+    commands: list[NamedCommand]
+
+    def plain(self) -> WriteRequest:
+        """The same with plain commands.
+
+        Raises:
+            MalformedRequest: A command has no name, or several.
+        """
+        found: list[Command] = []
+        for number, named in enumerate(self.commands):
+            given = [each for each in (named.upsert, named.update, named.remove) if each is not msgspec.UNSET]
+            if len(given) != 1:
+                path = f"$.commands[{number}]"
+                raise MalformedRequest(f"At {path} one command is expected; {len(given)} are there.", path=path)
+            found += given
+        return WriteRequest(found)
 
 
 decoder = msgspec.json.Decoder(WriteRequest)

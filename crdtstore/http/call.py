@@ -58,7 +58,7 @@ class Call:
         assert self.route.version is not None
         return self.route.version
 
-    async def until_readable(self, collection: str) -> None:
+    async def until_readable(self, *collections: str) -> None:
         """Wait for the transaction that the caller names in `X-DITTO-TXN-ID`, if it names one.
 
         Raises:
@@ -69,7 +69,7 @@ class Call:
         actor_of(self.request)
         txn = txn_of(self.request)
         if txn is not None:
-            await until_applied(self.session, collection, txn, self.wait_seconds, self.receive, self.held)
+            await until_applied(self.session, collections, txn, self.wait_seconds, self.receive, self.held)
 
     async def decode(self, kind: type[Result]) -> Result:
         """Read the body, strictly, as one of this type; in a thread if it is long."""

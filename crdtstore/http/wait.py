@@ -10,7 +10,7 @@ Not here: who is woken when, see `crdtstore.version`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeAlias
 
@@ -36,13 +36,13 @@ class Held:
 
 
 async def until_applied(
-    session: Session, collection: str, txn: int, seconds: float, receive: Receive, held: Held
+    session: Session, collections: Iterable[str], txn: int, seconds: float, receive: Receive, held: Held
 ) -> None:
     """Wait until `txn` is applied.
 
     Args:
         session: Whose store.
-        collection: What will be read then: waiting needs the same permission.
+        collections: What will be read then: waiting needs the same permission.
         txn: The transaction to wait for.
         seconds: The deadline.
         receive: The ASGI channel after the body: it says when the caller goes away.
@@ -54,7 +54,7 @@ async def until_applied(
         Disconnected: The caller went away.
     """
     if session.applied < txn:
-        await until_woken(partial(session.notify, collection, txn), seconds, receive, held)
+        await until_woken(partial(session.notify, collections, txn), seconds, receive, held)
     if session.applied < txn:
         raise VersionNotAvailable(txn, session.applied)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -37,11 +37,10 @@ from crdtstore.query.project import print_fields
 from crdtstore.query.search import Examined, search_count, search_json, search_top
 from crdtstore.query.statistics import measured_indexes
 from crdtstore.query.tree import as_json, canonical
+from crdtstore.query.typed import print_typed
 from crdtstore.storage.documents import Row, id_key, living_document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from crdtstore.crdt.value import Value
     from crdtstore.query.tree import Node, Path
     from crdtstore.storage.catalog import Catalog, Collection
@@ -62,6 +61,10 @@ class Document:
         return fields
 
 
+Form: TypeAlias = Literal["values", "types"]
+"""Whether fields are shown as their values, or under the types that they have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is looked for, and how much of it, in what order."""
@@ -74,6 +77,8 @@ class Query:
     """The position at which the page before ended."""
     paths: tuple[Path, ...] | None = None
     """What is shown of each document; None for all."""
+    form: Form = "values"
+    """How that is shown."""
 
 
 class Page(NamedTuple):
@@ -102,7 +107,7 @@ def find(snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Qu
     plan = plan_query(snapshot, catalog, collection, query)
     hits, examined = read_hits(snapshot, catalog, collection, query, plan)
     shown = hits[: query.limit]
-    documents = tuple(show(snapshot, catalog, collection, hit, query.paths) for hit in shown)
+    documents = tuple(show(snapshot, catalog, collection, hit, query) for hit in shown)
     more = len(hits) > len(shown) and bool(shown)
     position = position_of(snapshot, catalog, collection, query.order, shown[-1].id) if more else None
     return Page(documents, position, plan, examined)
@@ -180,20 +185,20 @@ def position_of(snapshot: Snapshot, catalog: Catalog, collection: Collection, or
     return Position(sort_key(order, lookup, id_key(encoded_id)), columns, id_key(encoded_id)).encode()
 
 
-def show(
-    snapshot: Snapshot, catalog: Catalog, collection: Collection, hit: Hit, paths: Sequence[Path] | None
-) -> Document:
+def show(snapshot: Snapshot, catalog: Catalog, collection: Collection, hit: Hit, query: Query) -> Document:
     """A document as a reader sees it."""
-    if paths is None and hit.json is not None:
+    if query.paths is None and query.form == "values" and hit.json is not None:
         return Document(read_id(hit.id), hit.json)
     row = Row(hit.id, living_document(snapshot, collection, hit.id))
-    if paths is None:
-        return show_row(catalog, collection, row)
-    return Document(read_id(hit.id), print_fields(catalog, collection, row, paths))
+    if query.paths is None:
+        return show_row(catalog, collection, row, query.form)
+    return Document(read_id(hit.id), print_fields(catalog, collection, row, query.paths))
 
 
-def show_row(catalog: Catalog, collection: Collection, row: Row) -> Document:
+def show_row(catalog: Catalog, collection: Collection, row: Row, form: Form = "values") -> Document:
     """A stored document as a reader sees it."""
+    if form == "types":
+        return Document(read_id(row.id), print_typed(catalog, collection, row))
     printed = core.document_json(row.document, collection.paths, catalog.replicas)
     return Document(read_id(row.id), printed)
 

@@ -26,6 +26,8 @@ class Executed:
     """The ids of the documents that the statement changed, in the order in which it did."""
 
     warnings: tuple[str, ...] = ()
+    is_mutation: bool = False
+    """Whether it was a statement that writes, whatever it changed."""
 
     @property
     def items(self) -> list[dict[str, Any]]:

@@ -1,13 +1,15 @@
-"""POST or GET /api/v3/store/find: the documents of a collection that a query matches, ordered by id.
+"""POST or GET /api/vN/store/find: the documents of a collection that a query matches.
 
-Rules: stored documents come out as JSON bytes and are joined, never decoded. The search runs in a thread.
+Rules: stored documents come out as JSON bytes and are joined, never decoded. The search runs in a thread. Without an
+order, and in versions that know none, documents come in the order of their ids. `describe` answers how they would be
+found instead, as one document.
 
 Not here: the query language (`crdtstore.query`).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -17,9 +19,19 @@ from crdtstore.finding import Found
 from crdtstore.http.call import Call
 from crdtstore.http.request import at_of
 from crdtstore.http.respond import Answer, encode
-from crdtstore.query.find import Document
+from crdtstore.query.find import Document, Form
 
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+SerializedAs: TypeAlias = Literal["latestValues", "latestValuesAndTypes"]
+
+FORMS: Final[dict[SerializedAs, Form]] = {"latestValues": "values", "latestValuesAndTypes": "types"}
+
+
+class SortKey(msgspec.Struct, frozen=True):
+    """One key of an order."""
+
+    property: str
+    direction: Literal["asc", "desc"]
 
 
 class FindBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -29,22 +41,60 @@ class FindBody(msgspec.Struct, frozen=True, rename="camel"):
     query: str
     args: dict[str, Any] | None = None
     limit: Natural = limits.FIND_LIMIT_DEFAULT
-    offset: Natural = 0
-    serialized_as: Literal["latestValues"] = "latestValues"
+    offset: Natural | None = None
+    describe: bool = False
+    serialized_as: SerializedAs = "latestValues"
+    sort: tuple[SortKey, ...] = ()
+
+
+class UnsortedBody(FindBody, frozen=True, rename="camel"):
+    """The same where `sort` is a key like any other that is not known."""
+
+    sort: Any = ()
 
 
 async def find(call: Call) -> Answer:
     """Answer with the documents that match, and the transaction that they were read at."""
-    asked = await call.decode(FindBody)
+    asked = await call.decode(FindBody if call.version.sorts else UnsortedBody)
     at = at_of(call.request)
     await call.until_readable(asked.collection)
-    return await call.in_thread(lambda: search(call.session, asked, at))
+    order = tuple(map(order_text, asked.sort)) if call.version.sorts else ()
+    run = describe if asked.describe else search
+    return await call.in_thread(lambda: run(call.session, asked, order, at))
 
 
-def search(session: Session, asked: FindBody, at: int | None) -> Answer:
+def order_text(key: SortKey) -> str:
+    """A key of an order as the store takes it."""
+    return f"-{key.property}" if key.direction == "desc" else key.property
+
+
+def search(session: Session, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:
     """Run the query and write the answer; in a thread, since both may take long."""
-    found = session.find(asked.collection, asked.query, args=asked.args, limit=asked.limit, offset=asked.offset, at=at)
+    found = session.find(
+        asked.collection,
+        asked.query,
+        args=asked.args,
+        order=order,
+        limit=asked.limit,
+        offset=asked.offset or 0,
+        form=FORMS[asked.serialized_as],
+        at=at,
+    )
     return Answer(200, body_of(found), found.txn)
+
+
+def describe(session: Session, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:  # noqa: ARG001  a plan is of now
+    """Say how the documents would be found: by an index, and of which paths, or by reading all."""
+    txn = session.applied
+    plan = session.explain(asked.collection, asked.query, args=asked.args, order=order, limit=asked.limit)
+    return Answer(200, encode({"documents": [{"id": "query_details", "fields": details_of(plan)}], "txnId": txn}), txn)
+
+
+def details_of(plan: dict[str, Any]) -> dict[str, Any]:
+    """A plan as this API writes it: the path of the index as its keys, those of several one after the other."""
+    if "index" in plan:
+        return {"index_scan": {"path": [key for path in plan["index"]["paths"] for key in path]}}
+    return {"id_lookup": {}} if plan["access"] == "ids" else {"full_scan": {}}
 
 
 def body_of(found: Found) -> bytes:

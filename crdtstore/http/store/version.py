@@ -31,6 +31,9 @@ class Version(NamedTuple):
     document_inside: bool
     """Whether findbyid answers the document under its own name, or its id and fields at the top."""
 
+    sorts: bool
+    """Whether a find says its order; otherwise `sort` is a key like any other that is not known."""
+
     errors: ErrorForm
     profile: Profile
     """Of its statements, where it has any."""
@@ -39,11 +42,11 @@ class Version(NamedTuple):
 VERSIONS: Final = {
     version.name: version
     for version in (
-        #       name  transaction  client_id counts  missing  inside  errors   profile
-        Version("v1", "command", True, True, "null", True, "error", "v4"),
-        Version("v2", "request", True, True, "null", True, "both", "v4"),
-        Version("v3", "request", True, True, "null", True, "both", "v4"),
-        Version("v4", "request", False, False, "404", False, "both", "v4"),
-        Version("v5", "request", False, False, "404", False, "both", "v5"),
+        #       name  transaction  client_id counts  missing inside sorts  errors   profile
+        Version("v1", "command", True, True, "null", True, False, "error", "v4"),
+        Version("v2", "request", True, True, "null", True, False, "both", "v4"),
+        Version("v3", "request", True, True, "null", True, False, "both", "v4"),
+        Version("v4", "request", False, False, "404", False, True, "both", "v4"),
+        Version("v5", "request", False, False, "404", False, True, "both", "v5"),
     )
 }

@@ -1,7 +1,8 @@
-"""POST /api/v3/store/write: commands in, one result for each out, after the commit.
+"""POST /api/vN/store/write: commands in, one result for each out, after the commit.
 
 Rules: all commands are one transaction, applied whole or not at all, so all results carry one transaction id.
-`X-DITTO-TXN-ID` is a precondition here: if that transaction is not applied yet, nothing is written.
+`X-DITTO-TXN-ID` is a precondition here: if that transaction is not applied yet, nothing is written. A command says what
+it is in `method`, or stands under that name as a key; results always have `method`.
 
 Not here: what a command does (`crdtstore.command`).
 """
@@ -11,53 +12,63 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from crdtstore.command.parse import WriteRequest, commands_of
+from crdtstore.command.command import Command
+from crdtstore.command.parse import NamedWriteRequest, WriteRequest, commands_of
 from crdtstore.command.result import Removed, Updated, Upserted, Written
+from crdtstore.errors import MalformedJson, MalformedRequest
 from crdtstore.http.call import Call
-from crdtstore.http.request import required_actor_of, txn_of
+from crdtstore.http.request import actor_of, required_actor_of, txn_of
 from crdtstore.http.respond import Answer, encode
 
 
 async def write(call: Call) -> Answer:
     """Apply the commands of the body in one transaction and answer once it is on disk."""
-    actor = required_actor_of(call.request)
+    actor = required_actor_of(call.request) if call.version.needs_client_id else actor_of(call.request)
     after = txn_of(call.request)
-    commands = commands_of(await call.decode(WriteRequest))
+    commands = await read_commands(call)
     pending = asyncio.wrap_future(call.session.submit(commands, actor=actor, after=after))
     # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
     written = await asyncio.shield(pending)
-    return Answer(200, body_of(written), written.txn)
+    return Answer(200, body_of(written, all_counts=call.version.all_counts), written.txn)
 
 
-def body_of(written: Written) -> bytes:
+async def read_commands(call: Call) -> tuple[Command, ...]:
+    """Read the commands of the body, in either form.
+
+    Raises:
+        MalformedRequest: They are in neither; what is said is about the first.
+    """
+    try:
+        return commands_of(await call.decode(WriteRequest))
+    except MalformedJson:
+        raise
+    except MalformedRequest as error:
+        try:
+            named = await call.decode(NamedWriteRequest)
+        except MalformedRequest:
+            raise error from None
+        return commands_of(named.plain())
+
+
+def body_of(written: Written, *, all_counts: bool) -> bytes:
     """Write the results as the body of the answer."""
-    body: dict[str, Any] = {"results": [describe(result, written.txn) for result in written.results]}
+    results = [describe(result, written.txn, all_counts=all_counts) for result in written.results]
+    body: dict[str, Any] = {"results": results}
     if written.warnings:
         body["warnings"] = written.warnings
     return encode(body)
 
 
-def describe(result: Upserted | Updated | Removed, txn: int) -> dict[str, Any]:
+def describe(result: Upserted | Updated | Removed, txn: int, *, all_counts: bool) -> dict[str, Any]:
     """Write one result with the names that the API gives to its parts.
 
-    No document was left out for an error of the machine or a lacking permission: either refuses the
-    transaction.
+    No document was left out for an error of the machine or a lacking permission: either refuses the transaction.
     """
-    if isinstance(result, Updated):
-        return {
-            "method": "update",
-            "transactionId": txn,
-            "updated": result.updated,
-            "error": result.error,
-            "internalError": 0,
-            "permissionDenied": 0,
-        }
-    if isinstance(result, Removed):
-        return {
-            "method": "remove",
-            "transactionId": txn,
-            "deleted": result.deleted,
-            "internalError": 0,
-            "permissionDenied": 0,
-        }
-    return {"method": "upsert", "transactionId": txn, "id": result.id}
+    never = {"internalError": 0, "permissionDenied": 0} if all_counts else {}
+    match result:
+        case Updated(updated, error):
+            return {"method": "update", "transactionId": txn, "updated": updated, "error": error, **never}
+        case Removed(deleted):
+            return {"method": "remove", "transactionId": txn, "deleted": deleted, **never}
+        case Upserted(id_):
+            return {"method": "upsert", "transactionId": txn, "id": id_}
