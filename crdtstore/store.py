@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from crdtstore.command.command import Command
     from crdtstore.crdt.value import Value
-    from crdtstore.query.dql.words import Profile
+    from crdtstore.query.dql.profile import Profile
     from crdtstore.statement.answer import Executed
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.draft import Draft

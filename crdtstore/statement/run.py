@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from crdtstore.crdt.value import Value
+    from crdtstore.query.dql.profile import Profile
     from crdtstore.query.dql.statement import Statement
-    from crdtstore.query.dql.words import Profile
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.draft import Draft
     from crdtstore.storage.interface import Snapshot

@@ -16,11 +16,12 @@ from crdtstore.errors import QuerySyntaxError
 from crdtstore.limits import DEPTH_MAX, INT_MIN, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_NODES_MAX
 from crdtstore.query.dql import messages
 from crdtstore.query.dql.expression import Expression, Field
+from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.statement import Select, Update
 from crdtstore.query.dql.statement_parser import parse, parse_expression
 from crdtstore.query.dql.statement_print import print_statement
 from crdtstore.query.dql.tokens import directives
-from crdtstore.query.dql.words import RESERVED, STRUCTURAL, Profile
+from crdtstore.query.dql.words import RESERVED, STRUCTURAL
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("dql.jsonl").read_text(encoding="utf-8").splitlines()]
 

@@ -22,10 +22,10 @@ from crdtstore.query.dql.evaluate import Context, compile_expression
 from crdtstore.query.dql.expression import Aggregate, Field
 from crdtstore.query.dql.functions import OPEN, STRICT
 from crdtstore.query.dql.order import sort_key
+from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.signatures import FUNCTIONS
 from crdtstore.query.dql.statement import Column, Select
 from crdtstore.query.dql.statement_parser import parse, parse_expression
-from crdtstore.query.dql.words import Profile
 from crdtstore.query.relation import TYPES
 from crdtstore.query.tree import MISSING
 from tests.query.dql_pairs import VALUES

@@ -14,10 +14,10 @@ from crdtstore.query.dql import expression as ex
 from crdtstore.query.dql import expression_print
 from crdtstore.query.dql.expression import Expression
 from crdtstore.query.dql.expression_print import print_expression
+from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.statement import Statement
 from crdtstore.query.dql.statement_parser import parse, parse_expression
 from crdtstore.query.dql.statement_print import print_statement
-from crdtstore.query.dql.words import Profile
 from tests.query.dql_strategies import EXPRESSIONS, STATEMENTS
 
 

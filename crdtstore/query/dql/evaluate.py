@@ -44,7 +44,7 @@ from crdtstore.query.dql.expression import (
 )
 from crdtstore.query.dql.functions import call_function
 from crdtstore.query.dql.patterns import compile_resemblance, regular_pattern
-from crdtstore.query.dql.words import Profile
+from crdtstore.query.dql.profile import Profile, version_of
 from crdtstore.query.pattern import compile_pattern
 from crdtstore.query.relation import TYPES, null_if_missing
 from crdtstore.query.tree import MISSING, Path
@@ -254,6 +254,6 @@ def type_name(value: Value, profile: Profile) -> Value:
     """The type of a value as the language names it; nothing has none."""
     if value is MISSING:
         return MISSING
-    if profile == "v5" and value.__class__ in (int, float):
+    if version_of(profile) == 5 and value.__class__ in (int, float):
         return "integer" if value.__class__ is int else "float"
     return TYPES[value.__class__]

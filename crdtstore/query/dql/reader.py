@@ -13,8 +13,9 @@ from typing import NoReturn, TypeVar
 from crdtstore.limits import QUERY_DEPTH_MAX, QUERY_NODES_MAX
 from crdtstore.query import lexer
 from crdtstore.query.dql import tokens
+from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.tokens import END, NAME, QUOTED, SYMBOL, Token
-from crdtstore.query.dql.words import Profile, is_reserved
+from crdtstore.query.dql.words import is_reserved
 from crdtstore.query.lexer import show
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from crdtstore.limits import DEPTH_MAX, QUERY_EXCERPT_CHARS_MAX
 from crdtstore.query import lexer
 from crdtstore.query.dql import messages
 from crdtstore.query.dql.expression import Expression
+from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.source_parser import SourceParser
 from crdtstore.query.dql.statement import (
     AlterSystem,
@@ -38,7 +39,6 @@ from crdtstore.query.dql.statement import (
     Update,
 )
 from crdtstore.query.dql.tokens import END, NAME, Token
-from crdtstore.query.dql.words import Profile
 from crdtstore.query.tree import ID_PATH
 
 STATEMENTS: Final = (

@@ -14,7 +14,7 @@ from typing import Final
 
 from crdtstore.limits import INT_MAX
 from crdtstore.query import lexer
-from crdtstore.query.dql.words import Profile
+from crdtstore.query.dql.profile import Profile, version_of
 from crdtstore.query.lexer import END, NAME, NUMBER, STRING, SYMBOL, Token, fail, show
 
 QUOTED: Final = "quoted"
@@ -62,7 +62,7 @@ def read_token(text: str, at: int, profile: Profile) -> Token:
     word = lexer.WORD.match(text, at)
     if word:
         return Token(NAME, word[0], word[0], at, word.end())
-    if character == "`" or (character == '"' and profile == "v4"):
+    if character == "`" or (character == '"' and version_of(profile) == 4):
         return read_identifier(text, at)
     if character in lexer.PLAIN:
         return lexer.read_string(text, at)

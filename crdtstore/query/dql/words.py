@@ -1,4 +1,4 @@
-"""The words of the statement language: which are reserved, and which version of the language knows which strings.
+"""The words of the statement language: which of them are reserved.
 
 Rules: a reserved word names nothing unless it stands in backticks, or behind the point of a path. Words that only
 mean something in one place (`IDS`, `INDEX`, `LIST`, `RESTART`) are not reserved. Which words are is a matter of the
@@ -7,10 +7,9 @@ version; what is printed stands in backticks where either asks for them.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-Profile: TypeAlias = Literal["v4", "v5"]
-"""The two versions of the language. In v4 a text in double quotes is an identifier, in v5 it is a string."""
+from crdtstore.query.dql.profile import Profile, version_of
 
 PUBLISHED_TEXT: Final = """
     AGAINST ALL ALTER ANALYZE AND ANTI ANY APPLY ARRAY ARRAY_AGG AS ASC AT ATTACHMENT BETWEEN BIGINT BINARY BLOB
@@ -49,7 +48,7 @@ it uses `timestamp`, `year`, `count`, `value` and other words of the list as fie
 
 def is_reserved(word: str, profile: Profile) -> bool:
     """Whether a word names nothing as it stands, in whatever case it is written."""
-    return word.upper() in (RESERVED if profile == "v4" else STRUCTURAL)
+    return word.upper() in (RESERVED if version_of(profile) == 4 else STRUCTURAL)
 
 
 def is_alias(word: str) -> bool:
