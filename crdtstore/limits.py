@@ -328,6 +328,9 @@ STATEMENT_EXAMINED_MAX: Final = 10_000_000
 STATEMENT_ROWS_MAX: Final = 100_000
 """Rows of one answer, which are all kept until the last is there; a stream has no such bound."""
 
+STATEMENT_CHANGED_MAX: Final = 100_000
+"""Documents that one statement changes: they are kept until the last is, and their record must fit a frame."""
+
 STATEMENTS_KEPT_MAX: Final = 256
 """Statements that are kept as they were read."""
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crdtstore.command.command import FieldCommand, Update
+    from crdtstore.crdt.cell import Cell
+    from crdtstore.crdt.value import Number
     from crdtstore.storage.draft import Draft, DraftDocument
 
 
@@ -80,6 +82,11 @@ def increment(document: DraftDocument, path: bytes, step: Increment) -> None:
     kind = type_at(cells, path)
     if kind not in (None, CellType.COUNTER):
         raise InvalidValue(f"Path {format_path(path)} holds a {kind.name.lower()}; only a counter can be incremented.")
+    add_to_counter(document, cells, path, delta)
+
+
+def add_to_counter(document: DraftDocument, cells: Sequence[Cell], path: bytes, delta: Number) -> None:
+    """Add to the counter that lives at a path of a document of these cells, whatever else does; else create one."""
     instances = [cell for cell in cells if cell.path == path and cell.type == CellType.COUNTER]
     instance = counter.choose(instances)
     own = document.draft.stamp

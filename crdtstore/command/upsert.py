@@ -46,13 +46,17 @@ def upsert(command: Upsert, draft: Draft) -> Upserted:
     declared = declared_types(command.value_types)
     if command.initial:
         return initialize(document, fields, declared, id_)
-    if document.is_buried:
-        message = (
-            f"The document {id_!r:.60} of collection {command.collection} was deleted permanently: its id is used up."
-        )
-        raise DocumentBuried(message, collection=command.collection)
+    check_not_buried(document, id_)
     write_fields(document.fold, fields, declared)
     return finish(document, id_)
+
+
+def check_not_buried(document: DraftDocument, id_: Value) -> None:
+    """Refuse to write what would never be seen."""
+    if document.is_buried:
+        name = document.collection.name
+        message = f"The document {id_!r:.60} of collection {name} was deleted permanently: its id is used up."
+        raise DocumentBuried(message, collection=name)
 
 
 def initialize(
@@ -88,10 +92,15 @@ def choose_id(command: Upsert) -> Value:
     """
     inside = command.value.get(ID_FIELD, msgspec.UNSET)
     if command.id is msgspec.UNSET:
-        return uuid4().hex if inside is msgspec.UNSET else inside
+        return new_id() if inside is msgspec.UNSET else inside
     if inside is not msgspec.UNSET and encode_id(inside) != encode_id(command.id):
         raise InvalidId("The id beside the value and the _id in it are two different ids.")
     return command.id
+
+
+def new_id() -> str:
+    """An id for a document that was given none."""
+    return uuid4().hex
 
 
 def declared_types(value_types: Mapping[str, str]) -> dict[bytes, str]:

@@ -5,7 +5,7 @@ Of a field that is not declared a strict profile shows the register: a map, a co
 otherwise it shows what a reader sees. What stands in a declared map goes by the declarations inside of it. The `_id`
 has no type.
 
-Not here: what is written (`update`, `insert`).
+Not here: what is written (`field_types`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from crdtstore.crdt.cell import CellType
 from crdtstore.crdt.document import newest_below, show, tree, visible_type
 from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.identifier import decode_id
+from crdtstore.query.dql.profile import is_strict
 from crdtstore.query.lookup import ID_FIELD
 from crdtstore.query.tree import MISSING
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from crdtstore.crdt.document import Node
     from crdtstore.crdt.value import Value
+    from crdtstore.query.dql.profile import Profile
     from crdtstore.query.dql.statement import Declaration, Source
-    from crdtstore.query.dql.words import Profile
     from crdtstore.statement.rows import Row
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.documents import Row as StoredRow
@@ -38,11 +39,6 @@ TYPES: Final = {
     "counter": CellType.COUNTER,
     "pn_counter": CellType.COUNTER,
 }
-
-
-def is_strict(profile: Profile) -> bool:
-    """Whether fields that are not declared are registers."""
-    return profile == "v4"
 
 
 def is_declared(source: Source, profile: Profile) -> bool:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from crdtstore.errors import InvalidQuery
+from crdtstore.statement.budget import check_rows
+from crdtstore.statement.project import show_rows
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from crdtstore.crdt.value import Value
+    from crdtstore.query.dql.evaluate import Context
+    from crdtstore.query.dql.statement import Projection, Source
+    from crdtstore.statement.budget import Budget
     from crdtstore.statement.rows import Row
 
 
@@ -14,3 +23,24 @@ class Mutated(NamedTuple):
 
     ids: tuple[Value, ...]
     rows: tuple[Row, ...] = ()
+
+
+def mutated(
+    ids: tuple[Value, ...],
+    rows: Iterable[Row],
+    source: Source,
+    returning: tuple[Projection, ...],
+    context: Context,
+    budget: Budget,
+) -> Mutated:
+    """The answer of a statement that changed documents; of their rows, which are made only then, what it returns."""
+    if not returning:
+        return Mutated(ids)
+    check_rows(len(ids))
+    return Mutated(ids, tuple(show_rows(rows, returning, context, budget, source.alias)))
+
+
+def check_writable(source: Source) -> None:
+    """Refuse to write what the store tells of itself."""
+    if source.system:
+        raise InvalidQuery(f"system:{source.name} is read only.", reason="system")

@@ -21,7 +21,9 @@ from crdtstore.statement.answer import Executed
 from crdtstore.statement.budget import Budget, check_rows
 from crdtstore.statement.insert import insert
 from crdtstore.statement.mutated import Mutated
+from crdtstore.statement.remove import remove
 from crdtstore.statement.select import select_json, select_rows
+from crdtstore.statement.update import update
 from crdtstore.statement.view import View, view_of
 from crdtstore.storage.log import last_txn
 
@@ -167,6 +169,10 @@ def run_one(statement: Statement, context: Context, budget: Budget, draft: Draft
             return Mutated((), tuple(select_rows(view_of(draft), statement, context, budget)))
         case Insert():
             return insert(statement, draft, context, budget)
+        case Update():
+            return update(statement, draft, context, budget)
+        case Remove():
+            return remove(statement, draft, context, budget)
     raise InvalidQuery("Only SELECT, INSERT, UPDATE and DELETE run in a transaction.")
 
 

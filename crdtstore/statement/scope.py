@@ -48,12 +48,17 @@ def scope_of(select: Select) -> Scope:
         InvalidQuery: Two have the same.
     """
     if not select.joins:
-        return Scope(() if select.source.alias is None else (select.source.alias,))
+        return scope_of_source(select.source)
     aliases = tuple(alias_of(source) for source in (select.source, *(join.source for join in select.joins)))
     for number, alias in enumerate(aliases):
         if alias in aliases[:number] or alias == ID_FIELD:
             raise InvalidQuery(f"No second source can be called {alias}: AS gives it another name.", reason="alias")
     return Scope(aliases, joined=True)
+
+
+def scope_of_source(source: Source) -> Scope:
+    """The names of the only source of a statement."""
+    return Scope(() if source.alias is None else (source.alias,))
 
 
 def alias_of(source: Source) -> str:

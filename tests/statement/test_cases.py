@@ -11,24 +11,8 @@ from tests.statement.cases import mismatches, read_cases, run_case
 CARRIED: Final = frozenset({"dql_unauthorized_401"})
 """Cases about what carries statements."""
 
-AWAITED: Final = frozenset(
-    [
-        "dql_insert_update_local_diff_no_change",
-        "dql_insert_duplicate_ids_in_statement",
-        "dql_update_set",
-        "dql_map_declared_v4",
-        "dql5_set_object_merges",
-        "dql5_set_empty_object_noop",
-        "dql5_unset_key",
-        "dql5_scalar_then_object_keeps_keys",
-        "dql5_delete_returning_count",
-        "dql5_update_same_value_is_mutation",
-        "dql4_tombstone_from",
-    ]
-)
-"""Cases about statements that are not run yet."""
 
-CASES: Final = [case for case in read_cases() if case["name"] not in CARRIED | AWAITED]
+CASES: Final = [case for case in read_cases() if case["name"] not in CARRIED]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])

@@ -1,0 +1,68 @@
+"""What of an object differs from what is in a document: all that UPDATE_LOCAL_DIFF writes.
+
+Rules: a field is there if a reader sees an equal value of the same type of number. One that is declared has to be of
+its declared type, too; so has every field in a strict profile. Nothing differs, nothing is written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from crdtstore import core
+from crdtstore.command.upsert import finish
+from crdtstore.crdt.cell import CellType
+from crdtstore.crdt.document import type_at
+from crdtstore.crdt.document_bytes import unpack_document
+from crdtstore.crdt.flatten import flatten_map
+from crdtstore.crdt.identifier import decode_id
+from crdtstore.crdt.operation import Attach, Mark, Restart, Write
+from crdtstore.crdt.path import ROOT, decode_path
+from crdtstore.crdt.value import encode_value
+from crdtstore.query.tree import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crdtstore.crdt.cell import Cell
+    from crdtstore.crdt.value import Value
+    from crdtstore.statement.rows import Row
+    from crdtstore.storage.draft import DraftDocument
+
+FieldWrite: TypeAlias = Write | Mark | Restart | Attach
+
+TYPES = {Write: CellType.REGISTER, Mark: CellType.MAP, Restart: CellType.COUNTER, Attach: CellType.ATTACHMENT}
+
+
+def write_difference(document: DraftDocument, fields: Row, kinds: Mapping[bytes, str], *, strict: bool) -> bool:
+    """Write the fields that differ from what is there; whether there are any."""
+    data, catalog = document.living(), document.draft.catalog
+    cells = unpack_document(data, document.collection.paths, catalog.replicas)
+
+    def differs(write: FieldWrite) -> bool:
+        visible = core.read_field(data, decode_path(write.path), document.collection.paths, catalog.replicas)
+        typed = strict or write.path in kinds
+        return not equals(write, visible) or (typed and not has_type(write, cells))
+
+    different = [write for write in flatten_map(fields, ROOT, kinds) if differs(write)]
+    if different:
+        document.fold.write_all(different)
+        finish(document, decode_id(document.id))
+        document.document()
+    return bool(different)
+
+
+def equals(write: FieldWrite, visible: Value) -> bool:
+    """Whether a reader sees what is to be written."""
+    if visible is MISSING:
+        return False
+    match write:
+        case Mark():
+            return isinstance(visible, dict)
+        case Restart(_, start):
+            return encode_value(visible) == encode_value(start)
+    return encode_value(visible) == write.value
+
+
+def has_type(write: FieldWrite, cells: list[Cell]) -> bool:
+    """Whether what a reader sees is of the type that would be written."""
+    return type_at(cells, write.path) == TYPES[type(write)]

@@ -1,0 +1,48 @@
+"""An error of a statement that writes says at which document it happened, and at which path where that is known.
+
+Rules: the error stays what it is; its message and its data are added to. What a statement refuses in the words of
+`query/dql/messages.py` has these as `description`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crdtstore.crdt.path import format_steps
+from crdtstore.errors import CallerError, InvalidQuery
+from crdtstore.query.dql import messages
+
+if TYPE_CHECKING:
+    from crdtstore.crdt.value import Value
+    from crdtstore.query.dql.statement import Keys
+
+
+def name_place(error: CallerError, collection: str, id_: Value, path: Keys | None = None) -> CallerError:
+    """Say of an error at which document, and at which path of it, it happened, unless it says so itself."""
+    if path is not None and "path" not in error.data:
+        error.data["path"] = format_steps(path)
+        error.message += f" It happened at path {format_steps(path)}."
+    if "document" not in error.data:
+        error.data |= {"collection": collection, "document": id_}
+        error.message += f" Document: {id_!r:.60} of collection {collection}."
+    error.args = (error.message,)
+    return error
+
+
+def not_on_register(path: Keys) -> InvalidQuery:
+    """A change that what is taken for a REGISTER cannot be given."""
+    shown = format_steps(path)
+    message = f"{messages.NOT_ON_REGISTER} {shown}: declare its type, as in COLLECTION c ({path[0]} MAP)."
+    return InvalidQuery(message, reason="type", description=messages.NOT_ON_REGISTER, path=shown)
+
+
+def wrong_type(path: Keys, declared: str, wanted: str) -> InvalidQuery:
+    """A change that a field of its declared type cannot be given."""
+    shown = format_steps(path)
+    return InvalidQuery(f"{shown} is declared as {declared.upper()}; {wanted}.", reason="type", path=shown)
+
+
+def modified_twice(path: Keys) -> InvalidQuery:
+    """A path that is changed by itself, and again by a change above or below it."""
+    message = messages.modified_twice(format_steps(path))
+    return InvalidQuery(f"{message}: it is changed above or below it, too.", reason="path", description=message)
