@@ -21,8 +21,8 @@ from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
 from crdtstore.finding import Counted, Found
+from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.reach import Reach, reach_of
-from crdtstore.query.dql.words import Profile
 from crdtstore.query.find import Document, Form
 from crdtstore.statement.answer import Executed
 from crdtstore.statement.run import parse_kept

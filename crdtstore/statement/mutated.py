@@ -23,6 +23,8 @@ class Mutated(NamedTuple):
 
     ids: tuple[Value, ...]
     rows: tuple[Row, ...] = ()
+    is_mutation: bool = True
+    """False for what a SELECT in between read."""
 
 
 def mutated(

@@ -166,7 +166,7 @@ def run_one(statement: Statement, context: Context, budget: Budget, draft: Draft
     """Run one statement of a transaction."""
     match statement:
         case Select():
-            return Mutated((), tuple(select_rows(view_of(draft), statement, context, budget)))
+            return Mutated((), tuple(select_rows(view_of(draft), statement, context, budget)), is_mutation=False)
         case Insert():
             return insert(statement, draft, context, budget)
         case Update():
@@ -180,5 +180,6 @@ def executed(done: Sequenced) -> tuple[Executed, ...]:
     """What the statements of a transaction answer."""
     results: Any = done.answer
     return tuple(
-        Executed(done.txn, tuple(map(write_json, result.rows)), result.ids, done.warnings) for result in results
+        Executed(done.txn, tuple(map(write_json, result.rows)), result.ids, done.warnings, result.is_mutation)
+        for result in results
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from crdtstore.http.route import ErrorForm
-    from crdtstore.query.dql.words import Profile
+    from crdtstore.query.dql.profile import Profile
 
 
 class Version(NamedTuple):
