@@ -259,6 +259,10 @@ PIN_VERSION_SECONDS_MAX: Final = 600.0
 BODY_BYTES_MAX: Final = 16 * 1_024 * 1_024
 """A request's body."""
 
+PAYLOAD_BYTES_MAX: Final = 2 * 1_024 * 1_024
+"""Bytes of a request's body from version 4 of the store API on, which documents this bound; what is larger is an
+attachment."""
+
 ARGUMENTS_MAX: Final = 64
 """Names in a query string; no route knows more than ten."""
 

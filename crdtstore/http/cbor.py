@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any, Final, NoReturn
 
 import cbor2
+import msgspec
 
 from crdtstore import limits
 from crdtstore.crdt.value import Value, check_value
@@ -58,3 +59,8 @@ def read_cbor(body: bytes) -> Value:
 def write_cbor(value: Value) -> bytes:
     """Write a value."""
     return cbor2.dumps(value)
+
+
+def json_as_cbor(body: bytes) -> bytes:
+    """An answer in JSON as CBOR: the same values, so binary ones are Base64 text in either."""
+    return write_cbor(msgspec.json.decode(body))

@@ -88,6 +88,7 @@ class Form(NamedTuple):
 
 
 JSON: Final = Form(b"application/json", "BODY_BYTES_MAX")
+PAYLOAD: Final = Form(b"application/json", "PAYLOAD_BYTES_MAX")
 CBOR: Final = Form(b"application/cbor", "BODY_BYTES_MAX")
 JSON_LINES: Final = Form(b"application/json-l", "BODY_BYTES_MAX")
 MESSAGE: Final = Form(b"application/msgpack", "MESSAGE_BYTES_MAX")

@@ -28,6 +28,9 @@ class Route(NamedTuple):
     endpoint: Callable[[Call], Awaitable[Answer]]
     takes_body: bool = True
     forms: tuple[Form, ...] = (JSON,)
+    gives: tuple[bytes, ...] = (JSON.media_type,)
+    """The media types of its answers; the endpoint writes the first."""
+
     version: Version | None = None
     errors: ErrorForm = "both"
 

@@ -7,7 +7,8 @@ A request passes these steps, in this order and nowhere else:
 3. `routes.route_of` finds the endpoint: only who is known learns which paths there are.
 4. `request.check_announced` and `request.Body`: the body, whole and in time.
 5. The endpoint answers, holding a `Session`.
-6. `faults` turns an error of any step into an answer; `respond` sends what came of it.
+6. `represent` gives the answer in the media type that the caller prefers.
+7. `faults` turns an error of any step into an answer; `respond` sends what came of it.
 
 Rules: nothing but an answer of ours goes out; a traceback stands in the log, never in a body. The headers of
 a request, which hold its credential, and its query string are never logged.
@@ -26,8 +27,11 @@ from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.session import Session
 from crdtstore.errors import CrdtStoreError
 from crdtstore.http.call import Call
+from crdtstore.http.cbor import json_as_cbor
 from crdtstore.http.faults import answer_to, answer_to_unexpected
+from crdtstore.http.negotiate import choose
 from crdtstore.http.request import (
+    CBOR,
     MESSAGE,
     Body,
     Disconnected,
@@ -127,7 +131,7 @@ class Application:
             form = check_announced(request.headers, found.route.forms)
         data = await body.read(form, self.body_seconds)
         call = self.call(request, data, form, Session(self.store, permission), body.receive, found)
-        return await found.route.endpoint(call)
+        return await represent(call, await found.route.endpoint(call))
 
     def call(self, request: Request, body: bytes, form: Form, session: Session, receive: Receive, found: Found) -> Call:
         """Put together what an endpoint holds."""
@@ -152,6 +156,15 @@ class Application:
             return self.store.applied
         except CrdtStoreError:
             return None
+
+
+async def represent(call: Call, answer: Answer) -> Answer:
+    """Give an answer in the media type that the caller prefers, of those that the route gives."""
+    chosen = choose(call.request.headers.get(b"accept"), call.route.gives)
+    if chosen == answer.media_type or chosen != CBOR.media_type:
+        return answer
+    body = await call.in_thread(lambda: json_as_cbor(answer.body))
+    return answer._replace(body=body, media_type=chosen)
 
 
 def error_form(scope: Scope) -> ErrorForm:

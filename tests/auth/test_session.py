@@ -19,13 +19,19 @@ from crdtstore.errors import Forbidden
 ACTOR = bytes(15) + b"\x05"
 EVERY = [frozenset(verbs) for size in range(3) for verbs in itertools.combinations(sorted(VERBS), size)]
 
+RUN: dict[str, Any] = {"profile": "v5", "actor": None, "after": None, "seconds": 60.0}
+
 USES: dict[str, tuple[str, Callable[[Session], Any]]] = {
     "upsert": ("write", lambda session: session.submit([Upsert("c", {"n": 1}, id="a")], actor=ACTOR)),
     "update": ("write", lambda session: session.submit([Update("c", "true", [])], actor=ACTOR)),
     "remove": ("write", lambda session: session.submit([Remove("c", "true")], actor=ACTOR)),
     "find": ("read", lambda session: session.find("c", "true", limit=1)),
     "get": ("read", lambda session: session.get("c", "a")),
-    "notify": ("read", lambda session: session.notify("c", 9, lambda: None)),
+    "count": ("read", lambda session: session.count("c", "true")),
+    "explain": ("read", lambda session: session.explain("c", "true", limit=1)),
+    "execute": ("read", lambda session: session.execute("SELECT * FROM c", None, **RUN, at=None)),
+    "execute_together": ("read", lambda session: session.execute_together(["SELECT * FROM c"], None, **RUN)),
+    "notify": ("read", lambda session: session.notify(["c"], 9, lambda: None)),
     "for_exchange of a reader": ("read", lambda session: session.for_exchange("read", ("c",))),
     "for_exchange of a writer": ("write", lambda session: session.for_exchange("write", ("c",))),
 }
@@ -76,7 +82,10 @@ def test_the_guard_of_this_test_works() -> None:
 def test_every_public_method_of_a_session_is_tried() -> None:
     methods = {name for name in vars(Session) if not name.startswith("_")}
     slots = {"store", "permission"}
-    assert methods - slots - {"applied"} == {"submit", "find", "get", "notify", "for_backup", "for_exchange", "stats"}
+    submitted = {"upsert", "update", "remove"}
+    tried = {use.partition(" ")[0] for use in USES if use not in submitted}
+    tried |= {"submit", "stats", "for_backup", "reach", "check_author"}
+    assert methods - slots - {"applied"} == tried
 
 
 def test_a_session_writes_finds_and_gets() -> None:
@@ -88,6 +97,57 @@ def test_a_session_writes_finds_and_gets() -> None:
         document = session.get("c", "a")
         assert document is not None
         assert document.fields == {"n": 1}
+
+
+READ, WRITE = frozenset({"read"}), frozenset({"write"})
+
+STATEMENTS: dict[str, dict[str, frozenset[str]]] = {
+    "SELECT * FROM c": {"c": READ},
+    "SELECT * FROM c JOIN d ON c._id = d._id LEFT JOIN e ON c._id = e._id": {"c": READ, "d": READ, "e": READ},
+    "INSERT INTO c DOCUMENTS ({'_id': 1})": {"c": READ | WRITE},
+    "INSERT INTO c SELECT * FROM d": {"c": READ | WRITE, "d": READ},
+    "UPDATE c SET a = 1": {"c": READ | WRITE},
+    "DELETE FROM c": {"c": READ | WRITE},
+    "TOMBSTONE FROM c": {"c": READ | WRITE},
+    "EVICT FROM c": {"c": READ | WRITE},
+    "SELECT * FROM system:dual": {},
+    "EXPLAIN SELECT * FROM c": {"c": READ},
+    "PROFILE DELETE FROM c": {"c": READ | WRITE},
+}
+"""What a statement needs, by collection."""
+
+WHOLE = (
+    "SELECT * FROM system:indexes",
+    "SELECT * FROM c JOIN system:indexes i ON c._id = i._id",
+    "CREATE INDEX i ON c (a)",
+    "DROP INDEX i ON c",
+    "SHOW DQL_STRICT_MODE",
+    "ALTER SYSTEM SET DQL_STRICT_MODE = true",
+    "EXPLAIN CREATE INDEX i ON c (a)",
+)
+"""Statements that take a permission for everything."""
+
+
+@pytest.mark.parametrize("text", STATEMENTS)
+def test_a_statement_needs_exactly_what_it_touches(text: str) -> None:
+    needed = STATEMENTS[text]
+    verbs = frozenset().union(*needed.values()) if needed else frozenset()
+    Session(Untouchable(), Permission(verbs, frozenset(needed))).reach([text], "v5")  # type: ignore[arg-type]
+    for collection, some in needed.items():
+        for lack in (
+            Permission(verbs, frozenset(needed) - {collection}),
+            *(Permission(verbs - {verb}) for verb in some),
+        ):
+            with pytest.raises(Forbidden):
+                Session(Untouchable(), lack).reach(["SELECT * FROM system:dual", text], "v5")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_what_concerns_the_store_needs_everything(text: str) -> None:
+    Session(Untouchable(), Permission.full()).reach([text], "v5")  # type: ignore[arg-type]
+    for lack in (Permission(READ), Permission(VERBS, frozenset({"c"}))):
+        with pytest.raises(Forbidden):
+            Session(Untouchable(), lack).reach([text], "v5")  # type: ignore[arg-type]
 
 
 def test_nobody_writes_in_the_name_of_the_store() -> None:

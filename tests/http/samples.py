@@ -34,12 +34,16 @@ class Sample(NamedTuple):
     status: int = 200
 
 
-BODIES: Final[dict[tuple[str, str], Any]] = {}
+BODIES: Final[dict[tuple[str, str], Any]] = {
+    ("POST", f"/api/{version}/store/execute"): {"statement": "SELECT * FROM c"} for version in ("v4", "v5")
+}
 """Bodies of their own, by method and path of the route."""
 
 STATUSES: Final[dict[tuple[str, str], int]] = {
     # A store in memory has no backup.
     ("GET", "/admin/backup"): 404,
+    # These versions answer so where there is no such document.
+    **{(method, f"/api/{version}/store/findbyid"): 404 for method in ("GET", "POST") for version in ("v4", "v5")},
 }
 """What is answered, where it is not 200."""
 

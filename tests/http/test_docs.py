@@ -19,15 +19,19 @@ from crdtstore import Store, errors
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.client.blocking import Client, tree
 from crdtstore.http.faults import LIMIT_STATUSES, STATUSES
-from crdtstore.http.request import JSON
-from crdtstore.http.routes import ROUTES
+from crdtstore.http.request import MESSAGE
+from crdtstore.http.routes import ROUTES, find_route
 from crdtstore.http.server import Application
+from crdtstore.http.store.version import VERSIONS
 from tests.http.calling import Answered, call, serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
 TITLES = {"/api/replication/v1": "The exchange between stores"}
 STREAMED = {"/admin/backup"}
 """Routes that answer no JSON."""
+
+ERROR_KEYS = {"both": "`message`, `error`", "error": "`error`"}
+"""What stands at the top of an error's body, by its form."""
 
 EXAMPLE = re.compile(r"^```sh\n(?P<command>.*?)^```\n\n```json\n(?P<answer>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -55,6 +59,43 @@ def limit_table() -> str:
     return "\n".join(["| status | `error.data.limit` |", "|---|---|", *rows, "| 413 | all others |", ""])
 
 
+def route_table() -> str:
+    """Write the routes, those of several versions in one row."""
+    rows: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for route in ROUTES:
+        version = route.version.name if route.version else ""
+        place = route.path.replace(f"/api/{version}/", "/api/vN/") if version else route.path
+        rows.setdefault((place, route.methods), []).append(version[1:])
+    lines = [
+        f"| {' '.join(methods)} | `{place}` | {', '.join(versions)} |" for (place, methods), versions in rows.items()
+    ]
+    return "\n".join(["| | path | versions |", "|---|---|---|", *lines, ""])
+
+
+def yes(said: bool) -> str:  # noqa: FBT001  it is what is written
+    """Write a truth value."""
+    return "yes" if said else "no"
+
+
+def version_table() -> str:
+    """Write what each version does its own way."""
+    head = "| | " + " | ".join(VERSIONS) + " |\n|---" + "|---" * len(VERSIONS) + "|"
+    every = VERSIONS.values()
+    answers = {True: "`document`", False: "`id`, `fields`"}
+    said: dict[str, list[str]] = {
+        "a transaction is": [version.transaction_each for version in every],
+        "a write needs `X-DITTO-CLIENT-ID`": [yes(version.needs_client_id) for version in every],
+        "results tell counts that are always zero": [yes(version.all_counts) for version in every],
+        "a document that is not there is": [version.missing_document for version in every],
+        "`findbyid` answers": [answers[version.document_inside] for version in every],
+        "`find` takes `sort`": [yes(version.sorts) for version in every],
+        "a body is bounded by": [f"`{version.payload.limit}`" for version in every],
+        "an error has": [ERROR_KEYS[version.errors] for version in every],
+        "statements are of": [version.profile for version in every],
+    }
+    return "\n".join([head, *(f"| {what} | {' | '.join(values)} |" for what, values in said.items()), ""])
+
+
 def run_curl(app: Application, command: str, key: str) -> Answered:
     """Do what a curl command of the page does."""
     words = shlex.split(command.replace("\\\n", " ").replace("$KEY", key).replace("$args", "\\$args"))
@@ -73,23 +114,28 @@ def comparable(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_examples_answer_what_the_page_says(app: Application, key: str) -> None:
-    examples = list(EXAMPLE.finditer(PAGE))
-    assert len(examples) == sum(route.forms[0] is JSON and route.path not in STREAMED for route in ROUTES)
-    for example in examples:
+    for example in EXAMPLE.finditer(PAGE):
         answered = run_curl(app, example["command"], key)
         assert answered.status == 200
         assert comparable(answered.json) == comparable(json.loads(example["answer"]))
 
 
-def test_every_route_has_its_section() -> None:
+def test_every_endpoint_of_json_has_an_example_and_a_section() -> None:
+    shown = {shlex.split(example["command"])[1] for example in EXAMPLE.finditer(PAGE)}
+    targets = {url.removeprefix("http://localhost:8080").partition("?")[0] for url in shown}
+    endpoints = {found.route.endpoint for target in targets if (found := find_route(target)) is not None}
     for route in ROUTES:
-        title = TITLES.get(route.path, route.path.rpartition("/")[2])
-        methods = "` or `".join(reversed(route.methods))
-        assert f"\n## {title}\n\n`{methods} {route.path}`\n" in PAGE
+        if route.forms[0] is not MESSAGE and route.path not in STREAMED:
+            assert route.endpoint in endpoints, route.path
+        assert f"\n## {TITLES.get(route.path, route.path.rpartition('/')[2])}\n" in PAGE
 
 
-@pytest.mark.parametrize(("name", "table"), [("errors", error_table()), ("limits", limit_table())])
-def test_the_tables_are_those_of_the_code(name: str, table: str) -> None:
+TABLES = {"errors": error_table, "limits": limit_table, "routes": route_table, "versions": version_table}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_are_those_of_the_code(name: str) -> None:
+    table = TABLES[name]()
     assert marked(name) == table, f"Between the markers `{name}` of docs/http.md belongs:\n{table}"
 
 

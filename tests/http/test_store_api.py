@@ -173,7 +173,7 @@ BAD_BODIES: list[tuple[str, bytes, str]] = [
     (FIND, b'{"collection":"c","query":"true","limit":1.5}', "malformed-request"),
     (FIND, b'{"collection":"c","query":"true","offset":-1}', "malformed-request"),
     (FIND, b'{"collection":"c","query":"true","args":[1]}', "malformed-request"),
-    (FIND, b'{"collection":"c","query":"true","serializedAs":"latestValuesAndTypes"}', "malformed-request"),
+    (FIND, b'{"collection":"c","query":"true","serializedAs":"everything"}', "malformed-request"),
     (FIND, b'{"collection":"c","query":"a =="}', "query-syntax"),
     (FIND_BY_ID, b'{"collection":"c"}', "malformed-request"),
     (FIND_BY_ID, b'{"collection":"c","id":null}', "invalid-id"),

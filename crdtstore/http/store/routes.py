@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
+from crdtstore.http.request import CBOR, JSON
 from crdtstore.http.route import Route
 from crdtstore.http.store.count import count
 from crdtstore.http.store.execute import execute
@@ -13,25 +15,44 @@ from crdtstore.http.store.version import VERSIONS, Version
 from crdtstore.http.store.write import write
 
 READS: Final = ("GET", "POST")
+EITHER: Final = (JSON.media_type, CBOR.media_type)
 
 
 def document_routes(version: Version) -> tuple[Route, ...]:
     """What every version from the second on has."""
-    base = f"/api/{version.name}/store"
+    route = maker(version)
     return (
-        Route(f"{base}/write", ("POST",), write, version=version, errors=version.errors),
-        Route(f"{base}/find", READS, find, version=version, errors=version.errors),
-        Route(f"{base}/findbyid", READS, findbyid, version=version, errors=version.errors),
+        route("write", ("POST",), write),
+        route("find", READS, find),
+        route("findbyid", READS, findbyid),
     )
 
 
 def statement_routes(version: Version) -> tuple[Route, ...]:
     """What versions from the fourth on have too."""
-    base = f"/api/{version.name}/store"
+    route = maker(version)
     return (
-        Route(f"{base}/count", READS, count, version=version, errors=version.errors),
-        Route(f"{base}/execute", ("POST",), execute, version=version, errors="statement"),
+        route("count", READS, count),
+        route("execute", ("POST",), execute, errors="statement", gives=(JSON.media_type,)),
     )
+
+
+def maker(version: Version) -> Callable[..., Route]:
+    """What makes the routes of a version."""
+
+    def make(name: str, methods: tuple[str, ...], endpoint: Any, **more: Any) -> Route:
+        route = Route(
+            f"/api/{version.name}/store/{name}",
+            methods,
+            endpoint,
+            forms=(version.payload,),
+            gives=EITHER,
+            version=version,
+            errors=version.errors,
+        )
+        return route._replace(**more)
+
+    return make
 
 
 STORE_ROUTES: Final = (

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from crdtstore.http.request import JSON, PAYLOAD
+
 if TYPE_CHECKING:
+    from crdtstore.http.request import Form
     from crdtstore.http.route import ErrorForm
     from crdtstore.query.dql.profile import Profile
 
@@ -34,6 +37,9 @@ class Version(NamedTuple):
     sorts: bool
     """Whether a find says its order; otherwise `sort` is a key like any other that is not known."""
 
+    payload: Form
+    """What a request's body is, and how long it may be."""
+
     errors: ErrorForm
     profile: Profile
     """Of its statements, where it has any."""
@@ -42,11 +48,11 @@ class Version(NamedTuple):
 VERSIONS: Final = {
     version.name: version
     for version in (
-        #       name  transaction  client_id counts  missing inside sorts  errors   profile
-        Version("v1", "command", True, True, "null", True, False, "error", "v4"),
-        Version("v2", "request", True, True, "null", True, False, "both", "v4"),
-        Version("v3", "request", True, True, "null", True, False, "both", "v4"),
-        Version("v4", "request", False, False, "404", False, True, "both", "v4"),
-        Version("v5", "request", False, False, "404", False, True, "both", "v5"),
+        #       name  transaction  client_id counts  missing inside sorts  payload  errors   profile
+        Version("v1", "command", True, True, "null", True, False, JSON, "error", "v4"),
+        Version("v2", "request", True, True, "null", True, False, JSON, "both", "v4"),
+        Version("v3", "request", True, True, "null", True, False, JSON, "both", "v4"),
+        Version("v4", "request", False, False, "404", False, True, PAYLOAD, "both", "v4"),
+        Version("v5", "request", False, False, "404", False, True, PAYLOAD, "both", "v5"),
     )
 }
