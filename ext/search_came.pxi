@@ -1,4 +1,4 @@
-# Twin of the set in read_indexed of crdtstore/query/search.py: which documents came already, by hashes of id keys.
+# Twin of the set in read_indexed of crdtstore/query/source.py: which documents came already, by hashes of id keys.
 #
 # Rules: a hash has 128 bits under a key of this process, so nobody makes two ids that share one. Half of the places
 # stay free. What is taken here is freed by `came_free`, and there is a bound to it: SEARCH_REPEATS_MAX.

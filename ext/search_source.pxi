@@ -1,4 +1,4 @@
-# Twin of read_ranges, read_documents and read_indexed in crdtstore/query/search.py: the documents of a source.
+# Twin of read_ranges, read_documents and read_indexed in crdtstore/query/source.py: the documents of a source.
 #
 # Rules: rows, entries and documents are read where they lie in the map, and stay there as long as the snapshot: what
 # ends in `_c` needs the GIL, or to stand between snapshot_enter and snapshot_leave. Entries of descending columns are

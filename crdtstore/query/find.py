@@ -34,7 +34,8 @@ from crdtstore.query.plan import Plan, make_plan
 from crdtstore.query.position import Position, sources_behind
 from crdtstore.query.program import Filter, compile_filter
 from crdtstore.query.project import print_fields
-from crdtstore.query.search import Examined, search_count, search_json, search_top
+from crdtstore.query.search import search_count, search_json, search_top
+from crdtstore.query.source import Examined
 from crdtstore.query.statistics import measured_indexes
 from crdtstore.query.tree import as_json, canonical
 from crdtstore.query.typed import print_typed

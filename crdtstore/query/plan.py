@@ -20,7 +20,7 @@ from crdtstore.query.lookup import encode_ids
 from crdtstore.query.order import Order
 from crdtstore.query.point import point_ids
 from crdtstore.query.readable import show_key
-from crdtstore.query.search import Source
+from crdtstore.query.source import Source
 from crdtstore.query.statistics import Measured, entries_in
 from crdtstore.query.tree import EVERY_DOCUMENT, TYPE_NAMES, And, Conflicted, Node, Path, TypeName
 from crdtstore.storage.documents import document_key

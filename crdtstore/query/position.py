@@ -21,7 +21,7 @@ from crdtstore.storage.tables import Table
 
 if TYPE_CHECKING:
     from crdtstore.query.plan import Plan
-    from crdtstore.query.search import Source
+    from crdtstore.query.source import Source
     from crdtstore.storage.catalog import Collection
 
 

@@ -1,10 +1,9 @@
 """A search reads the rows that a plan found, tests their documents, and counts them, prints them or keeps the best.
 
-Rules: a Source says where to look: ranges of the documents' own table, in the order of their ids, or of an index's
-entries, each of which leads to a document that must be there. A buried document never shows. A document matches where
-the filter's test gives True; without a filter every one does. Everything of one call is read from one snapshot.
+Rules: a document matches where the filter's test gives True; without a filter every one does. Everything of one call
+is read from one snapshot.
 
-Not here: which ranges answer a query, and which limits a caller may ask for.
+Not here: which ranges answer a query, how they are read (`source`), and which limits a caller may ask for.
 Compiled twin: `ext/search.pxi`, over a compiled snapshot.
 """
 
@@ -13,61 +12,36 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from heapq import nsmallest
-from itertools import groupby, islice
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdtstore import core, limits
-from crdtstore.crdt.document_bytes import is_grave
-from crdtstore.errors import Corrupted, LimitExceeded
-from crdtstore.query.lookup import FieldLookup
+from crdtstore import core
+from crdtstore.crdt.identifier import read_id
+from crdtstore.query.lookup import ID_FIELD, FieldLookup
 from crdtstore.query.order import sort_key
-from crdtstore.storage.documents import DOCUMENTS, Row, id_key, split_row
-from crdtstore.storage.index_entries import split_entry
+from crdtstore.query.source import Examined, Source, Tally, is_match, read_matches, read_source, rest_of
+from crdtstore.storage.documents import DOCUMENTS, Row, id_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crdtstore.crdt.value import Value
     from crdtstore.query.order import Order
     from crdtstore.query.program import Filter
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Snapshot, Storage
 
-Item = tuple[bytes, bytes]
-"""A row as it is stored: key and value."""
 
+class Fetched(NamedTuple):
+    """Documents as rows, and where the search goes on."""
 
-class Source(NamedTuple):
-    """Where a search looks."""
+    rows: list[dict[str, Value]]
+    """The asked fields of each, `_id` first and the others as they stand in JSON; one that is not there is left out."""
 
-    table: int
-    """That of the documents, or of index entries."""
+    rest: Source | None
+    """What is left of the source behind the last document that was looked at; None at the end."""
 
-    ranges: tuple[tuple[bytes, bytes], ...]
-    """Whole keys, each from the first to before the second; read in this order."""
-
-    repeats: bool = False
-    """Whether several entries may lead to one document, which is looked at once all the same."""
-
-    descending: bool = False
-    """Whether each range is read from its end. Entries of one column still come with their ids ascending."""
-
-
-class Examined(NamedTuple):
-    """How many documents were looked at, and how many index entries were read for that."""
-
-    rows: int
-    entries: int
-
-
-class Tally:
-    """Counts what a search looks at."""
-
-    def __init__(self) -> None:
-        self.rows = self.entries = 0
-
-    def examined(self) -> Examined:
-        """What was counted so far."""
-        return Examined(self.rows, self.entries)
+    examined: Examined
 
 
 # --- what callers ask for ---
@@ -87,7 +61,9 @@ def search_json(
         return json_plainly(snapshot, catalog, collection, source, filter_, skip, limit)
     look = partial(FieldLookup, catalog, collection)
     replicas = catalog.replicas
-    found, *examined = core.search_json(snapshot, DOCUMENTS, collection, replicas, source, filter_, look, skip, limit)
+    found, *examined = core.search_json(
+        snapshot, DOCUMENTS, collection, replicas, source[:4], filter_, look, skip, limit
+    )
     return found, Examined(*examined)
 
 
@@ -118,7 +94,7 @@ def search_count(
     if not is_compiled(snapshot):
         return count_plainly(snapshot, catalog, collection, source, filter_)
     look = partial(FieldLookup, catalog, collection)
-    count, *examined = core.search_count(snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look)
+    count, *examined = core.search_count(snapshot, DOCUMENTS, collection, catalog.replicas, source[:4], filter_, look)
     return count, Examined(*examined)
 
 
@@ -154,9 +130,34 @@ def search_top(
     look = partial(FieldLookup, catalog, collection)
     sort = partial(sort_key, order)
     found, matched, *examined = core.search_top(
-        snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look, order, sort, keep, after, skip
+        snapshot, DOCUMENTS, collection, catalog.replicas, source[:4], filter_, look, order, sort, keep, after, skip
     )
     return found, matched, Examined(*examined)
+
+
+def search_fields(
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    source: Source,
+    filter_: Filter | None,
+    names: tuple[str, ...] | None,
+    limit: int,
+    examined_max: int,
+) -> Fetched:
+    """The matching documents as rows, for callers that go on computing with them: a piece of them at a time.
+
+    Args:
+        snapshot: A view.
+        catalog: The store's.
+        collection: What is searched.
+        source: Where it looks: that of a plan, or what was left by the call before.
+        filter_: What must hold.
+        names: The fields of a row, `_id` too; None for all there are.
+        limit: At most so many rows.
+        examined_max: So many documents are looked at before the piece ends, whether they match or not.
+    """
+    return fields_plainly(snapshot, catalog, collection, source, filter_, names, limit, examined_max)
 
 
 def search_rows(
@@ -231,77 +232,46 @@ def top_plainly(
     return [(key, row.id, print_row(catalog, collection, row)) for key, row in found[skip:]], matched, tally.examined()
 
 
-# --- how a source is read ---
-
-
-def read_matches(
+def fields_plainly(
     snapshot: Snapshot,
     catalog: Catalog,
     collection: Collection,
     source: Source,
     filter_: Filter | None,
-    tally: Tally,
-) -> Iterator[Row]:
-    """The documents of a source that match, in its order."""
-    rows = read_documents if source.table == DOCUMENTS else read_indexed
-    for row in rows(snapshot, collection, source, tally):
-        tally.rows += 1
-        if filter_ is None or filter_.test(FieldLookup(catalog, collection, *row)) is True:
-            yield row
+    names: tuple[str, ...] | None,
+    limit: int,
+    examined_max: int,
+) -> Fetched:
+    """The plain twin of `search_fields`."""
+    if limit <= 0 or examined_max <= 0:
+        return Fetched([], source, Examined(0, 0))
+    tally = Tally()
+    shown = None if names is None else names_in_order(names)
+    found: list[dict[str, Value]] = []
+    for row in read_source(snapshot, collection, source, tally):
+        if is_match(catalog, collection, filter_, row):
+            found.append(read_row(catalog, collection, row, shown))
+        if (len(found) >= limit or tally.rows >= examined_max) and tally.last is not None:
+            return Fetched(found, rest_of(source, tally.number, tally.last, tally.came), tally.examined())
+    return Fetched(found, None, tally.examined())
 
 
-def read_documents(snapshot: Snapshot, collection: Collection, source: Source, tally: Tally) -> Iterator[Row]:  # noqa: ARG001  no entry is read
-    """The living documents of ranges of their own table."""
-    for key, value in read_ranges(snapshot, source):
-        row = split_row(collection, key, value)
-        if not is_grave(row.document):
-            yield row
+def names_in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a row's fields as they stand in it, each once."""
+    return tuple(sorted(set(names), key=lambda name: (name != ID_FIELD, name.encode(errors="surrogatepass"))))
 
 
-def read_indexed(snapshot: Snapshot, collection: Collection, source: Source, tally: Tally) -> Iterator[Row]:
-    """The documents that the entries of ranges lead to, each once."""
-    came: set[bytes] = set()
-    for key, value in read_ranges(snapshot, source):
-        tally.entries += 1
-        wanted = split_entry(key, value)[1]
-        if source.repeats:
-            if wanted in came:
-                continue
-            check_repeats(len(came))
-            came.add(wanted)
-        document_key = collection.prefix + wanted
-        document = snapshot.get(DOCUMENTS, document_key)
-        row = None if document is None else split_row(collection, document_key, document)
-        if row is None or is_grave(row.document):
-            raise Corrupted("documents", document_key, "an index leads to it, and it does not exist")
-        yield row
+# --- documents ---
 
 
-def read_ranges(snapshot: Snapshot, source: Source) -> Iterator[Item]:
-    """The rows of a source's ranges."""
-    for start, end in source.ranges:
-        if not source.descending:
-            yield from snapshot.scan(source.table, start, end)
-            continue
-        for _, group in groupby(snapshot.scan_back(source.table, start, end), partial(column_of, source.table)):
-            yield from reversed(list(group))
-
-
-def column_of(table: int, row: Item) -> bytes:
-    """What rows that stand side by side share with each other: an entry's key without its id, a document's all."""
-    key, value = row
-    return key if table == DOCUMENTS else split_entry(key, value)[0]
-
-
-def check_repeats(count: int) -> None:
-    """Refuse to remember one more document."""
-    maximum = limits.SEARCH_REPEATS_MAX
-    if count >= maximum:
-        message = (
-            f"The index leads to more than {maximum} documents, each of them maybe more than once: "
-            "ask for fewer, or without this index."
-        )
-        raise LimitExceeded(message, limit="SEARCH_REPEATS_MAX", value=count + 1, maximum=maximum)
+def read_row(catalog: Catalog, collection: Collection, row: Row, names: tuple[str, ...] | None) -> dict[str, Value]:
+    """The fields of a document by name, as `names_in_order` gives them; None for all, `_id` first."""
+    fields = core.read_field(row.document, (), collection.paths, catalog.replicas)
+    if names is None:
+        fields = {ID_FIELD: None} | fields
+    if names is None or ID_FIELD in names:
+        fields[ID_FIELD] = read_id(row.id)
+    return fields if names is None else {name: fields[name] for name in names if name in fields}
 
 
 def print_row(catalog: Catalog, collection: Collection, row: Row) -> bytes:

@@ -16,9 +16,10 @@ from crdtstore import _core, core
 from crdtstore.errors import Corrupted, CrdtStoreError, StoreClosed, StoreError
 from crdtstore.prepared import Look, find_plainly, finder
 from crdtstore.query import search
+from crdtstore.query import source as reading
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, Order, OrderKey
 from crdtstore.query.program import Filter
-from crdtstore.query.search import Source
+from crdtstore.query.source import Source
 from crdtstore.query.tree import MISSING
 from crdtstore.storage.documents import DOCUMENTS, id_key
 from crdtstore.storage.interface import Batch
@@ -297,7 +298,7 @@ def test_the_harness_finds_a_search_that_leaves_one_out(world: World, monkeypatc
 
 
 def test_the_harness_finds_columns_that_are_not_turned_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "column_of", lambda _, row: row[0])
+    monkeypatch.setattr(reading, "column_of", lambda _, row: row[0])
     source = Source(ENTRIES, index_range(1), descending=True)
     assert differences(world, "json", source, None, 0, 1_000) != []
 

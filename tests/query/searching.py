@@ -21,7 +21,7 @@ from crdtstore.query.lookup import FieldLookup
 from crdtstore.query.match import Predicate
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, PLATFORM_ORDER, RQL_ORDER, Order, OrderKey
 from crdtstore.query.program import Filter, compile_filter
-from crdtstore.query.search import Source
+from crdtstore.query.source import Source
 from crdtstore.replication.local import sync
 from crdtstore.storage.catalog import Catalog, Collection, number_key
 from crdtstore.storage.documents import Row, id_key, scan_living

@@ -17,6 +17,7 @@ from crdtstore.command.command import Upsert
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.errors import Corrupted, LimitExceeded, StoreClosed
 from crdtstore.query import search
+from crdtstore.query import source as reading
 from crdtstore.query.order import (
     DQL_ORDER,
     LEGACY_ORDER,
@@ -27,15 +28,8 @@ from crdtstore.query.order import (
     sort_key,
 )
 from crdtstore.query.relation import TYPES, is_less
-from crdtstore.query.search import (
-    Examined,
-    Source,
-    search_count,
-    search_json,
-    search_range_json,
-    search_rows,
-    search_top,
-)
+from crdtstore.query.search import search_count, search_json, search_range_json, search_rows, search_top
+from crdtstore.query.source import Examined, Source
 from crdtstore.query.tree import MISSING, TYPE_NAMES
 from crdtstore.storage.documents import Row, id_key
 from tests.query.searching import (
@@ -110,8 +104,9 @@ def test_a_range_is_searched_in_a_snapshot_of_its_own(kind: str, tmp_path: Path)
             if source.repeats or source.descending or len(source.ranges) != 1:
                 continue
             texts = [world.printed(row) for row in world.matches(rows, condition)]
+            start, end = source.ranges[0]
             for limit in (0, 1, 130, 10_000):
-                assert find(source.table, *source.ranges[0], condition, limit) == texts[:limit]
+                assert find(source.table, start, end, condition, limit) == texts[:limit]
         written = world.rows()[0]
         store.write([Upsert("things", {"a": "new"}, id=decode_id(written.id))])
         assert b'"a":"new"' in find(DOCUMENTS, *world.everything().ranges[0], None, 1)[0]
@@ -288,7 +283,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_the_harness_finds_a_search_that_shows_graves(world: World, plain: pytest.MonkeyPatch) -> None:
-    plain.setattr(search, "is_grave", lambda _: False)
+    plain.setattr(reading, "is_grave", lambda _: False)
     with pytest.raises(AssertionError):
         test_every_source_gives_its_documents(world)
 
