@@ -19,6 +19,7 @@ class Table(Protocol):
     def delete(self, table: int, key: bytes) -> bool: ...
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
+Source: TypeAlias = tuple[int, tuple[tuple[bytes, bytes], ...], bool, bool, tuple[bytes, bytes] | None, Any]
 
 def crc32c(data: Bytes, value: int = 0) -> int: ...
 def crc32c_portable(data: Bytes, value: int = 0) -> int: ...
@@ -100,7 +101,7 @@ def search_count(
     documents: int,
     collection: Any,
     replicas: Replicas,
-    source: tuple[int, tuple[tuple[bytes, bytes], ...], bool, bool],
+    source: Source,
     filter_: Any,
     look: Any,
 ) -> tuple[int, int, int]: ...
@@ -109,7 +110,7 @@ def search_json(
     documents: int,
     collection: Any,
     replicas: Replicas,
-    source: tuple[int, tuple[tuple[bytes, bytes], ...], bool, bool],
+    source: Source,
     filter_: Any,
     look: Any,
     skip: int,
@@ -120,7 +121,7 @@ def search_top(
     documents: int,
     collection: Any,
     replicas: Replicas,
-    source: tuple[int, tuple[tuple[bytes, bytes], ...], bool, bool],
+    source: Source,
     filter_: Any,
     look: Any,
     order: Any,
@@ -129,6 +130,18 @@ def search_top(
     after: bytes | None,
     skip: int,
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, int, int]: ...
+def search_fields(
+    snapshot: Snapshot,
+    documents: int,
+    collection: Any,
+    replicas: Replicas,
+    source: Source,
+    filter_: Any,
+    look: Any,
+    names: tuple[str, ...] | None,
+    limit: int,
+    rows_max: int,
+) -> tuple[list[dict[str, Value]], int, int, int, tuple[bytes, bytes] | None, Any]: ...
 def load_liblmdb(path: str) -> bool: ...
 
 @final

@@ -49,6 +49,7 @@ __all__ = [
     "read_json_many",
     "scan_json",
     "search_count",
+    "search_fields",
     "search_json",
     "search_top",
     "siphash128",
@@ -139,6 +140,7 @@ read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
 """From the map to JSON in one step; without them `storage/documents.py` goes through document bytes."""
 
 search_count: Any = pick("search_count", None) if lmdb_environment else None
+search_fields: Any = pick("search_fields", None) if lmdb_environment else None
 search_json: Any = pick("search_json", None) if lmdb_environment else None
 search_top: Any = pick("search_top", None) if lmdb_environment else None
 """Documents found where they lie in the map; without them `query/search.py` looks at them one by one."""

@@ -67,6 +67,20 @@ cdef dict field_map(
 ):
     """The map of the cells below a prefix of the path; `depth` more levels are allowed."""
     cdef dict shown = {}
+    field_fill(view, cell, count, prefix, depth, replicas, shown)
+    return shown
+
+
+cdef int field_fill(
+    const DocumentView *view,
+    const VisibleCell *cell,
+    uint32_t count,
+    size_t prefix,
+    int depth,
+    const NameList *replicas,
+    dict shown,
+) except -1:
+    """Put into a map what the cells below a prefix of the path show; `depth` more levels are allowed."""
     cdef uint32_t run, own
     cdef size_t key_end = 0
     if depth < 0:
@@ -79,7 +93,7 @@ cdef dict field_map(
         shown[key] = field_node(view, cell, own, run, key_end, depth - 1, replicas)
         cell += run
         count -= run
-    return shown
+    return 0
 
 
 cdef object field_node(

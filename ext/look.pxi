@@ -238,7 +238,7 @@ cdef Search look_open(Look self):
     cdef Snapshot snapshot = environment_snapshot_c(self.environment)
     cdef Search search
     try:
-        source = (self.table, ((b"", b""),), False, False)
+        source = (self.table, ((b"", b""),), False, False, None, None)
         search = search_open(search_source(snapshot, self.documents, self.collection.prefix, source))
     finally:
         snapshot_end(snapshot)

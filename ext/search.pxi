@@ -5,7 +5,7 @@
 # threads close the store and signals be heard. What matches is printed between two sections, from where it lies.
 # A document that only the plain twin can judge is copied first: its test may run any Python code.
 # Of those that are kept for an order only the sort keys are; they are looked up again at the end.
-# Include after `search_source.pxi`, `sort_key.pxi` and `search_top.pxi`.
+# Include after `search_source.pxi`, `sort_key.pxi`, `search_top.pxi` and `search_row.pxi`.
 
 from cpython.exc cimport PyErr_CheckSignals
 
@@ -16,8 +16,9 @@ cdef enum:
 
 cdef enum:                             # what becomes of a match
     SEARCH_COUNTED = 0
-    SEARCH_PRINTED = 1
-    SEARCH_KEPT = 2
+    SEARCH_KEPT = 1
+    SEARCH_PRINTED = 2
+    SEARCH_SHOWN = 3                   # as a row
 
 
 @cython.final
@@ -36,6 +37,7 @@ cdef class Search:
     cdef uint64_t matched
     cdef uint64_t skip
     cdef uint64_t limit                # matches behind the skipped ones
+    cdef uint64_t rows_max             # documents that are looked at
     cdef SearchRow row                 # that was found last
     cdef NameTable path_table
     cdef NameTable replica_table
@@ -43,6 +45,8 @@ cdef class Search:
     cdef SearchMatch *matches          # that wait to be printed
     cdef list found                    # what is returned
     cdef bint without_ids              # only texts are
+    cdef RowFields fields              # of rows
+    cdef tuple last                    # the stored row that was read last
     cdef SortOrder order
     cdef object sort                   # the plain twin of an order: the key of what `look` makes, and an id key
     cdef Top top
@@ -64,6 +68,7 @@ cdef inline Search search_open(SearchSource source):
     """Make a search."""
     cdef Search self = Search.__new__(Search)
     self.source = source
+    self.rows_max = UINT64_MAX
     return self
 
 
@@ -150,7 +155,7 @@ def search_top(
 cdef int search_run(Search self) except -1:
     """Search to the end."""
     cdef Snapshot snapshot = self.source.snapshot
-    cdef int state = SEARCH_END if self.purpose == SEARCH_PRINTED and self.limit == 0 else SEARCH_PAUSE
+    cdef int state = SEARCH_END if search_is_full(self) else SEARCH_PAUSE
     cdef bint asks_all = self.test is not None and self.program is None
     cdef bint held = True
     cdef tuple asked = None
@@ -159,6 +164,8 @@ cdef int search_run(Search self) except -1:
         try:
             state = search_section(self, held)
             search_print_waiting(self)
+            if self.purpose == SEARCH_SHOWN:
+                self.last = search_last(self.source)
             if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
                 asked = search_copy(self)
         finally:
@@ -171,11 +178,16 @@ cdef int search_run(Search self) except -1:
         else:
             held = asks_all
             PyErr_CheckSignals()
-        if self.purpose == SEARCH_PRINTED and self.matched >= self.skip and self.matched - self.skip >= self.limit:
+        if search_is_full(self):
             state = SEARCH_END
     if self.program is not None:
         self.program.spare = self.evaluation
     return 0
+
+
+cdef inline bint search_is_full(Search self) noexcept:
+    """Whether all that was asked for was found."""
+    return self.purpose >= SEARCH_PRINTED and self.matched >= self.skip and self.matched - self.skip >= self.limit
 
 
 cdef int search_section(Search self, bint held) except -2:
@@ -204,6 +216,8 @@ cdef int search_match_c(Search self) except -2 nogil:
     """Find the next document that matches, or that the plain twin has to judge: SEARCH_ASK."""
     cdef int state, verdict
     while True:
+        if self.source.rows >= self.rows_max:
+            return SEARCH_END
         state = search_next_c(self.source, &self.row)
         if state != SEARCH_FOUND or self.test is None:
             return state
@@ -273,6 +287,9 @@ cdef int search_print_waiting(Search self) except -1:
     cdef int index
     for index in range(self.waiting):
         match = &self.matches[index]
+        if self.purpose == SEARCH_SHOWN:
+            self.found.append(row_show(self.fields, &match.id_, &match.document))
+            continue
         text = search_text(self, &match.document)
         self.found.append(text if self.without_ids else (search_bytes(&match.id_), text))
     self.waiting = 0

@@ -3,6 +3,7 @@
 # Rules: a hash has 128 bits under a key of this process, so nobody makes two ids that share one. Half of the places
 # stay free. What is taken here is freed by `came_free`, and there is a bound to it: SEARCH_REPEATS_MAX.
 
+cimport cython
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
@@ -19,6 +20,18 @@ cdef struct Came:
     CameHash *places
     size_t room                        # places, a power of two or 0
     size_t count
+
+
+@cython.final
+@cython.no_gc
+cdef class SearchCame:
+    """What came, for as long as a search goes on."""
+
+    cdef Came came
+
+    def __dealloc__(self):
+        came_free(&self.came)
+
 
 cdef bytes came_secret = os.urandom(16)
 cdef const unsigned char *came_key = <const unsigned char *>PyBytes_AS_STRING(came_secret)

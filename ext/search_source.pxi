@@ -6,7 +6,7 @@
 # Include after `search_came.pxi`.
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport UINT64_MAX, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
@@ -46,7 +46,7 @@ cdef class SearchSource:
 
     cdef Snapshot snapshot
     cdef Scan scan                     # of the range that is read
-    cdef tuple held                    # the ranges' keys
+    cdef tuple held                    # the ranges, and the one ahead
     cdef SearchRange *ranges
     cdef size_t count
     cdef size_t next_range
@@ -57,12 +57,13 @@ cdef class SearchSource:
     cdef bint indexed
     cdef bint repeats
     cdef bint descending
-    cdef Came came
+    cdef SearchCame came
     cdef size_t came_max
     cdef unsigned char key[SEARCH_KEY_BYTES]       # of the document that an entry leads to
     cdef uint64_t rows                 # documents that were looked at
     cdef uint64_t entries              # index entries that were read
     cdef uint64_t left                 # rows that may be read before the next pause
+    cdef lmdb_row last                 # that was read
     # Of descending entries: those of one column that are still to be given, either `column_at` down to `column_start`
     # among the fetched ones, or those of a scan ahead.
     cdef int column_start
@@ -74,21 +75,20 @@ cdef class SearchSource:
 
     def __dealloc__(self):
         free(self.ranges)
-        came_free(&self.came)
 
 
 cdef SearchSource search_source(Snapshot snapshot, int documents, bytes prefix, source):
     """Open a source; see `Source` of the plain twin."""
     cdef SearchSource self = SearchSource.__new__(SearchSource)
     cdef int table
-    table, ranges, self.repeats, self.descending = source
+    table, ranges, self.repeats, self.descending, ahead, came = source
     self.scan = snapshot_scan_c(snapshot, table, b"", b"")
     search_begin(self, snapshot, documents, prefix, table)
     if self.repeats:
-        self.came_max = limits.SEARCH_REPEATS_MAX
+        self.came, self.came_max = SearchCame() if came is None else came, limits.SEARCH_REPEATS_MAX
     if self.descending and self.indexed:
         self.ahead = snapshot_scan_c(snapshot, table, b"", b"")
-    search_set_ranges(self, tuple(ranges))
+    search_set_ranges(self, tuple(ranges), ahead)
     return self
 
 
@@ -106,10 +106,12 @@ cdef int search_begin(SearchSource self, Snapshot snapshot, int documents, bytes
     return 0
 
 
-cdef int search_set_ranges(SearchSource self, tuple ranges) except -1:
+cdef int search_set_ranges(SearchSource self, tuple ranges, ahead) except -1:
+    """Take the keys of the ranges, and of the rest of a column ahead of them."""
     cdef bytes start, end
     cdef SearchRange *range_
-    self.held = ranges
+    cdef lmdb_value first, behind
+    self.held = (ranges, ahead)
     self.ranges = <SearchRange *>malloc(len(ranges) * sizeof(SearchRange) + 1)
     if self.ranges == NULL:
         raise MemoryError
@@ -118,6 +120,14 @@ cdef int search_set_ranges(SearchSource self, tuple ranges) except -1:
         range_.start.data, range_.start.size = PyBytes_AS_STRING(start), PyBytes_GET_SIZE(start)
         range_.end.data, range_.end.size = PyBytes_AS_STRING(end), PyBytes_GET_SIZE(end)
         self.count += 1
+    if ahead is not None:
+        if self.ahead is None:
+            raise ValueError("Only descending entries have a column ahead.")
+        start, end = ahead
+        first.data, first.size = PyBytes_AS_STRING(start), PyBytes_GET_SIZE(start)
+        behind.data, behind.size = PyBytes_AS_STRING(end), PyBytes_GET_SIZE(end)
+        scan_restart_c(self.ahead, &first, &behind, False)
+        self.is_ahead = True
     return 0
 
 
@@ -225,10 +235,10 @@ cdef int search_raise_entry(SearchSource self, const lmdb_row *row) except -1 wi
 
 cdef int search_came(SearchSource self, const lmdb_value *key) except -1 nogil:
     """Whether a document came already; remembers that it has."""
-    cdef int new = came_add(&self.came, <const unsigned char *>key.data, key.size)
+    cdef int new = came_add(&self.came.came, <const unsigned char *>key.data, key.size)
     if new < 0:
         search_raise_memory()
-    if self.came.count > self.came_max:
+    if self.came.came.count > self.came_max:
         search_raise_repeats(self.came_max)
     return not new
 
@@ -256,6 +266,7 @@ cdef int search_next_c(SearchSource self, SearchRow *found) except -2 nogil:
         row = search_stored_c(self)
         if row is NULL:
             return SEARCH_END
+        self.last = row[0]
         if self.indexed:
             if not search_look_up(self, row, found):
                 continue

@@ -61,9 +61,7 @@ def search_json(
         return json_plainly(snapshot, catalog, collection, source, filter_, skip, limit)
     look = partial(FieldLookup, catalog, collection)
     replicas = catalog.replicas
-    found, *examined = core.search_json(
-        snapshot, DOCUMENTS, collection, replicas, source[:4], filter_, look, skip, limit
-    )
+    found, *examined = core.search_json(snapshot, DOCUMENTS, collection, replicas, source, filter_, look, skip, limit)
     return found, Examined(*examined)
 
 
@@ -94,7 +92,7 @@ def search_count(
     if not is_compiled(snapshot):
         return count_plainly(snapshot, catalog, collection, source, filter_)
     look = partial(FieldLookup, catalog, collection)
-    count, *examined = core.search_count(snapshot, DOCUMENTS, collection, catalog.replicas, source[:4], filter_, look)
+    count, *examined = core.search_count(snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look)
     return count, Examined(*examined)
 
 
@@ -130,7 +128,7 @@ def search_top(
     look = partial(FieldLookup, catalog, collection)
     sort = partial(sort_key, order)
     found, matched, *examined = core.search_top(
-        snapshot, DOCUMENTS, collection, catalog.replicas, source[:4], filter_, look, order, sort, keep, after, skip
+        snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look, order, sort, keep, after, skip
     )
     return found, matched, Examined(*examined)
 
@@ -157,7 +155,18 @@ def search_fields(
         limit: At most so many rows.
         examined_max: So many documents are looked at before the piece ends, whether they match or not.
     """
-    return fields_plainly(snapshot, catalog, collection, source, filter_, names, limit, examined_max)
+    if limit <= 0 or examined_max <= 0:
+        return Fetched([], source, Examined(0, 0))
+    shown = None if names is None else names_in_order(names)
+    if not is_compiled(snapshot):
+        return fields_plainly(snapshot, catalog, collection, source, filter_, shown, limit, examined_max)
+    look = partial(FieldLookup, catalog, collection)
+    replicas = catalog.replicas
+    rows, looked, entries, number, last, came = core.search_fields(
+        snapshot, DOCUMENTS, collection, replicas, source, filter_, look, shown, limit, examined_max
+    )
+    rest = None if last is None else rest_of(source, number, last, came)
+    return Fetched(rows, rest, Examined(looked, entries))
 
 
 def search_rows(
@@ -242,15 +251,12 @@ def fields_plainly(
     limit: int,
     examined_max: int,
 ) -> Fetched:
-    """The plain twin of `search_fields`."""
-    if limit <= 0 or examined_max <= 0:
-        return Fetched([], source, Examined(0, 0))
+    """The plain twin of `search_fields`, which has put the names in order."""
     tally = Tally()
-    shown = None if names is None else names_in_order(names)
     found: list[dict[str, Value]] = []
     for row in read_source(snapshot, collection, source, tally):
         if is_match(catalog, collection, filter_, row):
-            found.append(read_row(catalog, collection, row, shown))
+            found.append(read_row(catalog, collection, row, names))
         if (len(found) >= limit or tally.rows >= examined_max) and tally.last is not None:
             return Fetched(found, rest_of(source, tally.number, tally.last, tally.came), tally.examined())
     return Fetched(found, None, tally.examined())
@@ -267,6 +273,8 @@ def names_in_order(names: tuple[str, ...]) -> tuple[str, ...]:
 def read_row(catalog: Catalog, collection: Collection, row: Row, names: tuple[str, ...] | None) -> dict[str, Value]:
     """The fields of a document by name, as `names_in_order` gives them; None for all, `_id` first."""
     fields = core.read_field(row.document, (), collection.paths, catalog.replicas)
+    if fields is core.MISSING:
+        fields = {}
     if names is None:
         fields = {ID_FIELD: None} | fields
     if names is None or ID_FIELD in names:

@@ -41,7 +41,7 @@ Names = tuple[str, ...] | None
 
 @pytest.fixture(params=KINDS, scope="module")
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    store, made = open_world(request.param, tmp_path_factory.mktemp("fields"))
+    store, made = open_world(request.param, tmp_path_factory.mktemp("fields"), count=160)
     with store:
         yield made
 
@@ -51,8 +51,9 @@ def naive(world: World, row: Row, names: Names) -> dict[str, Any]:
     lookup = world.lookup(row)
     if names is None:
         return {"_id": decode_id(row.id), **lookup(())}
-    order = ["_id"] * ("_id" in names) + [name for name in lookup(()) if name in names]
-    return {name: lookup((name,)) for name in order}
+    found = {name: lookup((name,)) for name in sorted(names, key=lambda name: name.encode(errors="replace"))}
+    order = ["_id"] * ("_id" in names) + list(found)
+    return {name: found[name] for name in order if found[name] is not MISSING}
 
 
 def exact(rows: list[dict[str, Any]]) -> list[str]:
@@ -217,7 +218,7 @@ def test_the_worlds_hold_what_they_must(world: World) -> None:
     shown = [world.lookup(row)(()) for row in world.rows()]
     assert any(isinstance(row.get("n", MISSING), int) for row in shown)
     assert any(isinstance(row.get("n", MISSING), float) for row in shown)
-    assert sum("c" in row for row in shown) > 100
+    assert sum("c" in row for row in shown) > 40
     ways = sources(world)
     found = search_fields(*world, ways["items"][0], None, (), MANY, MANY)
-    assert found.examined.entries > found.examined.rows + 200
+    assert found.examined.entries > found.examined.rows + 50
