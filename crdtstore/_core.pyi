@@ -104,6 +104,7 @@ def search_count(
     source: Source,
     filter_: Any,
     look: Any,
+    deadline: float,
 ) -> tuple[int, int, int]: ...
 def search_json(
     snapshot: Snapshot,
@@ -115,6 +116,7 @@ def search_json(
     look: Any,
     skip: int,
     limit: int,
+    deadline: float,
 ) -> tuple[list[tuple[bytes, bytes]], int, int]: ...
 def search_top(
     snapshot: Snapshot,
@@ -129,6 +131,7 @@ def search_top(
     keep: int,
     after: bytes | None,
     skip: int,
+    deadline: float,
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, int, int]: ...
 def search_fields(
     snapshot: Snapshot,
@@ -141,6 +144,7 @@ def search_fields(
     names: tuple[str, ...] | None,
     limit: int,
     rows_max: int,
+    deadline: float,
 ) -> tuple[list[dict[str, Value]], int, int, int, tuple[bytes, bytes] | None, Any]: ...
 def load_liblmdb(path: str) -> bool: ...
 

@@ -239,7 +239,7 @@ cdef Search look_open(Look self):
     cdef Search search
     try:
         source = (self.table, ((b"", b""),), False, False, None, None)
-        search = search_open(search_source(snapshot, self.documents, self.collection.prefix, source))
+        search = search_open(search_source(snapshot, self.documents, self.collection.prefix, source, INFINITY))
     finally:
         snapshot_end(snapshot)
     search.purpose, search.limit, search.without_ids = SEARCH_PRINTED, self.limit, True

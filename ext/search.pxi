@@ -88,9 +88,11 @@ cdef int search_prepare(Search self, collection, replicas, filter_, look) except
     return 0
 
 
-def search_count(Snapshot snapshot not None, int documents, collection, replicas, source, filter_, look):
+def search_count(
+    Snapshot snapshot not None, int documents, collection, replicas, source, filter_, look, double deadline
+):
     """Count what matches, documents looked at and entries read; see `search_count` of the plain twin."""
-    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
+    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source, deadline)
     cdef Search self = search_open(read)
     search_prepare(self, collection, replicas, filter_, look)
     search_run(self)
@@ -107,9 +109,10 @@ def search_json(
     look,
     uint64_t skip,
     uint64_t limit,
+    double deadline,
 ):
     """Give ids and JSON of what matches, and count as `search_count` does; see `search_json` of the plain twin."""
-    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
+    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source, deadline)
     cdef Search self = search_open(read)
     cdef SearchMatch matches[SEARCH_MATCHES]
     search_prepare(self, collection, replicas, filter_, look)
@@ -131,9 +134,10 @@ def search_top(
     uint64_t keep,
     bytes after,
     size_t skip,
+    double deadline,
 ):
     """Give sort key, id and JSON of what comes first, and count; see `search_top` of the plain twin."""
-    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
+    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source, deadline)
     cdef Search self = search_open(read)
     search_prepare(self, collection, replicas, filter_, look)
     self.purpose, self.order, self.sort, self.after = SEARCH_KEPT, sort_order(order), sort, after
@@ -193,6 +197,7 @@ cdef inline bint search_is_full(Search self) noexcept:
 cdef int search_section(Search self, bint held) except -2:
     """Read on until there is something to do with the GIL."""
     cdef int state
+    search_check_deadline(self.source)
     self.source.left = SEARCH_HELD_ROWS if held else SEARCH_SECTION_ROWS
     if held:
         return search_matches_c(self)
@@ -325,6 +330,7 @@ cdef int search_print_kept(Search self, size_t index) except -1:
     while index < self.top.count:
         snapshot_enter(snapshot)
         try:
+            search_check_deadline(self.source)
             search_print_some(self, &index)
         finally:
             search_leave(self.source)

@@ -16,13 +16,14 @@ def search_fields(
     tuple names,
     uint64_t limit,
     uint64_t rows_max,
+    double deadline,
 ):
     """Give rows, and count as `search_count` does; then, but at the end, where it is.
 
     Returns: rows, documents looked at, entries read; the number of the range that is read, and the last row of it as it
     is stored, a document's without its value: None at the end; what came, of a source that repeats.
     """
-    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source)
+    cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source, deadline)
     cdef Search self = search_open(read)
     cdef SearchMatch matches[SEARCH_MATCHES]
     search_prepare(self, collection, replicas, filter_, look)

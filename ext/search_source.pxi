@@ -7,8 +7,12 @@
 
 cimport cython
 from libc.stdint cimport UINT64_MAX, uint64_t
+from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from time import monotonic as search_monotonic
 
 from crdtstore import errors, limits
 
@@ -17,6 +21,7 @@ cdef enum:
     SEARCH_HASH_BYTES = 16
     SEARCH_PREFIX_BYTES = 4            # a collection's number
     SEARCH_KEY_BYTES = 512
+    SEARCH_CLOCK_ROWS = 256            # between two looks at the clock, a power of two
 
 cdef enum:                             # what a step of a search has come to
     SEARCH_END = 0
@@ -64,6 +69,7 @@ cdef class SearchSource:
     cdef uint64_t entries              # index entries that were read
     cdef uint64_t left                 # rows that may be read before the next pause
     cdef lmdb_row last                 # that was read
+    cdef double deadline               # of `search_clock`; INFINITY: there is none
     # Of descending entries: those of one column that are still to be given, either `column_at` down to `column_start`
     # among the fetched ones, or those of a scan ahead.
     cdef int column_start
@@ -77,8 +83,8 @@ cdef class SearchSource:
         free(self.ranges)
 
 
-cdef SearchSource search_source(Snapshot snapshot, int documents, bytes prefix, source):
-    """Open a source; see `Source` of the plain twin."""
+cdef SearchSource search_source(Snapshot snapshot, int documents, bytes prefix, source, double deadline):
+    """Open a source; see `Source` of the plain twin. All has to be read by a deadline of Python's monotonic clock."""
     cdef SearchSource self = SearchSource.__new__(SearchSource)
     cdef int table
     table, ranges, self.repeats, self.descending, ahead, came = source
@@ -89,6 +95,7 @@ cdef SearchSource search_source(Snapshot snapshot, int documents, bytes prefix, 
     if self.descending and self.indexed:
         self.ahead = snapshot_scan_c(snapshot, table, b"", b"")
     search_set_ranges(self, tuple(ranges), ahead)
+    self.deadline = INFINITY if deadline == INFINITY else search_clock() + (deadline - <double>search_monotonic())
     return self
 
 
@@ -129,6 +136,29 @@ cdef int search_set_ranges(SearchSource self, tuple ranges, ahead) except -1:
         scan_restart_c(self.ahead, &first, &behind, False)
         self.is_ahead = True
     return 0
+
+
+# --- the deadline ---
+
+
+cdef inline double search_clock() noexcept nogil:
+    """Seconds that passed since whenever."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+cdef inline int search_check_deadline(SearchSource self) except -1 nogil:
+    """Stop a search that takes too long."""
+    if self.deadline < INFINITY and search_clock() > self.deadline:
+        search_raise_late()
+    return 0
+
+
+cdef int search_raise_late() except -1 with gil:
+    raise errors.StatementTimeout(
+        "The search was stopped at its deadline; an index, a narrower condition or more time would help."
+    )
 
 
 # --- rows ---
@@ -263,6 +293,8 @@ cdef int search_next_c(SearchSource self, SearchRow *found) except -2 nogil:
     cdef lmdb_row *row
     while self.left:
         self.left -= 1
+        if self.left & (SEARCH_CLOCK_ROWS - 1) == 0:
+            search_check_deadline(self)
         row = search_stored_c(self)
         if row is NULL:
             return SEARCH_END

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -80,6 +81,8 @@ class Query:
     """What is shown of each document; None for all."""
     form: Form = "values"
     """How that is shown."""
+    deadline: float = inf
+    """Of the monotonic clock: what is not found by then is given up."""
 
 
 class Page(NamedTuple):
@@ -104,6 +107,7 @@ def find(snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Qu
     Raises:
         LimitExceeded: The page ends beyond SORTED_DOCUMENTS_MAX documents, which would have to be sorted for it.
         InvalidCursor: The position is none of this order.
+        StatementTimeout: The deadline passed.
     """
     plan = plan_query(snapshot, catalog, collection, query)
     hits, examined = read_hits(snapshot, catalog, collection, query, plan)
@@ -132,7 +136,7 @@ def read_hits(
     check_sorted(wanted - 1)
     after = None if position is None else position.sort_key
     kept, _, examined = search_top(
-        snapshot, catalog, collection, plan.source, filter_, query.order, wanted, after, query.offset
+        snapshot, catalog, collection, plan.source, filter_, query.order, wanted, after, query.offset, query.deadline
     )
     return [Hit(id_, printed) for _, id_, printed in kept], examined
 
@@ -154,7 +158,8 @@ def read_ordered(
     skip = query.offset if len(sources) == 1 else 0
     wanted = query.limit + 1 + query.offset - skip
     for source in sources:
-        some, examined = search_json(snapshot, catalog, collection, source, filter_, skip, wanted - len(found))
+        left = wanted - len(found)
+        some, examined = search_json(snapshot, catalog, collection, source, filter_, skip, left, query.deadline)
         found += some
         rows, entries = rows + examined.rows, entries + examined.entries
     return [Hit(*each) for each in found[query.offset - skip :]], Examined(rows, entries)
@@ -204,11 +209,11 @@ def show_row(catalog: Catalog, collection: Collection, row: Row, form: Form = "v
     return Document(read_id(row.id), printed)
 
 
-def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node) -> int:
+def count(snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node, deadline: float = inf) -> int:
     """How many documents match; none is printed."""
     plan = make_plan(collection, measured_indexes(snapshot, catalog, collection), node, BY_ID, None)
     filter_ = None if plan.exact else filter_of(node)
-    return search_count(snapshot, catalog, collection, plan.source, filter_)[0]
+    return search_count(snapshot, catalog, collection, plan.source, filter_, deadline)[0]
 
 
 def explain(node: Node, plan: Plan) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections import deque
 from functools import partial
 from heapq import nsmallest
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtstore import core
@@ -55,13 +56,15 @@ def search_json(
     filter_: Filter | None,
     skip: int,
     limit: int,
+    deadline: float = inf,
 ) -> tuple[list[tuple[bytes, bytes]], Examined]:
     """The matching documents behind the first `skip`, at most `limit`: encoded id, and the fields as JSON."""
     if not is_compiled(snapshot):
-        return json_plainly(snapshot, catalog, collection, source, filter_, skip, limit)
+        return json_plainly(snapshot, catalog, collection, source, filter_, skip, limit, deadline)
     look = partial(FieldLookup, catalog, collection)
-    replicas = catalog.replicas
-    found, *examined = core.search_json(snapshot, DOCUMENTS, collection, replicas, source, filter_, look, skip, limit)
+    found, *examined = core.search_json(
+        snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look, skip, limit, deadline
+    )
     return found, Examined(*examined)
 
 
@@ -86,13 +89,19 @@ def search_range_json(
 
 
 def search_count(
-    snapshot: Snapshot, catalog: Catalog, collection: Collection, source: Source, filter_: Filter | None
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    source: Source,
+    filter_: Filter | None,
+    deadline: float = inf,
 ) -> tuple[int, Examined]:
     """How many documents match."""
     if not is_compiled(snapshot):
-        return count_plainly(snapshot, catalog, collection, source, filter_)
+        return count_plainly(snapshot, catalog, collection, source, filter_, deadline)
     look = partial(FieldLookup, catalog, collection)
-    count, *examined = core.search_count(snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look)
+    replicas = catalog.replicas
+    count, *examined = core.search_count(snapshot, DOCUMENTS, collection, replicas, source, filter_, look, deadline)
     return count, Examined(*examined)
 
 
@@ -106,6 +115,7 @@ def search_top(
     keep: int,
     after: bytes | None = None,
     skip: int = 0,
+    deadline: float = inf,
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, Examined]:
     """The first documents of an order, whatever the order of the source.
 
@@ -119,17 +129,17 @@ def search_top(
         keep: How many documents are kept at most.
         after: The sort key that the last page ended with: only documents behind it are kept.
         skip: How many of those that were kept are not given, from the first.
+        deadline: Of the monotonic clock; a search that takes longer ends with `StatementTimeout`.
 
     Returns:
         Sort key, encoded id and JSON of each; how many match, those up to `after` too; and what was looked at.
     """
     if not is_compiled(snapshot):
-        return top_plainly(snapshot, catalog, collection, source, filter_, order, keep, after, skip)
+        return top_plainly(snapshot, catalog, collection, source, filter_, order, keep, after, skip, deadline)
     look = partial(FieldLookup, catalog, collection)
     sort = partial(sort_key, order)
-    found, matched, *examined = core.search_top(
-        snapshot, DOCUMENTS, collection, catalog.replicas, source, filter_, look, order, sort, keep, after, skip
-    )
+    asked = (source, filter_, look, order, sort, keep, after, skip, deadline)
+    found, matched, *examined = core.search_top(snapshot, DOCUMENTS, collection, catalog.replicas, *asked)
     return found, matched, Examined(*examined)
 
 
@@ -142,6 +152,7 @@ def search_fields(
     names: tuple[str, ...] | None,
     limit: int,
     examined_max: int,
+    deadline: float = inf,
 ) -> Fetched:
     """The matching documents as rows, for callers that go on computing with them: a piece of them at a time.
 
@@ -154,26 +165,32 @@ def search_fields(
         names: The fields of a row, `_id` too; None for all there are.
         limit: At most so many rows.
         examined_max: So many documents are looked at before the piece ends, whether they match or not.
+        deadline: Of the monotonic clock; a search that takes longer ends with `StatementTimeout`.
     """
     if limit <= 0 or examined_max <= 0:
         return Fetched([], source, Examined(0, 0))
     shown = None if names is None else names_in_order(names)
     if not is_compiled(snapshot):
-        return fields_plainly(snapshot, catalog, collection, source, filter_, shown, limit, examined_max)
+        return fields_plainly(snapshot, catalog, collection, source, filter_, shown, limit, examined_max, deadline)
     look = partial(FieldLookup, catalog, collection)
     replicas = catalog.replicas
     rows, looked, entries, number, last, came = core.search_fields(
-        snapshot, DOCUMENTS, collection, replicas, source, filter_, look, shown, limit, examined_max
+        snapshot, DOCUMENTS, collection, replicas, source, filter_, look, shown, limit, examined_max, deadline
     )
     rest = None if last is None else rest_of(source, number, last, came)
     return Fetched(rows, rest, Examined(looked, entries))
 
 
 def search_rows(
-    snapshot: Snapshot, catalog: Catalog, collection: Collection, source: Source, filter_: Filter | None
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    source: Source,
+    filter_: Filter | None,
+    deadline: float = inf,
 ) -> Iterator[Row]:
     """The matching documents one by one, for callers that stop early or need more than JSON."""
-    rows = read_matches(snapshot, catalog, collection, source, None, Tally())
+    rows = read_matches(snapshot, catalog, collection, source, None, Tally(deadline))
     return rows if filter_ is None else (row for row in rows if filter_.matches(catalog, collection, *row))
 
 
@@ -193,19 +210,25 @@ def json_plainly(
     filter_: Filter | None,
     skip: int,
     limit: int,
+    deadline: float = inf,
 ) -> tuple[list[tuple[bytes, bytes]], Examined]:
     """The plain twin of `search_json`."""
-    tally = Tally()
+    tally = Tally(deadline)
     rows = read_matches(snapshot, catalog, collection, source, filter_, tally)
     wanted = islice(rows, skip, skip + limit) if limit else ()
     return [(row.id, print_row(catalog, collection, row)) for row in wanted], tally.examined()
 
 
 def count_plainly(
-    snapshot: Snapshot, catalog: Catalog, collection: Collection, source: Source, filter_: Filter | None
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    source: Source,
+    filter_: Filter | None,
+    deadline: float = inf,
 ) -> tuple[int, Examined]:
     """The plain twin of `search_count`."""
-    tally = Tally()
+    tally = Tally(deadline)
     count = sum(1 for _ in read_matches(snapshot, catalog, collection, source, filter_, tally))
     return count, tally.examined()
 
@@ -220,9 +243,10 @@ def top_plainly(
     keep: int,
     after: bytes | None,
     skip: int,
+    deadline: float = inf,
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, Examined]:
     """The plain twin of `search_top`."""
-    tally = Tally()
+    tally = Tally(deadline)
     matched = 0
     found: list[tuple[bytes, Row]] = []
 
@@ -250,9 +274,10 @@ def fields_plainly(
     names: tuple[str, ...] | None,
     limit: int,
     examined_max: int,
+    deadline: float = inf,
 ) -> Fetched:
     """The plain twin of `search_fields`, which has put the names in order."""
-    tally = Tally()
+    tally = Tally(deadline)
     found: list[dict[str, Value]] = []
     for row in read_source(snapshot, collection, source, tally):
         if is_match(catalog, collection, filter_, row):

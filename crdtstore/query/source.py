@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crdtstore import limits
 from crdtstore.crdt.document_bytes import is_grave
-from crdtstore.errors import Corrupted, LimitExceeded
+from crdtstore.errors import Corrupted, LimitExceeded, StatementTimeout
 from crdtstore.query.bounds import behind
 from crdtstore.query.lookup import FieldLookup
 from crdtstore.storage.documents import DOCUMENTS, Row, split_row
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 Item = tuple[bytes, bytes]
 """A row as it is stored: key and value."""
+
+CLOCK_ROWS: Final = 256
+"""Rows that are read between two looks at the clock."""
 
 
 class Source(NamedTuple):
@@ -65,8 +70,12 @@ class Examined(NamedTuple):
 class Tally:
     """Counts what a search looks at, and knows where it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: float = inf) -> None:
+        self.deadline = deadline
+        """Of the monotonic clock, by which all has to be read."""
         self.rows = self.entries = 0
+        self.read = 0
+        """Rows of the ranges."""
         self.number = -1
         """Of the range that is read; -1 is the one ahead."""
         self.last: Item | None = None
@@ -76,6 +85,20 @@ class Tally:
     def examined(self) -> Examined:
         """What was counted so far."""
         return Examined(self.rows, self.entries)
+
+    def step(self, number: int, row: Item) -> None:
+        """A row of a range was read."""
+        self.number, self.last = number, row
+        self.read += 1
+        if self.read % CLOCK_ROWS == 0:
+            self.check_deadline()
+
+    def check_deadline(self) -> None:
+        """Stop a search that takes too long."""
+        if self.deadline < inf and monotonic() > self.deadline:
+            raise StatementTimeout(
+                "The search was stopped at its deadline; an index, a narrower condition or more time would help."
+            )
 
 
 # --- documents ---
@@ -152,9 +175,10 @@ def check_repeats(count: int) -> None:
 
 def read_ranges(snapshot: Snapshot, source: Source, tally: Tally) -> Iterator[Item]:
     """The rows of a source's ranges."""
+    tally.check_deadline()
     for number, rows in enumerate_ranges(snapshot, source):
         for row in rows:
-            tally.number, tally.last = number, row
+            tally.step(number, row)
             yield row
 
 
