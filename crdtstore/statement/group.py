@@ -95,8 +95,6 @@ def group_rows(rows: Iterable[Row], grouping: Compiled, budget: Budget) -> Itera
     # Sorting takes all rows before it gives one, so the table is complete then.
     first = next(later, None)
     kept = sorted(table.groups.items(), key=itemgetter(0))
-    if not kept and not grouping.keys:
-        kept = [(b"", Group([], grouping.aggregates))]
     made = ((key, group_row(key, group)) for key, group in kept)
     if first is None:
         yield from map(itemgetter(1), made)
@@ -110,7 +108,8 @@ class Table:
 
     def __init__(self, grouping: Compiled) -> None:
         self.grouping = grouping
-        self.groups: dict[bytes, Group] = {}
+        # Without keys there is one group, whatever comes.
+        self.groups: dict[bytes, Group] = {} if grouping.keys else {b"": Group([], grouping.aggregates)}
         self.keeping = [
             number
             for number, aggregate in enumerate(grouping.aggregates)

@@ -128,7 +128,7 @@ class Spill:
         """Write sorted items as a run."""
         try:
             if self.file is None:
-                self.file = tempfile.TemporaryFile(prefix="crdtstore-")  # noqa: SIM115  closed by `close`
+                self.file = tempfile.TemporaryFile(prefix="crdtstore-spill-")  # noqa: SIM115  closed by `close`
             for at in range(0, len(items), CHUNK):
                 budget.spend(0)
                 part = items[at : at + CHUNK]
