@@ -14,19 +14,18 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from crdtstore.crdt.identifier import decode_id
 from crdtstore.errors import InvalidQuery, UnknownIndex
+from crdtstore.limits import ORDER_KEYS_MAX
 from crdtstore.query import tree
 from crdtstore.query.dql.condition import Split, join_all, parts_of, split_condition
 from crdtstore.query.dql.evaluate import Context, compile_expression
-from crdtstore.query.dql.expression import Expression, Parameter
+from crdtstore.query.dql.expression import Expression, Field, Parameter
 from crdtstore.query.find import count, filter_of
-from crdtstore.query.lookup import ID_FIELD, FieldLookup
-from crdtstore.query.order import BY_ID
+from crdtstore.query.order import BY_ID, DQL_ORDER, Order, OrderKey
 from crdtstore.query.plan import make_plan
-from crdtstore.query.search import search_rows
+from crdtstore.query.search import names_in_order, read_row, search_fields, search_rows
 from crdtstore.query.statistics import measure_ready, measured_indexes
-from crdtstore.query.tree import ID_PATH, MISSING
+from crdtstore.query.tree import ID_PATH
 from crdtstore.statement.declared import is_declared, show_declared
 from crdtstore.statement.scope import Scope, fields_in, resolve
 from crdtstore.storage.catalog import read_counts
@@ -36,16 +35,20 @@ from crdtstore.storage.index import read_indexes
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
     from crdtstore.query.dql.evaluate import Evaluator
-    from crdtstore.query.dql.statement import Source
+    from crdtstore.query.dql.statement import SortKey, Source
+    from crdtstore.query.plan import Plan
+    from crdtstore.query.source import Source as SearchSource
     from crdtstore.query.statistics import Measured
     from crdtstore.query.tree import Node
     from crdtstore.statement.budget import Budget
     from crdtstore.statement.view import View
-    from crdtstore.storage.catalog import Catalog, Collection
+    from crdtstore.storage.catalog import Collection
 
 Row: TypeAlias = dict[Any, "Value"]
 Names: TypeAlias = tuple[str, ...] | None
 CHUNK_ROWS: Final = 256
+EXAMINED_AT_ONCE: Final = 4_096
+"""Documents that are looked at between two looks at the time."""
 
 
 class Asked(NamedTuple):
@@ -56,9 +59,30 @@ class Asked(NamedTuple):
     names: Names
 
 
+class Opened(NamedTuple):
+    """Rows, and whether they come in the order that was asked for."""
+
+    rows: Iterator[Row]
+    ordered: bool
+
+
 def read_rows(
     view: View, source: Source, where: Expression | None, names: Names, context: Context, budget: Budget
 ) -> Iterator[Row]:
+    """The rows of a source that a condition matches, in no order; see `open_rows`."""
+    return open_rows(view, source, where, names, context, budget).rows
+
+
+def open_rows(
+    view: View,
+    source: Source,
+    where: Expression | None,
+    names: Names,
+    context: Context,
+    budget: Budget,
+    order: Order = BY_ID,
+    wanted: int | None = None,
+) -> Opened:
     """The rows of a source that a condition matches; a collection that does not exist has none.
 
     Args:
@@ -68,22 +92,32 @@ def read_rows(
         names: The fields that are wanted; None for all. Rows may have others that the condition needs.
         context: Parameters and the clock.
         budget: What may be spent.
+        order: In which they would best come; without keys any will do.
+        wanted: How many rows are read at most; None for all.
 
     Raises:
         UnknownIndex: The source names an index that the collection does not have.
     """
     asked = ask(source, where, names, context)
     if source.system:
-        return filter_rows(system_rows(view, source.name), asked.tests)
+        return Opened(filter_rows(system_rows(view, source.name), asked.tests), ordered=False)
     collection = view.catalog.by_name.get(source.name)
     if collection is None:
-        return iter(())
-    stored = find_stored(view, collection, source, asked.node, budget)
+        return Opened(iter(()), ordered=True)
+    indexes = named_indexes(view, collection, source.indexes) if source.indexes else ready_indexes(view, collection)
+    plan = make_plan(collection, indexes, asked.node, order, wanted)
     if is_declared(source, context.profile):
-        rows = (show_declared(view.catalog, collection, each, source, context.profile) for each in stored)
+        stored = find_stored(view, collection, plan, asked.node, budget)
+        rows: Iterator[Row] = (
+            show_declared(view.catalog, collection, each, source, context.profile) for each in stored
+        )
+    elif view.draft is not None:
+        stored = find_stored(view, collection, plan, asked.node, budget)
+        rows = (read_row(view.catalog, collection, each, asked.names) for each in stored)
     else:
-        rows = (make_row(view.catalog, collection, each, asked.names) for each in stored)
-    return filter_rows(rows, asked.tests) if asked.tests else rows
+        rows = fetch_rows(view, collection, plan, asked, budget, wanted)
+    ordered = bool(order.keys) and plan.ordered and view.draft is None
+    return Opened(filter_rows(rows, asked.tests) if asked.tests else rows, ordered)
 
 
 def ask(source: Source, where: Expression | None, names: Names, context: Context) -> Asked:
@@ -94,7 +128,9 @@ def ask(source: Source, where: Expression | None, names: Names, context: Context
     node = split.node
     if source.ids is not None:
         node = join_all([tree.Contains(tree.Literal(ids_of(source, context)), tree.Field(ID_PATH), tree.DQL), node])
-    return Asked(node, tuple(compile_expression(part, context) for part in rest), names_of(rest, names))
+    needed = names_of(rest, names)
+    shown = None if needed is None else names_in_order(needed)
+    return Asked(node, tuple(compile_expression(part, context) for part in rest), shown)
 
 
 def split_where(source: Source, where: Expression | None, context: Context) -> Split:
@@ -159,32 +195,38 @@ def system_rows(view: View, name: str) -> Iterator[Row]:  # noqa: ARG001  what t
 # --- documents ---
 
 
-def find_stored(view: View, collection: Collection, source: Source, node: Node, budget: Budget) -> Iterator[StoredRow]:
-    """The documents of a view that match."""
-    indexes = list(named_indexes(view, collection, source.indexes))
-    plan = make_plan(collection, indexes if source.indexes else ready_indexes(view, collection), node, BY_ID, None)
-    filter_ = None if plan.exact else filter_of(node)
-    stored = spend_on(search_rows(view.snapshot, view.catalog, collection, plan.source, filter_), budget)
-    if view.draft is None:
-        return stored
-    touched = view.draft.touched(collection)
+def fetch_rows(
+    view: View, collection: Collection, plan: Plan, asked: Asked, budget: Budget, wanted: int | None
+) -> Iterator[Row]:
+    """The rows of a snapshot that the tree matches, a chunk at a time."""
+    filter_ = None if plan.exact else filter_of(asked.node)
+    source: SearchSource | None = plan.source
+    size = CHUNK_ROWS if wanted is None or asked.tests else min(CHUNK_ROWS, max(1, wanted))
+    while source is not None:
+        rows, source, examined = search_fields(
+            view.snapshot, view.catalog, collection, source, filter_, asked.names, size, EXAMINED_AT_ONCE
+        )
+        budget.spend(examined.rows)
+        yield from rows
+
+
+def find_stored(view: View, collection: Collection, plan: Plan, node: Node, budget: Budget) -> Iterator[StoredRow]:
+    """The documents of a view that the tree matches, as they are stored."""
+    filter_, catalog = filter_of(node), view.catalog
+    touched = [] if view.draft is None else view.draft.touched(collection)
     seen = {document.id for document in touched}
-    living = [StoredRow(document.id, document.living()) for document in touched if document.living()]
-    test = filter_of(node)
-    own = [row for row in living if test.matches(view.catalog, collection, row.id, row.document)]
-    return chain_stored(own, stored, seen)
-
-
-def chain_stored(own: list[StoredRow], others: Iterator[StoredRow], seen: set[bytes]) -> Iterator[StoredRow]:
-    """The documents of a transaction, then those that it did not touch."""
-    yield from own
-    for row in others:
-        if row.id not in seen:
+    for document in touched:
+        living = document.living()
+        if living and filter_.matches(catalog, collection, document.id, living):
+            yield StoredRow(document.id, living)
+    others = search_rows(view.snapshot, catalog, collection, plan.source, None)
+    for row in spend_on(others, budget):
+        if row.id not in seen and (plan.exact or filter_.matches(catalog, collection, *row)):
             yield row
 
 
 def spend_on(rows: Iterator[StoredRow], budget: Budget) -> Iterator[StoredRow]:
-    """The same rows; each chunk is paid for."""
+    """The same documents; each chunk is paid for."""
     while chunk := list(islice(rows, CHUNK_ROWS)):
         budget.spend(len(chunk))
         yield from chunk
@@ -215,13 +257,12 @@ def named_indexes(view: View, collection: Collection, names: tuple[str, ...]) ->
     yield from (each for each in ready_indexes(view, collection) if each.index.name in names)
 
 
-def make_row(catalog: Catalog, collection: Collection, stored: StoredRow, names: Names) -> Row:
-    """A stored document as a row."""
-    lookup = FieldLookup(catalog, collection, stored.id, stored.document)
-    if names is None:
-        return {ID_FIELD: decode_id(stored.id), **lookup(())}
-    found = ((name, lookup((name,))) for name in names)
-    return {name: value for name, value in found if value is not MISSING}
+def order_of(keys: tuple[SortKey, ...]) -> Order | None:
+    """An order of fields as documents are found in it; None where other things are compared."""
+    paths = [OrderKey(key.value.path, key.descending) for key in keys if isinstance(key.value, Field)]
+    if len(paths) < len(keys) or len(paths) > ORDER_KEYS_MAX or not all(key.path for key in paths):
+        return None
+    return Order(tuple(paths), DQL_ORDER)
 
 
 # --- counting ---

@@ -22,7 +22,7 @@ from crdtstore.statement.budget import Budget, check_rows
 from crdtstore.statement.insert import insert
 from crdtstore.statement.mutated import Mutated
 from crdtstore.statement.remove import remove
-from crdtstore.statement.select import select_json, select_rows
+from crdtstore.statement.select import Ready, make_ready, select_json, select_rows
 from crdtstore.statement.update import update
 from crdtstore.statement.view import View, view_of
 from crdtstore.storage.log import last_txn
@@ -78,7 +78,8 @@ def execute(
     match statement:
         case Select():
             with store.view(at) as (snapshot, catalog):
-                rows = keep_rows(select_json(View(snapshot, catalog), statement, context, budget))
+                ready = ready_kept(text, profile)
+                rows = keep_rows(select_json(View(snapshot, catalog), ready, context, budget, whole=True))
                 return Executed(last_txn(snapshot), rows)
         case Insert() | Update() | Remove():
             return transact(store, [statement], context, budget, actor, after)[0]
@@ -116,13 +117,23 @@ def stream(
         raise InvalidQuery("Only the rows of a SELECT are read as a stream.")
     with store.view(at) as (snapshot, catalog):
         context = context_of(store, parameters, profile)
-        yield select_json(View(snapshot, catalog), statement, context, Budget(seconds))
+        ready = ready_kept(text, profile)
+        yield select_json(View(snapshot, catalog), ready, context, Budget(seconds), whole=False)
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT_MAX)
 def parse_kept(text: str, profile: Profile) -> Statement:
     """A statement, read once."""
     return parse(text, profile)
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT_MAX)
+def ready_kept(text: str, profile: Profile) -> Ready:
+    """A SELECT, made ready once."""
+    statement = parse_kept(text, profile)
+    if not isinstance(statement, Select):
+        raise InvalidQuery("Only the rows of a SELECT are read as a stream.")
+    return make_ready(statement, profile)
 
 
 def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Profile) -> Context:

@@ -20,11 +20,13 @@ from crdtstore.query.dql.evaluate import compile_expression
 from crdtstore.query.dql.expression import Expression, Field, Quantified
 from crdtstore.query.dql.statement import Column, SortKey
 from crdtstore.query.lookup import ID_FIELD
+from crdtstore.query.order import BY_ID
 from crdtstore.statement.group import KEY, Compiled, Grouping, compile_grouping, group_rows, name_of, tie
 from crdtstore.statement.join import heads, in_order, join_rows
 from crdtstore.statement.keys import document_tie, joined_tie, make_sort_key
+from crdtstore.statement.plain import Plain, find_plain, read_plain
 from crdtstore.statement.project import Shown, compile_projection, move, read_projections
-from crdtstore.statement.rows import Names, Row, count_rows, filter_rows, names_of, read_rows
+from crdtstore.statement.rows import Names, Opened, Row, count_rows, filter_rows, names_of, open_rows, order_of
 from crdtstore.statement.scope import (
     Places,
     Scope,
@@ -40,7 +42,9 @@ from crdtstore.statement.sort import sort_rows
 
 if TYPE_CHECKING:
     from crdtstore.query.dql.evaluate import Context
+    from crdtstore.query.dql.profile import Profile
     from crdtstore.query.dql.statement import Select
+    from crdtstore.query.order import Order
     from crdtstore.statement.budget import Budget
     from crdtstore.statement.view import View
 
@@ -139,26 +143,64 @@ def move_order(order: tuple[SortKey, ...], places: Places, what: str) -> tuple[S
 # --- running it ---
 
 
-def select_json(view: View, select: Select, context: Context, budget: Budget) -> Iterator[bytes]:
-    """The rows of a SELECT as JSON."""
-    return map(write_json, select_rows(view, select, context, budget))
+class Ready(NamedTuple):
+    """A SELECT that was read: what is kept of its text."""
+
+    steps: Steps
+    plain: Plain | None
+
+
+def make_ready(select: Select, profile: Profile) -> Ready:
+    """Read a SELECT.
+
+    Raises:
+        InvalidQuery: A path, a column or an order that its rows cannot have.
+    """
+    steps = read_select(select)
+    return Ready(steps, read_plain(select, steps.order, profile))
+
+
+def select_json(view: View, ready: Ready, context: Context, budget: Budget, *, whole: bool) -> Iterator[bytes]:
+    """The rows of a SELECT as JSON.
+
+    Args:
+        view: What is read.
+        ready: The statement.
+        context: Parameters and the clock.
+        budget: What may be spent.
+        whole: Whether the rows are kept until the last is there.
+    """
+    if ready.plain is not None:
+        window = window_of(ready.steps.select, context)
+        found = find_plain(view, ready.plain, context, budget, window, whole=whole)
+        if found is not None:
+            return found
+    return map(write_json, run_steps(view, ready.steps, context, budget))
 
 
 def select_rows(view: View, select: Select, context: Context, budget: Budget) -> Iterator[Row]:
     """The rows of a SELECT as objects, `_id` first where all fields are shown."""
-    steps = read_select(select)
-    offset = amount(select.offset, context) or 0
-    limit = amount(select.limit, context)
-    last = None if limit is None else offset + limit
+    return run_steps(view, read_select(select), context, budget)
+
+
+def run_steps(view: View, steps: Steps, context: Context, budget: Budget) -> Iterator[Row]:
+    """Take the steps of a SELECT."""
+    skip, wanted = window_of(steps.select, context)
+    last = None if wanted is None else skip + wanted
     show = compile_projection(steps.shown, context)
-    rows = grouped_rows(view, steps, context, budget)
+    rows, ordered = grouped_rows(view, steps, context, budget, last)
     if steps.distinct:
         rows = group_rows(map(show, rows), Compiled((lambda row: row,), (), ()), budget)
-        show = show_distinct
-    if steps.order:
+        show, ordered = show_distinct, False
+    if steps.order and not ordered:
         keys = [(compile_expression(key.value, context), key.descending) for key in steps.order]
         rows = sort_rows(rows, make_sort_key(keys, tie_of(steps)), budget, last)
-    return map(show, islice(rows, offset, last))
+    return map(show, islice(rows, skip, last))
+
+
+def window_of(select: Select, context: Context) -> tuple[int, int | None]:
+    """How many rows are skipped, and how many are wanted; None for all."""
+    return amount(select.offset, context) or 0, amount(select.limit, context)
 
 
 def show_distinct(row: Row) -> Row:
@@ -174,18 +216,18 @@ def tie_of(steps: Steps) -> Callable[[Row], bytes]:
     return joined_tie(steps.scope.aliases) if steps.scope.joined else document_tie
 
 
-def grouped_rows(view: View, steps: Steps, context: Context, budget: Budget) -> Iterator[Row]:
+def grouped_rows(view: View, steps: Steps, context: Context, budget: Budget, last: int | None) -> Opened:
     """The rows, or the groups, that a SELECT shows."""
     if steps.grouping is None:
-        return source_rows(view, steps, context, budget)
+        return source_rows(view, steps, context, budget, last)
     compiled = compile_grouping(steps.grouping, context)
     having = None if steps.having is None else compile_expression(steps.having, context)
     counted = count_only(view, steps, context)
     if counted is None:
-        rows = group_rows(source_rows(view, steps, context, budget), compiled, budget)
+        rows = group_rows(source_rows(view, steps, context, budget, None).rows, compiled, budget)
     else:
         rows = iter([{KEY: b"", **{name_of(number): counted for number in range(len(compiled.aggregates))}}])
-    return rows if having is None else filter_rows(rows, (having,))
+    return Opened(rows if having is None else filter_rows(rows, (having,)), ordered=False)
 
 
 def count_only(view: View, steps: Steps, context: Context) -> int | None:
@@ -196,19 +238,29 @@ def count_only(view: View, steps: Steps, context: Context) -> int | None:
     return count_rows(view, select.source, select.where, context)
 
 
-def source_rows(view: View, steps: Steps, context: Context, budget: Budget) -> Iterator[Row]:
+def source_rows(view: View, steps: Steps, context: Context, budget: Budget, last: int | None) -> Opened:
     """The rows that WHERE leaves."""
-    select, ordered = steps.select, bool(steps.order) and steps.grouping is None
+    select = steps.select
     if not steps.scope.joined:
-        wanted = names_of(steps.needed, (ID_FIELD,) if ordered else ())
-        return read_rows(view, select.source, select.where, wanted, context, budget)
+        by, names = row_order(steps)
+        wanted = names_of(steps.needed, names)
+        return open_rows(
+            view, select.source, select.where, wanted, context, budget, by, None if steps.distinct else last
+        )
     parts = [resolve(part, steps.scope) for part in parts_of(select.where)]
     on = [resolve(join.on, steps.scope) for join in select.joins]
-    names = joined_names(steps.scope, [*steps.needed, *parts, *on])
-    rows = join_rows(view, select, select.where, names, context, budget)
+    needed = joined_names(steps.scope, [*steps.needed, *parts, *on])
+    rows = join_rows(view, select, select.where, needed, context, budget)
     first = {alias_of(in_order(select)[0])}
     rest = [compile_expression(part, context) for part in parts if heads(part) != first]
-    return filter_rows(rows, tuple(rest)) if rest else rows
+    return Opened(filter_rows(rows, tuple(rest)) if rest else rows, ordered=False)
+
+
+def row_order(steps: Steps) -> tuple[Order, tuple[str, ...]]:
+    """The order in which the rows of the source would best come, and what sorting them needs."""
+    if not steps.order or steps.grouping is not None or steps.distinct:
+        return BY_ID, ()
+    return order_of(steps.order) or BY_ID, (ID_FIELD,)
 
 
 def joined_names(scope: Scope, expressions: Iterable[Expression]) -> dict[str, Names]:

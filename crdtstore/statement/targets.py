@@ -16,9 +16,9 @@ from crdtstore.query.find import filter_of
 from crdtstore.query.lookup import ID_FIELD
 from crdtstore.query.order import BY_ID
 from crdtstore.query.plan import make_plan
-from crdtstore.query.search import search_rows
+from crdtstore.query.search import read_row, search_rows
 from crdtstore.statement.declared import is_declared, show_declared
-from crdtstore.statement.rows import CHUNK_ROWS, ask, make_row, named_indexes, ready_indexes
+from crdtstore.statement.rows import CHUNK_ROWS, ask, named_indexes, ready_indexes
 from crdtstore.statement.view import view_of
 from crdtstore.storage.documents import Row as StoredRow
 from crdtstore.storage.documents import id_key
@@ -134,7 +134,7 @@ def row_reader(
             return {ID_FIELD: decode_id(row.id)}
         if declared:
             return show_declared(catalog, collection, row, source, profile)
-        return make_row(catalog, collection, row, names)
+        return read_row(catalog, collection, row, names)
 
     return read
 
