@@ -70,13 +70,18 @@ def initialize(
 
 
 def finish(document: DraftDocument, id_: Value) -> Upserted:
-    """Check how much was written."""
+    """Note that a document was written."""
+    check_written(document)
+    return Upserted(id_)
+
+
+def check_written(document: DraftDocument) -> None:
+    """Check how much was written into a document, and note that it was."""
     if len(document.fold.written) > DOCUMENT_KEYS_MAX:
         count = len(document.fold.written)
         message = f"One transaction writes {count} fields of one document; at most {DOCUMENT_KEYS_MAX} are allowed."
         raise LimitExceeded(message, limit="DOCUMENT_KEYS_MAX", value=count, maximum=DOCUMENT_KEYS_MAX)
     document.changed()
-    return Upserted(id_)
 
 
 def write_fields(fold: Fold, fields: dict[str, Value], declared: Mapping[bytes, str]) -> None:

@@ -6,15 +6,16 @@ its declared type, too; so has every field in a strict profile. Nothing differs,
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
 from crdtstore import core
-from crdtstore.command.upsert import finish
+from crdtstore.command.upsert import check_written
 from crdtstore.crdt.cell import CellType
 from crdtstore.crdt.document import type_at
 from crdtstore.crdt.document_bytes import unpack_document
+from crdtstore.crdt.field import step_into
 from crdtstore.crdt.flatten import flatten_map
-from crdtstore.crdt.identifier import decode_id
 from crdtstore.crdt.operation import Attach, Mark, Restart, Write
 from crdtstore.crdt.path import ROOT, decode_path
 from crdtstore.crdt.value import encode_value
@@ -35,18 +36,20 @@ TYPES = {Write: CellType.REGISTER, Mark: CellType.MAP, Restart: CellType.COUNTER
 
 def write_difference(document: DraftDocument, fields: Row, kinds: Mapping[bytes, str], *, strict: bool) -> bool:
     """Write the fields that differ from what is there; whether there are any."""
-    data, catalog = document.living(), document.draft.catalog
-    cells = unpack_document(data, document.collection.paths, catalog.replicas)
+    data, paths, replicas = document.living(), document.collection.paths, document.draft.catalog.replicas
+    visible = core.read_field(data, (), paths, replicas)
+    typed = strict or bool(kinds)
+    cells = unpack_document(data, paths, replicas) if typed else []
 
     def differs(write: FieldWrite) -> bool:
-        visible = core.read_field(data, decode_path(write.path), document.collection.paths, catalog.replicas)
-        typed = strict or write.path in kinds
-        return not equals(write, visible) or (typed and not has_type(write, cells))
+        value: Value = reduce(step_into, decode_path(write.path), visible)
+        return not equals(write, value) or (typed and (strict or write.path in kinds) and not has_type(write, cells))
 
-    different = [write for write in flatten_map(fields, ROOT, kinds) if differs(write)]
+    writes = flatten_map(fields, ROOT, kinds) if kinds else core.flatten(fields, ROOT)
+    different = [write for write in writes if differs(write)]
     if different:
         document.fold.write_all(different)
-        finish(document, decode_id(document.id))
+        check_written(document)
         document.document()
     return bool(different)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crdtstore import core
 from crdtstore.command.command import Upsert
 from crdtstore.command.execute import execute
-from crdtstore.command.upsert import check_not_buried, finish, initialize, new_id, write_fields
+from crdtstore.command.upsert import check_not_buried, check_written, initialize, new_id, write_fields
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.json_output import write_json
 from crdtstore.crdt.path import ROOT
@@ -26,6 +26,7 @@ from crdtstore.statement.difference import write_difference
 from crdtstore.statement.faults import name_place
 from crdtstore.statement.field_types import kinds_in, types_of
 from crdtstore.statement.mutated import check_writable, mutated
+from crdtstore.statement.rows import CHUNK_ROWS
 from crdtstore.statement.select import select_rows
 from crdtstore.statement.targets import check_changed, row_reader
 from crdtstore.statement.view import view_of
@@ -79,8 +80,10 @@ def insert(statement: Insert, draft: Draft, context: Context, budget: Budget) ->
 def give(statement: Insert, draft: Draft, context: Context, budget: Budget) -> Iterator[Given]:
     """The documents, with their ids."""
     types, name = types_of(statement.source, context.profile), statement.source.name
-    for document in documents_of(statement, draft, context, budget):
-        budget.spend(0)
+    for number, document in enumerate(documents_of(statement, draft, context, budget)):
+        check_changed(number + 1)
+        if number % CHUNK_ROWS == 0:
+            budget.spend(0)
         id_ = document[ID_FIELD] if ID_FIELD in document else new_id()
         try:
             yield Given(id_, encode_id(id_), document, kinds_in(types, document))
@@ -106,7 +109,6 @@ def check_unique(given: list[Given]) -> list[Given]:
     Raises:
         InvalidId: There are two.
     """
-    check_changed(len(given))
     known: set[bytes] = set()
     for each in given:
         if each.encoded_id in known:
@@ -192,7 +194,7 @@ def write(
         if statement.policy == "update_local_diff" and document.living():
             return write_difference(document, fields, given.kinds, strict=strict)
         write_fields(document.fold, fields, given.kinds)
-        finish(document, given.id)
+        check_written(document)
         document.document()
     except CallerError as error:
         raise name_place(error, collection.name, given.id)  # noqa: B904  the same error

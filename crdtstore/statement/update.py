@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crdtstore import core
 from crdtstore.command.update import add_to_counter
-from crdtstore.command.upsert import finish
+from crdtstore.command.upsert import check_written
 from crdtstore.crdt.cell import CellType
 from crdtstore.crdt.document import type_at
 from crdtstore.crdt.document_bytes import unpack_document
@@ -82,7 +82,6 @@ def expressions(statement: Update) -> list[Expression]:
 
 def change(document: DraftDocument, steps: list[tuple[Step, Value]]) -> bool:
     """Make all changes of one document; whether it is to be listed."""
-    id_, name = decode_id(document.id), document.collection.name
     before, wrote = document.document(), False
     path: Keys | None = None
     try:
@@ -90,11 +89,11 @@ def change(document: DraftDocument, steps: list[tuple[Step, Value]]) -> bool:
             path = step.path
             wrote |= step.write(document, path, value)
         path = None
-        finish(document, id_)
+        check_written(document)
         keep_parents(document, before, [step.path[:-1] for step, _ in steps if step.write is unset])
         return wrote or document.document() != before
     except CallerError as error:
-        raise name_place(error, name, id_, path)  # noqa: B904  the same error
+        raise name_place(error, document.collection.name, decode_id(document.id), path)  # noqa: B904  the same error
 
 
 # --- what a statement says, checked ---

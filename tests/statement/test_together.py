@@ -131,7 +131,7 @@ def test_a_deadline_leaves_all_or_nothing(text: str, monkeypatch: pytest.MonkeyP
     whole = with_ten()
     whole.execute(text, PARAMETERS)
     stopped = 0
-    for ticks in count(1):
+    for ticks in count():
         store = with_ten()
         before = store.digest()
         hands = count()
