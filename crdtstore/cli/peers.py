@@ -13,7 +13,7 @@ from crdtstore.cli.options import Documented, Family, json_option, with_settings
 from crdtstore.settings import Layers
 
 if TYPE_CHECKING:
-    from crdtstore.replication.peers import Peer
+    from crdtstore.storage.peers import Peer
     from crdtstore.store import Store
 
 HEX_FORM: Final = re.compile("[0-9a-f]{32}")
@@ -39,7 +39,7 @@ def list_(layers: Layers, *, as_json: bool) -> None:
     """
     from crdtstore.cli.output import print_json
     from crdtstore.cli.target import directory_of, open_store
-    from crdtstore.replication.peers import read_peers
+    from crdtstore.storage.peers import read_peers
 
     with open_store(directory_of(layers), writes=False) as store, store.storage.snapshot() as snapshot:
         peers = list(read_peers(snapshot))

@@ -23,8 +23,8 @@ from crdtstore.crdt.entry import decode_join, is_join, is_record
 from crdtstore.crdt.timestamp import to_milliseconds
 from crdtstore.crdt.vector import greatest_timestamp
 from crdtstore.errors import CrdtStoreError
-from crdtstore.replication.peers import read_peers
 from crdtstore.storage.log import first_txn, last_txn, read_entries
+from crdtstore.storage.peers import read_peers
 
 if TYPE_CHECKING:
     from crdtstore.storage.interface import Snapshot

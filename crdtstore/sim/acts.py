@@ -13,7 +13,6 @@ from functools import partial
 from typing import Final
 
 from crdtstore.errors import VersionNotAvailable
-from crdtstore.replication.peers import read_peers
 from crdtstore.replication.retention import Policy, trim_until
 from crdtstore.sim.checkers import check_document, check_own_write, check_stores
 from crdtstore.sim.disk import Fault, disk_of
@@ -22,6 +21,7 @@ from crdtstore.sim.plan import Action
 from crdtstore.sim.talks import start_exchange
 from crdtstore.sim.world import World, actor_of
 from crdtstore.storage.interface import Snapshot
+from crdtstore.storage.peers import read_peers
 
 COMMIT_MILLISECONDS: Final = 40
 """How long a slow disk lets writes wait: long enough to be hit by crashes."""

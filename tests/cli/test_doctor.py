@@ -19,7 +19,7 @@ from crdtstore import Store, Upsert, core, make_actor
 from crdtstore.cli import doctor_machine as machine
 from crdtstore.cli import doctor_store
 from crdtstore.limits import CONNECTIONS_MAX, DISK_FREE_BYTES_MIN
-from crdtstore.replication.peers import Peer, put_peer
+from crdtstore.storage.peers import Peer, put_peer
 from crdtstore.storage.tables import Table
 from tests.cli.running import run
 from tests.storage.index_histories import create

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from crdtstore import Store, Upsert, format_actor
-from crdtstore.replication.peers import Peer, put_peer, read_peers
+from crdtstore.storage.peers import Peer, put_peer, read_peers
 from tests.cli.running import error_of, run
 
 DATA = ("--store", "data")

@@ -21,7 +21,7 @@ from crdtstore.auth.permission import VERBS, Permission
 from crdtstore.cli.sync import sentence_of
 from crdtstore.http.server import application
 from crdtstore.replication.exchange import Report
-from crdtstore.replication.peers import read_peers
+from crdtstore.storage.peers import read_peers
 from tests.cli.running import documents, error_of, run
 from tests.http.calling import serving
 

@@ -17,8 +17,18 @@ from crdtstore.auth import api_key
 from crdtstore.auth.permission import Permission
 from crdtstore.crdt.names import Names
 from crdtstore.errors import Corrupted, FormatTooNew
-from crdtstore.replication import peers
-from crdtstore.storage import catalog, documents, environment, head, identity, index, log, range_stale, range_table
+from crdtstore.storage import (
+    catalog,
+    documents,
+    environment,
+    head,
+    identity,
+    index,
+    log,
+    peers,
+    range_stale,
+    range_table,
+)
 from crdtstore.storage.tables import Table
 from tests.core.merging import ORIGINS
 from tests.fuzz.engine import Target

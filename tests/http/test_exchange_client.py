@@ -19,8 +19,9 @@ from crdtstore.client import exchange as client_module
 from crdtstore.client.exchange import PeerClient
 from crdtstore.http.server import Application, application
 from crdtstore.replication.exchange import Options, Report
-from crdtstore.replication.peers import Peer, read_peers, release
+from crdtstore.replication.peers import release
 from crdtstore.replication.remote import sync
+from crdtstore.storage.peers import Peer, read_peers
 from tests.http.calling import serving
 
 SCOPED = ("a", "b")

@@ -11,9 +11,10 @@ from crdtstore.command.command import Increment, Remove, Set, Update, Upsert
 from crdtstore.errors import Divergence, LogTrimmed, OutsideScope, Quarantined, RecordAhead, ReplicationError
 from crdtstore.replication.exchange import Options, Report
 from crdtstore.replication.local import sync
-from crdtstore.replication.peers import read_peer, release
+from crdtstore.replication.peers import release
 from crdtstore.storage.log import first_txn
 from crdtstore.storage.memory import MemoryStorage
+from crdtstore.storage.peers import read_peer
 from crdtstore.store import Store
 from tests.replication.worlds import NOW, Ticking, assert_equal, has, make, origin_of, put, rows, state
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from crdtstore.errors import Divergence, NotFound, Quarantined
-from crdtstore.replication import peers
-from crdtstore.replication.peers import Peer, check_peer, forget, note_peer, put_peer, quarantine, read_peers, release
+from crdtstore.replication.peers import check_peer, forget, note_peer, quarantine, release
+from crdtstore.storage import peers
+from crdtstore.storage.peers import Peer, put_peer, read_peers
 from crdtstore.store import Store
 from tests.replication.worlds import NOW, Ticking, make, origin_of
 

@@ -20,10 +20,10 @@ from crdtstore.crdt.record import decode_record
 from crdtstore.crdt.timestamp import to_milliseconds
 from crdtstore.replication import retention
 from crdtstore.replication.local import sync
-from crdtstore.replication.peers import Peer, put_peer
 from crdtstore.replication.retention import Policy, made_ms, trim_log, trim_until, trimming
 from crdtstore.storage.interface import Batch
 from crdtstore.storage.log import last_txn, read_entries
+from crdtstore.storage.peers import Peer, put_peer
 
 START = 1_700_000_000_000
 SECONDS_MAX = 60.0

@@ -17,9 +17,9 @@ from crdtstore import Increment, Set, Store, Update, Upsert, make_actor
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.indexes import Indexes
-from crdtstore.replication.peers import Peer, put_peer
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import give_identity
+from crdtstore.storage.peers import Peer, put_peer
 from crdtstore.storage.ranges import refresh_job
 from crdtstore.storage.tables import SEAL_BYTES, TABLE_NAMES, Table, seal
 from crdtstore.version.writer import Inline
