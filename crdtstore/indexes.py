@@ -16,8 +16,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from threading import Lock, Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from crdtstore.crdt.path import format_steps
@@ -82,6 +83,7 @@ class Indexes:
         name: str | None = None,
         kind: Kind = "fields",
         wait: bool = True,
+        seconds: float = inf,
         progress: Progress | None = None,
     ) -> IndexState:
         """Make an index.
@@ -93,6 +95,7 @@ class Indexes:
             name: One that no other index of the collection has; by default made of the paths.
             kind: `fields`: by the values at the paths. `conflicts`: by the paths at which more than one value lives.
             wait: Whether to return when it is ready; else it is built in the background.
+            seconds: How long to wait; what is left then is built in the background.
             progress: Told how far it is.
 
         Raises:
@@ -105,19 +108,17 @@ class Indexes:
         called = default_name(kind, given) if name is None else name
         job = partial(create_index, collection=collection, name=called, kind=kind, paths=given)
         number: int = self.store.run(job)
-        if wait:
-            self.finish(number, progress)
-        else:
-            self.start()
+        self.settle(number, seconds if wait else 0.0, progress)
         return self.state(number)
 
-    def drop(self, name: str, *, collection: str | None = None, wait: bool = True) -> None:
+    def drop(self, name: str, *, collection: str | None = None, wait: bool = True, seconds: float = inf) -> None:
         """Drop an index; no search uses it from now on.
 
         Args:
             name: Its name.
             collection: Its collection; needed where several have an index of this name.
             wait: Whether to return when all its entries are gone; else they go in the background.
+            seconds: How long to wait; what is left then goes in the background.
 
         Raises:
             UnknownIndex: There is none.
@@ -125,10 +126,7 @@ class Indexes:
         """
         number = self.find(name, collection).number
         self.store.run(partial(drop_index, number=number))
-        if wait:
-            self.finish(number)
-        else:
-            self.start()
+        self.settle(number, seconds if wait else 0.0)
 
     def list(self, collection: str | None = None) -> tuple[IndexState, ...]:
         """The indexes of a collection, or of all, in the order in which they were made."""
@@ -162,17 +160,23 @@ class Indexes:
             self.finish(state.number, progress)
         return len(unfinished)
 
-    def finish(self, number: int, progress: Progress | None = None) -> None:
-        """Build or drop one index to its end; nothing where that is done already."""
-        while True:
+    def settle(self, number: int, seconds: float, progress: Progress | None = None) -> None:
+        """Build or drop one index for so long, and what is left of it in the background."""
+        if not self.finish(number, progress, monotonic() + seconds):
+            self.start()
+
+    def finish(self, number: int, progress: Progress | None = None, deadline: float = inf) -> bool:
+        """Build or drop one index to its end, or to a deadline of the monotonic clock; whether it is done."""
+        while monotonic() < deadline:
             try:
                 done, more = self.store.run(partial(advance_index, number=number))
             except UnknownIndex:
-                return
+                return True
             if progress is not None:
                 progress(done, max(done, self.documents_of(number)))
             if not more:
-                return
+                return True
+        return False
 
     def documents_of(self, number: int) -> int:
         """How many documents the collection of an index has now, 0 where it is gone."""

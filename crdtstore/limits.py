@@ -326,8 +326,14 @@ DISTINCT_VALUES_MAX: Final = 10_000
 STATEMENT_SECONDS_DEFAULT: Final = 30.0
 """How long a statement may take unless its caller says otherwise: as long as a patient reader waits."""
 
+STATEMENT_SECONDS_MIN: Final = 0.001
+STATEMENT_SECONDS_MAX: Final = 3_600.0
+"""What the time that a statement may take can be set to: any longer one would keep every page that is replaced
+meanwhile."""
+
 STATEMENT_EXAMINED_MAX: Final = 10_000_000
-"""Documents that one statement looks at: some ten seconds of reading."""
+"""Documents that one statement looks at: some ten seconds of reading, unless
+the system parameter of this name says otherwise."""
 
 STATEMENT_ROWS_MAX: Final = 100_000
 """Rows of one answer, which are all kept until the last is there; a stream has no such bound."""
@@ -361,6 +367,13 @@ AGGREGATED_VALUES_MAX: Final = 1_000_000
 
 EXECUTE_WARNINGS_MAX: Final = 10
 """Warnings that the answer to a statement tells, as the API has it; how many there were is told too."""
+
+STATEMENT_KEPT_BYTES_MAX: Final = 16 * 1_024
+"""Text of a statement that is kept: longer ones are few, mostly of values that should be parameters, and kept they
+would be tens of megabytes."""
+
+REQUEST_TEXT_CHARS_MAX: Final = 1_000
+"""How much of a running statement's text `system:active_requests` shows."""
 
 CURSOR_CHARS_MAX: Final = 32 * 1_024
 """A cursor: eight keys of SORT_KEY_BYTES_MAX, their columns and an id, in Base64, are less than half of it."""

@@ -29,9 +29,11 @@ from crdtstore.crdt.scope import Scope, make_scope
 from crdtstore.errors import StoreReadOnly, VersionNotAvailable
 from crdtstore.finding import SECRET_BYTES, SECRET_KEY, Finding
 from crdtstore.indexes import Indexes
-from crdtstore.limits import CHANGES_ENTRIES_MAX, STATEMENT_SECONDS_DEFAULT, WAIT_SECONDS_DEFAULT
+from crdtstore.limits import CHANGES_ENTRIES_MAX, WAIT_SECONDS_DEFAULT
 from crdtstore.prepared import Prepared
 from crdtstore.statement import run
+from crdtstore.statement.requests import Requests
+from crdtstore.statement.system_parameters import SystemParameters
 from crdtstore.storage.catalog import read_counts, sum_digests
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_origin
@@ -89,6 +91,8 @@ class Store(Finding):
         self.submitter = submitter(self.sequencer)
         self.entropy = entropy
         self.indexes = Indexes(self)
+        self.requests = Requests()
+        self.parameters = SystemParameters(self)
 
     @classmethod
     def open(
@@ -279,7 +283,7 @@ class Store(Finding):
         actor: bytes | None = None,
         after: int | None = None,
         at: int | None = None,
-        seconds: float = STATEMENT_SECONDS_DEFAULT,
+        seconds: float | None = None,
     ) -> Executed:
         """Run a statement of DQL; one that writes is a transaction, which is on disk when this returns.
 
@@ -290,7 +294,7 @@ class Store(Finding):
             actor: The author of what is written, 16 bytes; the store itself by default.
             after: A txn id that must be applied already before anything is written.
             at: The version that is read; None for the newest.
-            seconds: How long it may take.
+            seconds: How long it may take; by default what the store says: see `docs/query-dql.md`.
 
         Raises:
             QuerySyntaxError: The statement cannot be parsed.
@@ -309,7 +313,7 @@ class Store(Finding):
         profile: Profile = "v5",
         actor: bytes | None = None,
         after: int | None = None,
-        seconds: float = STATEMENT_SECONDS_DEFAULT,
+        seconds: float | None = None,
     ) -> tuple[Executed, ...]:
         """Run statements as one transaction, all or none; each sees what those before it did."""
         return run.execute_together(
@@ -323,7 +327,7 @@ class Store(Finding):
         *,
         profile: Profile = "v5",
         at: int | None = None,
-        seconds: float = STATEMENT_SECONDS_DEFAULT,
+        seconds: float | None = None,
     ) -> AbstractContextManager[Iterator[bytes]]:
         """The rows of a SELECT, each as JSON, while they are found: however many, in bounded memory.
 

@@ -22,6 +22,10 @@ class Budget:
         self.examined_max = examined_max
         self.examined = 0
 
+    def seconds_left(self) -> float:
+        """How much of its time is left; 0 where none is."""
+        return max(0.0, self.deadline - monotonic())
+
     def spend(self, documents: int) -> None:
         """Note that so many documents were looked at.
 

@@ -25,7 +25,7 @@ from crdtstore.query.lookup import ID_FIELD
 from crdtstore.statement.difference import write_difference
 from crdtstore.statement.faults import name_place
 from crdtstore.statement.field_types import kinds_in, types_of
-from crdtstore.statement.mutated import check_writable, mutated
+from crdtstore.statement.mutated import mutated
 from crdtstore.statement.rows import CHUNK_ROWS
 from crdtstore.statement.select import select_rows
 from crdtstore.statement.targets import check_changed, row_reader
@@ -60,7 +60,6 @@ class Given(NamedTuple):
 def insert(statement: Insert, draft: Draft, context: Context, budget: Budget) -> Mutated:
     """Run an INSERT on a draft."""
     source = statement.source
-    check_writable(source)
     given = check_unique(list(give(statement, draft, context, budget)))
     collection = draft.catalog.intern(source.name)
     wanted = list(choose(statement, draft, collection, given))

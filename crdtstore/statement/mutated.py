@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdtstore.errors import InvalidQuery
 from crdtstore.statement.budget import check_rows
 from crdtstore.statement.project import show_rows
 
@@ -40,9 +39,3 @@ def mutated(
         return Mutated(ids)
     check_rows(len(ids))
     return Mutated(ids, tuple(show_rows(rows, returning, context, budget, source.alias)))
-
-
-def check_writable(source: Source) -> None:
-    """Refuse to write what the store tells of itself."""
-    if source.system:
-        raise InvalidQuery(f"system:{source.name} is read only.", reason="system")

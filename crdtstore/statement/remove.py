@@ -14,7 +14,7 @@ from crdtstore.crdt.path import ROOT
 from crdtstore.errors import InvalidQuery
 from crdtstore.query.dql.evaluate import compile_expression
 from crdtstore.query.order import DQL_ORDER, key_part
-from crdtstore.statement.mutated import check_writable, mutated
+from crdtstore.statement.mutated import mutated
 from crdtstore.statement.scope import resolve, scope_of_source
 from crdtstore.statement.select import amount
 from crdtstore.statement.targets import check_changed, find_targets, ids_of, match_rows, row_reader, take
@@ -37,7 +37,6 @@ def remove(statement: Remove, draft: Draft, context: Context, budget: Budget) ->
     Raises:
         InvalidQuery: EVICT, or a system collection.
     """
-    check_writable(statement.source)
     if statement.verb == "evict":
         message = (
             "EVICT is not available: this store would go on to tell its peers that it has what it forgot, and get it "

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from crdtstore.errors import InvalidQuery, UnknownIndex
 from crdtstore.limits import ORDER_KEYS_MAX
@@ -28,6 +28,7 @@ from crdtstore.query.statistics import measure_ready, measured_indexes
 from crdtstore.query.tree import ID_PATH
 from crdtstore.statement.declared import is_declared, show_declared
 from crdtstore.statement.scope import Scope, fields_in, resolve
+from crdtstore.statement.system import rows_of
 from crdtstore.storage.catalog import read_counts
 from crdtstore.storage.documents import Row as StoredRow
 from crdtstore.storage.index import read_indexes
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[Any, "Value"]
 Names: TypeAlias = tuple[str, ...] | None
+T = TypeVar("T")
 CHUNK_ROWS: Final = 256
 EXAMINED_AT_ONCE: Final = 4_096
 """Documents that are looked at between two looks at the time."""
@@ -100,7 +102,7 @@ def open_rows(
     """
     asked = ask(source, where, names, context)
     if source.system:
-        return Opened(filter_rows(system_rows(view, source.name), asked.tests), ordered=False)
+        return Opened(filter_rows(read_system(view, source, context, budget), asked.tests), ordered=False)
     collection = view.catalog.by_name.get(source.name)
     if collection is None:
         return Opened(iter(()), ordered=True)
@@ -187,9 +189,13 @@ def filter_rows(rows: Iterable[Row], tests: tuple[Evaluator, ...]) -> Iterator[R
             yield row
 
 
-def system_rows(view: View, name: str) -> Iterator[Row]:  # noqa: ARG001  what the store tells of itself needs a view
-    """What the store tells of itself."""
-    raise InvalidQuery(f"There is no system collection {name}.", reason="system", name=name)
+def read_system(view: View, source: Source, context: Context, budget: Budget) -> Iterator[Row]:
+    """What the store tells of itself: all of it, or the rows that USE IDS names."""
+    rows = spend_on(rows_of(view, source.name), budget)
+    if source.ids is None:
+        return rows
+    wanted = ids_of(source, context)
+    return (row for row in rows if row[ID_FIELD] in wanted)
 
 
 # --- documents ---
@@ -225,8 +231,8 @@ def find_stored(view: View, collection: Collection, plan: Plan, node: Node, budg
             yield row
 
 
-def spend_on(rows: Iterator[StoredRow], budget: Budget) -> Iterator[StoredRow]:
-    """The same documents; each chunk is paid for."""
+def spend_on(rows: Iterator[T], budget: Budget) -> Iterator[T]:
+    """The same rows; each chunk is paid for."""
     while chunk := list(islice(rows, CHUNK_ROWS)):
         budget.spend(len(chunk))
         yield from chunk

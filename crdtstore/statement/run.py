@@ -9,56 +9,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from crdtstore.crdt.json_output import write_json
 from crdtstore.errors import InvalidQuery
-from crdtstore.limits import STATEMENTS_KEPT_MAX
+from crdtstore.limits import STATEMENT_KEPT_BYTES_MAX, STATEMENTS_KEPT_MAX
 from crdtstore.query.dql.evaluate import Context
-from crdtstore.query.dql.statement import Insert, Remove, Select, Update
+from crdtstore.query.dql.statement import (
+    AlterSystem,
+    CreateIndex,
+    DropIndex,
+    Insert,
+    Remove,
+    Select,
+    Show,
+    Update,
+)
 from crdtstore.query.dql.statement_parser import parse
 from crdtstore.statement.answer import Executed
 from crdtstore.statement.budget import Budget, check_rows
+from crdtstore.statement.define import define
 from crdtstore.statement.insert import insert
 from crdtstore.statement.mutated import Mutated
 from crdtstore.statement.remove import remove
 from crdtstore.statement.select import Ready, make_ready, select_json, select_rows
+from crdtstore.statement.system import check_writable
 from crdtstore.statement.update import update
 from crdtstore.statement.view import View, view_of
 from crdtstore.storage.log import last_txn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Future
-    from contextlib import AbstractContextManager
-
     from crdtstore.crdt.value import Value
     from crdtstore.query.dql.profile import Profile
     from crdtstore.query.dql.statement import Statement
-    from crdtstore.storage.catalog import Catalog
+    from crdtstore.statement.host import Host
     from crdtstore.storage.draft import Draft
-    from crdtstore.storage.interface import Snapshot
-    from crdtstore.version.clock import Clock
     from crdtstore.version.transaction import Sequenced
-
-
-class Host(Protocol):
-    """What statements need of a store."""
-
-    clock: Clock
-
-    def view(self, at: int | None = None) -> AbstractContextManager[tuple[Snapshot, Catalog]]:
-        """A snapshot and its names."""
-
-    def sequence(
-        self,
-        evaluate: Callable[[Draft], Any],
-        finish: Callable[[Sequenced], Any],
-        *,
-        actor: bytes | None = None,
-        after: int | None = None,
-    ) -> Future[Any]:
-        """Run a transaction."""
 
 
 def execute(
@@ -70,20 +56,26 @@ def execute(
     actor: bytes | None,
     after: int | None,
     at: int | None,
-    seconds: float,
+    seconds: float | None,
 ) -> Executed:
     """Run one statement; see `Store.execute`."""
     statement = parse_kept(text, profile)
-    context, budget = context_of(store, parameters, profile), Budget(seconds)
-    match statement:
-        case Select():
-            with store.view(at) as (snapshot, catalog):
-                ready = ready_kept(text, profile)
-                rows = keep_rows(select_json(View(snapshot, catalog), ready, context, budget, whole=True))
-                return Executed(last_txn(snapshot), rows)
-        case Insert() | Update() | Remove():
-            return transact(store, [statement], context, budget, actor, after)[0]
-    raise InvalidQuery("This statement cannot be run yet.")
+    context, budget = context_of(store, parameters, profile), budget_of(store, seconds)
+    request = store.requests.begin(text, budget, context.clock())
+    try:
+        match statement:
+            case Select():
+                with store.view(at) as (snapshot, catalog):
+                    view, ready = View(snapshot, catalog, None, store), ready_kept(text, context.profile)
+                    rows = keep_rows(select_json(view, ready, context, budget, whole=True))
+                    return Executed(last_txn(snapshot), rows)
+            case Insert() | Update() | Remove():
+                return transact(store, [statement], context, budget, actor, after)[0]
+            case CreateIndex() | DropIndex() | AlterSystem() | Show():
+                return define(store, statement, context, budget, after)
+        raise InvalidQuery("This statement cannot be run yet.")
+    finally:
+        store.requests.end(request)
 
 
 def execute_together(
@@ -94,11 +86,16 @@ def execute_together(
     profile: Profile,
     actor: bytes | None,
     after: int | None,
-    seconds: float,
+    seconds: float | None,
 ) -> tuple[Executed, ...]:
     """Run statements as one transaction; see `Store.execute_together`."""
     statements = [parse_kept(text, profile) for text in texts]
-    return transact(store, statements, context_of(store, parameters, profile), Budget(seconds), actor, after)
+    context, budget = context_of(store, parameters, profile), budget_of(store, seconds)
+    request = store.requests.begin("; ".join(texts), budget, context.clock())
+    try:
+        return transact(store, statements, context, budget, actor, after)
+    finally:
+        store.requests.end(request)
 
 
 @contextmanager
@@ -109,22 +106,34 @@ def stream(
     *,
     profile: Profile,
     at: int | None,
-    seconds: float,
+    seconds: float | None,
 ) -> Iterator[Iterator[bytes]]:
     """The rows of one SELECT as they are found; see `Store.stream`."""
     statement = parse_kept(text, profile)
     if not isinstance(statement, Select):
         raise InvalidQuery("Only the rows of a SELECT are read as a stream.")
-    with store.view(at) as (snapshot, catalog):
-        context = context_of(store, parameters, profile)
-        ready = ready_kept(text, profile)
-        yield select_json(View(snapshot, catalog), ready, context, Budget(seconds), whole=False)
+    context, budget = context_of(store, parameters, profile), budget_of(store, seconds)
+    request = store.requests.begin(text, budget, context.clock())
+    try:
+        with store.view(at) as (snapshot, catalog):
+            ready = ready_kept(text, context.profile)
+            yield select_json(View(snapshot, catalog, None, store), ready, context, budget, whole=False)
+    finally:
+        store.requests.end(request)
 
 
-@lru_cache(maxsize=STATEMENTS_KEPT_MAX)
 def parse_kept(text: str, profile: Profile) -> Statement:
-    """A statement, read once."""
-    return parse(text, profile)
+    """A statement, read once, unless its text is long: then it is read each time."""
+    return kept(text, profile) if len(text) <= STATEMENT_KEPT_BYTES_MAX else parse(text, profile)
+
+
+kept = lru_cache(maxsize=STATEMENTS_KEPT_MAX)(parse)
+
+
+def budget_of(store: Host, seconds: float | None) -> Budget:
+    """What a statement may cost; unless its caller says otherwise, as much time as the store does."""
+    chosen = store.parameters.chosen()
+    return Budget(chosen.seconds if seconds is None else seconds, chosen.examined_max)
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT_MAX)
@@ -139,7 +148,7 @@ def ready_kept(text: str, profile: Profile) -> Ready:
 def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Profile) -> Context:
     """What all expressions of a statement depend on: one time for all of them."""
     now = store.clock()
-    return Context(parameters or {}, lambda: now, profile)
+    return Context(parameters or {}, lambda: now, store.parameters.chosen().profile(profile))
 
 
 def keep_rows(rows: Iterator[bytes]) -> tuple[bytes, ...]:
@@ -163,21 +172,25 @@ def transact(
     after: int | None,
 ) -> tuple[Executed, ...]:
     """Run statements on one draft, all or none."""
-    evaluate = partial(run_on_draft, statements, context, budget)
+    evaluate = partial(run_on_draft, store, statements, context, budget)
     answers: tuple[Executed, ...] = store.sequence(evaluate, executed, actor=actor, after=after).result()
     return answers
 
 
-def run_on_draft(statements: Sequence[Statement], context: Context, budget: Budget, draft: Draft) -> list[Mutated]:
+def run_on_draft(
+    store: Host, statements: Sequence[Statement], context: Context, budget: Budget, draft: Draft
+) -> list[Mutated]:
     """Run each statement; each sees what the ones before it did."""
-    return [run_one(statement, context, budget, draft) for statement in statements]
+    return [run_one(store, statement, context, budget, draft) for statement in statements]
 
 
-def run_one(statement: Statement, context: Context, budget: Budget, draft: Draft) -> Mutated:
+def run_one(store: Host, statement: Statement, context: Context, budget: Budget, draft: Draft) -> Mutated:
     """Run one statement of a transaction."""
+    if isinstance(statement, Insert | Update | Remove):
+        check_writable(statement.source)
     match statement:
         case Select():
-            return Mutated((), tuple(select_rows(view_of(draft), statement, context, budget)), is_mutation=False)
+            return Mutated((), tuple(select_rows(view_of(draft, store), statement, context, budget)), is_mutation=False)
         case Insert():
             return insert(statement, draft, context, budget)
         case Update():

@@ -33,7 +33,7 @@ from crdtstore.query.dql.evaluate import compile_expression
 from crdtstore.query.tree import ID_PATH, MISSING
 from crdtstore.statement.faults import modified_twice, name_place
 from crdtstore.statement.field_types import check_above, check_counter, default_of, kinds_at, types_of
-from crdtstore.statement.mutated import check_writable, mutated
+from crdtstore.statement.mutated import mutated
 from crdtstore.statement.scope import resolve, scope_of_source
 from crdtstore.statement.targets import find_targets, ids_of, row_reader
 
@@ -60,7 +60,6 @@ class Step(NamedTuple):
 
 def update(statement: Update, draft: Draft, context: Context, budget: Budget) -> Mutated:
     """Run an UPDATE on a draft."""
-    check_writable(statement.source)
     steps = make_steps(statement, types_of(statement.source, context.profile), context)
     constant = all(map(is_constant, expressions(statement)))
     source = statement.source

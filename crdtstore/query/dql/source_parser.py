@@ -20,6 +20,9 @@ from crdtstore.query.dql.statement import All, Column, Declaration, Ids, Join, P
 from crdtstore.query.dql.tokens import NAME, NUMBER, QUOTED, STRING
 from crdtstore.query.dql.words import is_alias, is_reserved
 
+SYSTEM_ALIASES: Final = {"__collections": "collections"}
+"""System collections that can also be named as if they were collections."""
+
 TYPES: Final = ("REGISTER", "MAP", "ATTACHMENT", "COUNTER", "PN_COUNTER")
 
 
@@ -79,6 +82,8 @@ class SourceParser(ExpressionParser):
             return Source(self.parameter_name(self.take()), system=True, alias=self.alias())
         written = bool(self.take_word("COLLECTION"))
         name = self.identifier(*(() if written else ("COLLECTION", "system:")))
+        if name in SYSTEM_ALIASES:
+            return Source(SYSTEM_ALIASES[name], system=True, alias=self.alias())
         if self.is_symbol("("):
             return Source(name, declarations=self.inside(self.declarations), alias=self.alias())
         return Source(name, alias=self.alias())

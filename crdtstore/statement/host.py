@@ -1,0 +1,45 @@
+"""What statements need of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+
+    from crdtstore.indexes import Indexes
+    from crdtstore.statement.requests import Requests
+    from crdtstore.statement.system_parameters import SystemParameters
+    from crdtstore.storage.catalog import Catalog
+    from crdtstore.storage.draft import Draft
+    from crdtstore.storage.interface import Snapshot
+    from crdtstore.storage.stats import Stats
+    from crdtstore.version.clock import Clock
+    from crdtstore.version.transaction import Sequenced
+
+
+class Host(Protocol):
+    """A store, as far as statements know it."""
+
+    clock: Clock
+    indexes: Indexes
+    requests: Requests
+    parameters: SystemParameters
+
+    def view(self, at: int | None = None) -> AbstractContextManager[tuple[Snapshot, Catalog]]:
+        """A snapshot and its names."""
+
+    def stats(self) -> Stats:
+        """What the store holds."""
+
+    def sequence(
+        self,
+        evaluate: Callable[[Draft], Any],
+        finish: Callable[[Sequenced], Any],
+        *,
+        actor: bytes | None = None,
+        after: int | None = None,
+    ) -> Future[Any]:
+        """Run a transaction."""
