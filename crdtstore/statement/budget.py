@@ -6,10 +6,14 @@ with an error; what it read is dropped, what it wrote is not applied.
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any
 
 from crdtstore.errors import LimitExceeded, StatementTimeout
 from crdtstore.limits import STATEMENT_EXAMINED_MAX, STATEMENT_ROWS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Budget:
@@ -21,19 +25,25 @@ class Budget:
         """Of the monotonic clock."""
         self.examined_max = examined_max
         self.examined = 0
+        self.entries = 0
 
     def seconds_left(self) -> float:
         """How much of its time is left; 0 where none is."""
         return max(0.0, self.deadline - monotonic())
 
-    def spend(self, documents: int) -> None:
-        """Note that so many documents were looked at.
+    def watch(self, step: str, rows: Iterator[Any]) -> Iterator[Any]:  # noqa: ARG002  see `Watched`
+        """The rows that a step of the statement gives."""
+        return rows
+
+    def spend(self, documents: int, entries: int = 0) -> None:
+        """Note that so many documents were looked at, and so many entries of an index read for that.
 
         Raises:
             LimitExceeded: The statement has looked at more than it may.
             StatementTimeout: Its time is over.
         """
         self.examined += documents
+        self.entries += entries
         if self.examined > self.examined_max:
             message = (
                 f"The statement looked at more than {self.examined_max} documents and was stopped; "
@@ -42,6 +52,42 @@ class Budget:
             raise LimitExceeded(message, limit="STATEMENT_EXAMINED_MAX", value=self.examined, maximum=self.examined_max)
         if monotonic() > self.deadline:
             raise StatementTimeout(f"The statement was stopped after {self.seconds:g} s.", seconds=self.seconds)
+
+
+class Watched(Budget):
+    """A budget that notes what each step of a statement gives, and how long that takes."""
+
+    def __init__(self, seconds: float, examined_max: int = STATEMENT_EXAMINED_MAX) -> None:
+        super().__init__(seconds, examined_max)
+        self.steps: list[Step] = []
+
+    def watch(self, step: str, rows: Iterator[Any]) -> Iterator[Any]:
+        """The same rows, counted and timed."""
+        noted = Step(step)
+        self.steps.append(noted)
+        return noted.follow(rows)
+
+
+class Step:
+    """How many rows a step gave, and how long it and the steps before it took."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows = 0
+        self.seconds = 0.0
+
+    def follow(self, rows: Iterator[Any]) -> Iterator[Any]:
+        """The rows of the step."""
+        while True:
+            begun = perf_counter()
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += perf_counter() - begun
+            self.rows += 1
+            yield row
 
 
 def check_rows(rows: int) -> None:

@@ -21,6 +21,7 @@ from crdtstore.query.dql.condition import Split, join_all, parts_of, split_condi
 from crdtstore.query.dql.evaluate import Context, compile_expression
 from crdtstore.query.dql.expression import Expression, Field, Parameter
 from crdtstore.query.find import count, filter_of
+from crdtstore.query.lookup import ID_FIELD
 from crdtstore.query.order import BY_ID, DQL_ORDER, Order, OrderKey
 from crdtstore.query.plan import make_plan
 from crdtstore.query.search import names_in_order, read_row, search_fields, search_rows
@@ -106,8 +107,7 @@ def open_rows(
     collection = view.catalog.by_name.get(source.name)
     if collection is None:
         return Opened(iter(()), ordered=True)
-    indexes = named_indexes(view, collection, source.indexes) if source.indexes else ready_indexes(view, collection)
-    plan = make_plan(collection, indexes, asked.node, order, wanted)
+    plan = plan_source(view, collection, source, asked.node, order, wanted)
     if is_declared(source, context.profile):
         stored = find_stored(view, collection, plan, asked.node, budget)
         rows: Iterator[Row] = (
@@ -201,6 +201,18 @@ def read_system(view: View, source: Source, context: Context, budget: Budget) ->
 # --- documents ---
 
 
+def plan_source(
+    view: View, collection: Collection, source: Source, node: Node, order: Order, wanted: int | None
+) -> Plan:
+    """Where the documents of a source are looked for.
+
+    Raises:
+        UnknownIndex: The source names an index that the collection does not have.
+    """
+    indexes = named_indexes(view, collection, source.indexes) if source.indexes else ready_indexes(view, collection)
+    return make_plan(collection, indexes, node, order, wanted)
+
+
 def fetch_rows(
     view: View, collection: Collection, plan: Plan, asked: Asked, budget: Budget, wanted: int | None
 ) -> Iterator[Row]:
@@ -212,7 +224,7 @@ def fetch_rows(
         rows, source, examined = search_fields(
             view.snapshot, view.catalog, collection, source, filter_, asked.names, size, EXAMINED_AT_ONCE
         )
-        budget.spend(examined.rows)
+        budget.spend(examined.rows, examined.entries)
         yield from rows
 
 

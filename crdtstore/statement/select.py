@@ -190,12 +190,12 @@ def run_steps(view: View, steps: Steps, context: Context, budget: Budget) -> Ite
     show = compile_projection(steps.shown, context)
     rows, ordered = grouped_rows(view, steps, context, budget, last)
     if steps.distinct:
-        rows = group_rows(map(show, rows), Compiled((lambda row: row,), (), ()), budget)
+        rows = budget.watch("distinct", group_rows(map(show, rows), Compiled((lambda row: row,), (), ()), budget))
         show, ordered = show_distinct, False
     if steps.order and not ordered:
         keys = [(compile_expression(key.value, context), key.descending) for key in steps.order]
-        rows = sort_rows(rows, make_sort_key(keys, tie_of(steps)), budget, last)
-    return map(show, islice(rows, skip, last))
+        rows = budget.watch("sort", sort_rows(rows, make_sort_key(keys, tie_of(steps)), budget, last))
+    return budget.watch("show", map(show, islice(rows, skip, last)))
 
 
 def window_of(select: Select, context: Context) -> tuple[int, int | None]:
@@ -227,7 +227,10 @@ def grouped_rows(view: View, steps: Steps, context: Context, budget: Budget, las
         rows = group_rows(source_rows(view, steps, context, budget, None).rows, compiled, budget)
     else:
         rows = iter([{KEY: b"", **{name_of(number): counted for number in range(len(compiled.aggregates))}}])
-    return Opened(rows if having is None else filter_rows(rows, (having,)), ordered=False)
+    rows = budget.watch("group", rows)
+    if having is not None:
+        rows = budget.watch("having", filter_rows(rows, (having,)))
+    return Opened(rows, ordered=False)
 
 
 def count_only(view: View, steps: Steps, context: Context) -> int | None:
@@ -244,16 +247,18 @@ def source_rows(view: View, steps: Steps, context: Context, budget: Budget, last
     if not steps.scope.joined:
         by, names = row_order(steps)
         wanted = names_of(steps.needed, names)
-        return open_rows(
-            view, select.source, select.where, wanted, context, budget, by, None if steps.distinct else last
-        )
+        most = None if steps.distinct else last
+        rows, ordered = open_rows(view, select.source, select.where, wanted, context, budget, by, most)
+        return Opened(budget.watch("read", rows), ordered)
     parts = [resolve(part, steps.scope) for part in parts_of(select.where)]
     on = [resolve(join.on, steps.scope) for join in select.joins]
     needed = joined_names(steps.scope, [*steps.needed, *parts, *on])
-    rows = join_rows(view, select, select.where, needed, context, budget)
+    rows = budget.watch("join", join_rows(view, select, select.where, needed, context, budget))
     first = {alias_of(in_order(select)[0])}
     rest = [compile_expression(part, context) for part in parts if heads(part) != first]
-    return Opened(filter_rows(rows, tuple(rest)) if rest else rows, ordered=False)
+    if rest:
+        rows = budget.watch("where", filter_rows(rows, tuple(rest)))
+    return Opened(rows, ordered=False)
 
 
 def row_order(steps: Steps) -> tuple[Order, tuple[str, ...]]:
