@@ -372,6 +372,12 @@ STATEMENT_KEPT_BYTES_MAX: Final = 16 * 1_024
 """Text of a statement that is kept: longer ones are few, mostly of values that should be parameters, and kept they
 would be tens of megabytes."""
 
+ADVISE_DOCUMENTS_MAX: Final = 2_000
+"""Documents from which ADVISE tells what an index would hold: some tens of milliseconds for each that it thinks of."""
+
+ADVISED_PATHS_MAX: Final = 8
+"""Paths of a condition for which ADVISE thinks of indexes: it thinks of about twice as many."""
+
 REQUEST_TEXT_CHARS_MAX: Final = 1_000
 """How much of a running statement's text `system:active_requests` shows."""
 

@@ -26,14 +26,20 @@ class Budget:
         self.examined_max = examined_max
         self.examined = 0
         self.entries = 0
+        self.steps: list[Step] | None = None
+        """What its steps gave, of a statement that is profiled."""
 
     def seconds_left(self) -> float:
         """How much of its time is left; 0 where none is."""
         return max(0.0, self.deadline - monotonic())
 
-    def watch(self, step: str, rows: Iterator[Any]) -> Iterator[Any]:  # noqa: ARG002  see `Watched`
-        """The rows that a step of the statement gives."""
-        return rows
+    def watch(self, step: str, rows: Iterator[Any]) -> Iterator[Any]:
+        """The rows that a step of the statement gives, counted and timed if it is profiled."""
+        if self.steps is None:
+            return rows
+        noted = Step(step)
+        self.steps.append(noted)
+        return noted.follow(rows)
 
     def spend(self, documents: int, entries: int = 0) -> None:
         """Note that so many documents were looked at, and so many entries of an index read for that.
@@ -52,20 +58,6 @@ class Budget:
             raise LimitExceeded(message, limit="STATEMENT_EXAMINED_MAX", value=self.examined, maximum=self.examined_max)
         if monotonic() > self.deadline:
             raise StatementTimeout(f"The statement was stopped after {self.seconds:g} s.", seconds=self.seconds)
-
-
-class Watched(Budget):
-    """A budget that notes what each step of a statement gives, and how long that takes."""
-
-    def __init__(self, seconds: float, examined_max: int = STATEMENT_EXAMINED_MAX) -> None:
-        super().__init__(seconds, examined_max)
-        self.steps: list[Step] = []
-
-    def watch(self, step: str, rows: Iterator[Any]) -> Iterator[Any]:
-        """The same rows, counted and timed."""
-        noted = Step(step)
-        self.steps.append(noted)
-        return noted.follow(rows)
 
 
 class Step:

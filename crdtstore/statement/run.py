@@ -19,6 +19,7 @@ from crdtstore.query.dql.statement import (
     AlterSystem,
     CreateIndex,
     DropIndex,
+    Explain,
     Insert,
     Remove,
     Select,
@@ -29,6 +30,7 @@ from crdtstore.query.dql.statement_parser import parse
 from crdtstore.statement.answer import Executed
 from crdtstore.statement.budget import Budget, check_rows
 from crdtstore.statement.define import define
+from crdtstore.statement.explain import answer
 from crdtstore.statement.insert import insert
 from crdtstore.statement.mutated import Mutated
 from crdtstore.statement.remove import remove
@@ -73,7 +75,9 @@ def execute(
                 return transact(store, [statement], context, budget, actor, after)[0]
             case CreateIndex() | DropIndex() | AlterSystem() | Show():
                 return define(store, statement, context, budget, after)
-        raise InvalidQuery("This statement cannot be run yet.")
+            case Explain():
+                txn, told = answer(store, statement, context, budget, at, partial(run_one, store))
+                return Executed(txn, tuple(map(write_json, told)))
     finally:
         store.requests.end(request)
 
