@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from crdtstore.cli.options import Documented, Family, arg_option, json_option, language_option, with_settings
+from crdtstore.cli.options import QUERY_LANGUAGES, Documented, Family, arg_option, json_option, with_settings
 from crdtstore.limits import FIND_LIMIT_DEFAULT, FIND_LIMIT_MAX
 from crdtstore.settings import Layers
 
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
+    from crdtstore.store import Store
 
 LANGUAGES: Final = ("legacy", "rql", "rql-options", "platform", "dql", "dql-v4")
+
+STATEMENT_PROFILES: Final = MappingProxyType({"dql": "v5", "dql-v4": "v4"})
+"""The languages of statements, and the profile of each."""
 
 Reader = Callable[[str], Any]
 """Takes a query's text and gives its tree as JSON values."""
@@ -87,7 +92,7 @@ def read_line(read: Reader, line: str) -> Any:
 
 
 @command.command("explain", cls=Documented, example="crdtstore query explain cities 'country == :c' --arg c=NO")
-@click.argument("collection")
+@click.argument("collection", metavar="COLLECTION|STATEMENT")
 @click.argument("query", default="true")
 @arg_option
 @click.option("--order", metavar="PATH", multiple=True, help="As of `find`. Repeatable.")
@@ -100,7 +105,13 @@ def read_line(read: Reader, line: str) -> Any:
     help="Find at most this many.",
 )
 @click.option("--plan-only", is_flag=True, help="Do not run it.")
-@language_option
+@click.option(
+    "--language",
+    type=click.Choice((*QUERY_LANGUAGES, *STATEMENT_PROFILES)),
+    default="legacy",
+    show_default=True,
+    help="What the query is in; in the last two it is a statement, which names its collections itself.",
+)
 @with_settings("store")
 @json_option
 def explain_command(
@@ -115,12 +126,26 @@ def explain_command(
     language: str,
     as_json: bool,
 ) -> None:
-    """Say how a find is answered: the index and its bounds, or a scan, and how many rows it reads and returns."""
+    """Say how a find or a statement is answered: the index and its bounds, or a scan, and how much is read for it.
+
+    A SELECT is run unless only its plan is asked for; other statements never are. Indexes that would make a statement
+    cheaper are named at the end.
+    """
     from crdtstore.cli.output import print_json
     from crdtstore.cli.target import directory_of, open_store
     from crdtstore.cli.values import named_values
 
     args = named_values(pairs) or None
+    if language in STATEMENT_PROFILES:
+        if query != "true" or order:
+            raise click.UsageError("A statement says all by itself: give it alone, with --arg for its parameters.")
+        with open_store(directory_of(layers), writes=False) as store:
+            told = tell_statement(store, collection, args, STATEMENT_PROFILES[language], run=not plan_only)
+        if as_json:
+            print_json(told)
+        else:
+            click.echo("\n".join(lines_of_statement(told)))
+        return
     with open_store(directory_of(layers), writes=False) as store:
         plan = store.explain(
             collection, query, args=args, order=order, limit=limit, language=language, run=not plan_only
@@ -129,6 +154,36 @@ def explain_command(
         print_json(plan)
     else:
         click.echo("\n".join(lines_of(plan)))
+
+
+def tell_statement(
+    store: Store, statement: str, args: Mapping[str, Value] | None, profile: Any, *, run: bool
+) -> dict[str, list[Any]]:
+    """The steps of a statement, and the indexes that it lacks."""
+    from crdtstore.errors import InvalidQuery
+    from crdtstore.query.dql.statement import Select
+    from crdtstore.query.dql.statement_parser import parse
+
+    verb = "PROFILE" if run and isinstance(parse(statement, profile), Select) else "EXPLAIN"
+    advice = store.execute(f"ADVISE {statement}", args, profile=profile).items
+    try:
+        steps = store.execute(f"{verb} {statement}", args, profile=profile).items
+    except InvalidQuery:
+        if not advice:
+            raise
+        steps = []  # a join that is refused until there is an index
+    return {"steps": steps, "advice": advice}
+
+
+def lines_of_statement(told: Mapping[str, Any]) -> Iterator[str]:
+    """The steps of a statement for people, and what is advised."""
+    from crdtstore.statement.explain import lines_of_steps
+
+    yield from lines_of_steps(told["steps"])
+    for row in told["advice"]:
+        costs = f" It would cost {row['cost_with_index']} instead of {row['cost']}." if "cost" in row else ""
+        yield f"advice   {row['statement']}"
+        yield f"         {row['reason']}{costs}"
 
 
 def lines_of(plan: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ Not here: what would run better (`advise`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -35,6 +35,7 @@ from crdtstore.storage.log import last_txn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crdtstore.crdt.value import Value
     from crdtstore.query.dql.evaluate import Context
     from crdtstore.query.dql.expression import Expression
     from crdtstore.query.dql.statement import Explain, Join, Runnable, Source
@@ -262,6 +263,27 @@ def total(budget: Budget, seconds: float, **figures: int) -> Row:
 def milliseconds(seconds: float) -> float:
     """A time for people."""
     return round(seconds * 1_000, 3)
+
+
+# --- for people ---
+
+
+def lines_of_steps(rows: Iterable[Row]) -> Iterator[str]:
+    """Steps as text, a line for each; what is null is left out."""
+    for row in rows:
+        told = ", ".join(
+            f"{name} {show_fact(value)}" for name, value in row.items() if name != STEP and value is not None
+        )
+        yield f"{row[STEP]:<9}{told}".rstrip()
+
+
+def show_fact(value: Value) -> str:
+    """What is said of a step: bounds from and to, lists item by item."""
+    if not isinstance(value, list):
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if all(isinstance(each, list) for each in value):
+        return " and ".join(f"from {low} to before {high}" for low, high in value) or "none"
+    return ", ".join(map(str, value)) or "nothing"
 
 
 # --- the answer ---

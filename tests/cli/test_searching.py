@@ -73,3 +73,32 @@ def test_a_plan_is_told() -> None:
     told = run("query", "explain", "cities", "country == 'NO'", *order, *DATA).stdout.splitlines()
     assert told[0] == "access    read index country,people, from its end"
     assert told[3] == "sorting   none: rows come in order"
+
+
+def test_the_steps_of_a_statement_are_told() -> None:
+    text = "SELECT people FROM cities WHERE country = :c AND people > 50"
+    told = run("query", "explain", "--language", "dql", text, "--arg", "c=NO", *DATA).stdout.splitlines()
+    assert [line.split()[0] for line in told] == ["read", "show", "total"]
+    assert "index country,people" in told[0]
+    assert "returned 3" in told[-1]
+    planned = json.loads(
+        run("query", "explain", "--language", "dql", text, "--arg=c=NO", "--plan-only", "--json", *DATA).stdout
+    )
+    assert [step["step"] for step in planned["steps"]] == ["read", "show"]
+    assert planned["advice"] == []
+
+
+def test_what_a_statement_lacks_is_told() -> None:
+    joined = "SELECT * FROM cities a JOIN cities b ON a.country = b.name"
+    told = run("query", "explain", "--language", "dql", joined, *DATA).stdout.splitlines()
+    assert told == ["advice   CREATE INDEX cities_name ON cities (name)", "         Without it the join is refused."]
+    told = run(
+        "query", "explain", "--language", "dql", "DELETE FROM cities WHERE name = 'x'", *DATA
+    ).stdout.splitlines()
+    assert [line.split()[0] for line in told[:2]] == ["read", "delete"]
+    assert "CREATE INDEX" in told[2]
+
+
+def test_a_statement_is_given_alone() -> None:
+    run("query", "explain", "--language", "dql", "SELECT * FROM cities", "people > 1", *DATA, code=2)
+    run("query", "explain", "--language", "dql-v4", "SELECT * FROM cities", "--order", "people", *DATA, code=2)
