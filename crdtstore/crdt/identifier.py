@@ -30,6 +30,7 @@ FALSE = 0x02
 TRUE = 0x03
 NUMBER = 0x10
 STRING = 0x20
+STRING_TAG = bytes([STRING])
 BINARY = 0x28
 ARRAY = 0x30
 OBJECT = 0x38
@@ -44,13 +45,15 @@ def encode_id(value: Value) -> bytes:
     Raises:
         InvalidId: A type, an empty string or a size that an id may not have.
     """
+    if value.__class__ is str and value.isascii() and 0 < len(value) <= ID_BYTES_MAX:
+        return STRING_TAG + value.encode()  # what most ids are
     if value is None or isinstance(value, list | bytes) or value == "":
         raise InvalidId("An _id is a non-empty string, a number, a boolean or an object; null and arrays are refused.")
     try:
         check_value(value)
     except (InvalidValue, LimitExceeded) as error:
         raise InvalidId(f"An _id holds what no document may hold: {error.message}") from None
-    encoded = bytes([STRING]) + value.encode() if isinstance(value, str) else encode_part(value)
+    encoded = STRING_TAG + value.encode() if isinstance(value, str) else encode_part(value)
     size = len(encoded) - TAG_BYTES
     if size > ID_BYTES_MAX:
         message = f"This _id takes {size} bytes; at most {ID_BYTES_MAX} are allowed."

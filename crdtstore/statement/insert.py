@@ -8,7 +8,8 @@ refused on the id of a buried document. A value is written as its field's type.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore import core
 from crdtstore.command.command import Upsert
@@ -30,7 +31,7 @@ from crdtstore.statement.rows import CHUNK_ROWS
 from crdtstore.statement.select import select_rows
 from crdtstore.statement.targets import check_changed, row_reader
 from crdtstore.statement.view import view_of
-from crdtstore.storage.documents import living_document
+from crdtstore.storage.documents import DOCUMENTS, document_key, living_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,13 +58,17 @@ class Given(NamedTuple):
     """How its fields are flattened where their values do not say it."""
 
 
+KINDS_OF: Final = attrgetter("kinds")
+
+
 def insert(statement: Insert, draft: Draft, context: Context, budget: Budget) -> Mutated:
     """Run an INSERT on a draft."""
     source = statement.source
     given = check_unique(list(give(statement, draft, context, budget)))
     collection = draft.catalog.intern(source.name)
-    wanted = list(choose(statement, draft, collection, given))
-    if statement.initial or statement.policy == "update_local_diff" or any(each.kinds for each in wanted):
+    guarded = statement.initial or statement.policy in ("fail", "nothing")
+    wanted = list(choose(statement, draft, collection, given)) if guarded else given
+    if statement.initial or statement.policy == "update_local_diff" or any(map(KINDS_OF, wanted)):
         strict = is_strict(context.profile)
         wanted = [each for each in wanted if write(statement, draft, collection, each, budget, strict=strict)]
     else:
@@ -79,13 +84,14 @@ def insert(statement: Insert, draft: Draft, context: Context, budget: Budget) ->
 def give(statement: Insert, draft: Draft, context: Context, budget: Budget) -> Iterator[Given]:
     """The documents, with their ids."""
     types, name = types_of(statement.source, context.profile), statement.source.name
+    inferred = not types.declared and not types.strict
     for number, document in enumerate(documents_of(statement, draft, context, budget)):
         check_changed(number + 1)
         if number % CHUNK_ROWS == 0:
             budget.spend(0)
         id_ = document[ID_FIELD] if ID_FIELD in document else new_id()
         try:
-            yield Given(id_, encode_id(id_), document, kinds_in(types, document))
+            yield Given(id_, encode_id(id_), document, {} if inferred else kinds_in(types, document))
         except CallerError as error:
             raise name_place(error, name, id_)  # noqa: B904  the same error
 
@@ -108,6 +114,8 @@ def check_unique(given: list[Given]) -> list[Given]:
     Raises:
         InvalidId: There are two.
     """
+    if len({each.encoded_id for each in given}) == len(given):
+        return given
     known: set[bytes] = set()
     for each in given:
         if each.encoded_id in known:
@@ -125,15 +133,18 @@ def choose(statement: Insert, draft: Draft, collection: Collection, given: list[
     """
     touched = {document.id: document for document in draft.touched(collection)}
     for each in given:
-        if statement.initial or statement.policy in ("fail", "nothing"):
-            taken = touched.get(each.encoded_id)
-            living = taken.living() if taken else living_document(draft.batch, collection, each.encoded_id)
-            if living and (statement.initial or statement.policy == "nothing"):
-                continue
-            if living:
-                message = messages.id_conflict(name_of(each.id))
-                raise IdConflict(f"{message}.", description=message, collection=collection.name, document=each.id)
-        yield each
+        taken = touched.get(each.encoded_id)
+        if taken is None:
+            # Most are new, and of these nothing is read.
+            known = draft.batch.get(DOCUMENTS, document_key(collection, each.encoded_id)) is not None
+            living = known and living_document(draft.batch, collection, each.encoded_id)
+        else:
+            living = taken.living()
+        if not living:
+            yield each
+        elif not statement.initial and statement.policy == "fail":
+            message = messages.id_conflict(name_of(each.id))
+            raise IdConflict(f"{message}.", description=message, collection=collection.name, document=each.id)
 
 
 def name_of(id_: Value) -> str:
