@@ -1,0 +1,300 @@
+"""The naive interpreter of statements: worlds are dicts, and nothing is fast.
+
+Written from the language's description and docs/query-dql-values.md, it shares no code with the engine. Programs are
+the dataclasses here and in `naive_select`, expressions the tuples of `naive_expressions`.
+
+Rules: a statement either changes a world, or raises Refused and leaves it as it was. What engines may choose is said in
+the answer: rows of one rank in any order, and of equal documents any.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, TypeAlias
+
+from crdtstore.query.tree import MISSING
+from tests.query.oracles.values import is_equal, kind_of
+from tests.statement.naive_answers import difference
+from tests.statement.naive_documents import Node, Time
+from tests.statement.naive_expressions import Expression, Refused, Row, Scope, evaluate, is_true
+from tests.statement.naive_select import Projection, Ranked, Select, SortKey, Source, identity, one_source, select
+
+Keys: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Insert:
+    """INSERT: of expressions, or of the rows of a SELECT."""
+
+    source: Source
+    documents: tuple[Expression, ...] = ()
+    select: Select | None = None
+    initial: bool = False
+    policy: Literal["fail", "nothing", "update", "update_local_diff"] = "fail"
+    returning: tuple[Projection, ...] = ()
+
+
+@dataclass(frozen=True)
+class Update:
+    """UPDATE: `apply` is (path, "increment" | "restart", expression | None)."""
+
+    source: Source
+    apply: tuple[tuple[Keys, str, Expression | None], ...] = ()
+    set: tuple[tuple[Keys, Expression], ...] = ()
+    unset: tuple[Keys, ...] = ()
+    where: Expression | None = None
+    returning: tuple[Projection, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delete:
+    """DELETE."""
+
+    source: Source
+    where: Expression | None = None
+    order: tuple[SortKey, ...] = ()
+    limit: Expression | None = None
+    offset: Expression | None = None
+    returning: tuple[Projection, ...] = ()
+
+
+Statement: TypeAlias = Select | Insert | Update | Delete
+
+
+@dataclass
+class Stored:
+    """A document: its id and what was written to it."""
+
+    id: Any
+    node: Node = field(default_factory=Node)
+    seen: Row | None = None
+
+    def document(self) -> Row:
+        """What a reader sees of it."""
+        if self.seen is None:
+            self.seen = {"_id": self.id, **self.node.fields()}
+        return self.seen
+
+
+@dataclass
+class World:
+    """Collections of documents, the paths of their indexes that serve, and how many statements there were."""
+
+    collections: dict[str, dict[Hashable, Stored]] = field(default_factory=dict)
+    indexed: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)
+    statements: int = 0
+
+    def documents(self, collection: str) -> list[Row]:
+        """The documents of a collection."""
+        return [stored.document() for stored in self.collections.get(collection, {}).values()]
+
+    def read(self, source: Source, scope: Scope) -> list[Row]:
+        """The documents of a source."""
+        if source.ids is None:
+            return self.documents(source.collection)
+        if source.ids[:1] == ("list",):
+            wanted = evaluate(("parameter", source.ids[1]), {}, scope)
+        else:
+            wanted = [evaluate(each, {}, scope) for each in source.ids]
+        return [
+            document
+            for document in self.documents(source.collection)
+            if any(is_equal(document["_id"], each, dates=False) for each in wanted)
+        ]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a statement gives: rows, and of a writing one the ids."""
+
+    rows: Ranked
+    ids: tuple[Any, ...] = ()
+
+
+ID_KINDS = ("string", "number", "object", "boolean")
+NOTHING = Ranked([], [], 0, 0)
+
+
+def execute(world: World, statement: Statement, parameters: Row, chosen: tuple[Any, ...] | None = None) -> Answer:
+    """Run a statement.
+
+    Args:
+        world: What it reads and changes.
+        statement: The program.
+        parameters: Values by name.
+        chosen: The ids that an engine changed, where it may choose among documents of one rank.
+    """
+    for name in parameters_in(statement):
+        if name not in parameters:
+            raise Refused("parameter")
+    scope = Scope(parameters)
+    if isinstance(statement, Select):
+        sources = [statement.source, *[join.source for join in statement.joins]]
+        return Answer(select(statement, [world.read(source, scope) for source in sources], parameters))
+    world.statements += 1
+    before = copy.copy(world.collections.get(statement.source.collection, {}))
+    if isinstance(statement, Insert):
+        ids = insert(world, statement, scope)
+        shown = documents_of(world, statement.source, ids)
+    elif isinstance(statement, Update):
+        ids = update(world, statement, scope)
+        shown = documents_of(world, statement.source, ids)
+    else:
+        ids = removed(world, statement, scope, chosen)
+        shown = documents_of(world, statement.source, ids)
+        for id_ in ids:
+            del world.collections[statement.source.collection][identity(id_)]
+    try:
+        return Answer(returned(statement, shown, parameters), tuple(ids))
+    except Refused:
+        world.collections[statement.source.collection] = before
+        raise
+
+
+def parameters_in(part: Any) -> Iterator[str]:
+    """The parameters that something names."""
+    if is_dataclass(part):
+        for each in fields(part):
+            yield from parameters_in(getattr(part, each.name))
+    elif isinstance(part, tuple):
+        if part[:1] == ("parameter",) or (part[:1] == ("list",) and len(part) == 2):
+            yield part[1]
+        elif part[:1] != ("value",):
+            for item in part:
+                yield from parameters_in(item)
+
+
+def documents_of(world: World, source: Source, ids: list[Any]) -> list[Row]:
+    """Documents by their ids."""
+    stored = world.collections.get(source.collection, {})
+    return [stored[identity(id_)].document() for id_ in ids]
+
+
+def returned(statement: Insert | Update | Delete, documents: list[Row], parameters: Row) -> Ranked:
+    """What RETURNING shows."""
+    if not statement.returning:
+        return NOTHING
+    return select(Select(statement.returning, statement.source), [documents], parameters)
+
+
+# --- INSERT ---
+
+
+def insert(world: World, statement: Insert, scope: Scope) -> list[Any]:
+    """Write documents; the ids of those that were written."""
+    documents = list(inserted(world, statement, scope))
+    keys = [identity(document["_id"]) for document in documents]
+    if len(set(keys)) < len(keys):
+        raise Refused("unique")
+    known = world.collections.setdefault(statement.source.collection, {})
+    if statement.policy == "fail" and not statement.initial and any(key in known for key in keys):
+        raise Refused("conflict")
+    written = []
+    for key, document in zip(keys, documents, strict=True):
+        if key in known and (statement.initial or statement.policy == "nothing"):
+            continue
+        if put(known, key, document, statement, (not statement.initial, world.statements)):
+            written.append(document["_id"])
+    return written
+
+
+def put(known: dict[Hashable, Stored], key: Hashable, document: Row, statement: Insert, time: Time) -> bool:
+    """Write one document; whether anything was."""
+    content = {name: value for name, value in document.items() if name != "_id"}
+    stored = copy.deepcopy(known.get(key, Stored(document["_id"])))
+    if statement.policy == "update_local_diff" and key in known:
+        content = news(stored.document(), content)
+        if not content:
+            return False
+    if not content and key in known:
+        return True
+    stored.node.write(content, time)
+    stored.seen = None
+    known[key] = stored
+    return True
+
+
+def news(old: Row, new: Row) -> Row:
+    """What of a new object is not so in the old one, key by key."""
+    found = {}
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            if inside := news(old[key], value):
+                found[key] = inside
+        elif not is_equal(old.get(key, MISSING), value, dates=False):
+            found[key] = value
+    return found
+
+
+def inserted(world: World, statement: Insert, scope: Scope) -> Iterator[Row]:
+    """The documents to be written."""
+    if statement.select is not None:
+        rows = execute(world, statement.select, scope.parameters).rows
+        given: list[Any] = [rows.rows[rows.first : rows.last]]
+    else:
+        given = [evaluate(each, {}, scope) for each in statement.documents]
+    for value in given:
+        for document in value if isinstance(value, list) else [value]:
+            if kind_of(document) != "object" or kind_of(document.get("_id")) not in ID_KINDS:
+                raise Refused("document")
+            yield document
+
+
+# --- UPDATE ---
+
+
+def update(world: World, statement: Update, scope: Scope) -> list[Any]:
+    """Change the documents that are looked for; their ids."""
+    known = world.collections.get(statement.source.collection, {})
+    time = (True, world.statements)
+    changed: dict[Hashable, Stored] = {}
+    for document in world.read(statement.source, scope):
+        row = one_source(document, statement.source.alias).names
+        if is_true(statement.where, row, scope):
+            key = identity(document["_id"])
+            stored = changed[key] = copy.deepcopy(known[key])
+            change(stored.node, statement, row, scope, time)
+            stored.seen = None
+    known.update(changed)
+    return [stored.id for stored in changed.values()]
+
+
+def change(node: Node, statement: Update, row: Row, scope: Scope, time: Time) -> None:
+    """Change one document by what it held before."""
+    for path, expression in statement.set:
+        value = evaluate(expression, row, scope)
+        node.at(path).write(value, time)
+    for path, operation, given in statement.apply:
+        amount = 0 if given is None else evaluate(given, row, scope)
+        if kind_of(amount) != "number":
+            raise Refused("value")
+        counter = node.at(path)
+        if operation == "restart":
+            counter.restart(amount, time)
+        elif counter.can_count():
+            counter.increment(amount, time)
+        else:
+            raise Refused("register")
+    for path in statement.unset:
+        node.at(path).remove()
+
+
+# --- DELETE ---
+
+
+def removed(world: World, statement: Delete, scope: Scope, chosen: tuple[Any, ...] | None) -> list[Any]:
+    """The ids of the documents that go."""
+    asked = Select(
+        (("column", ("path", ("_id",)), None),),
+        statement.source,
+        where=statement.where,
+        order=statement.order,
+        limit=statement.limit,
+        offset=statement.offset,
+    )
+    found = execute(world, asked, scope.parameters).rows
+    if chosen is not None and difference([{"_id": id_} for id_ in chosen], found, exact=True) is None:
+        return list(chosen)
+    return [row["_id"] for row in found.rows[found.first : found.last]]
