@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from crdtstore.query.tree import MISSING
 from tests.query.oracles.values import is_equal, kind_of
 from tests.statement.naive_answers import difference
+from tests.statement.naive_checks import check_select
 from tests.statement.naive_documents import Node, Time
 from tests.statement.naive_expressions import Expression, Refused, Row, Scope, evaluate, is_true
 from tests.statement.naive_select import Projection, Ranked, Select, SortKey, Source, identity, one_source, select
@@ -131,6 +132,7 @@ def execute(world: World, statement: Statement, parameters: Row, chosen: tuple[A
             raise Refused("parameter")
     scope = Scope(parameters)
     if isinstance(statement, Select):
+        check_select(statement, world.indexed)
         sources = [statement.source, *[join.source for join in statement.joins]]
         return Answer(select(statement, [world.read(source, scope) for source in sources], parameters))
     world.statements += 1
@@ -176,7 +178,9 @@ def returned(statement: Insert | Update | Delete, documents: list[Row], paramete
     """What RETURNING shows."""
     if not statement.returning:
         return NOTHING
-    return select(Select(statement.returning, statement.source), [documents], parameters)
+    asked = Select(statement.returning, statement.source)
+    check_select(asked, {})
+    return select(asked, [documents], parameters)
 
 
 # --- INSERT ---

@@ -34,7 +34,7 @@ def difference(rows: list[Row], ranked: Ranked, *, exact: bool) -> str | None:
     form: Callable[[Any], Hashable] = exactly if exact else identity
     wanted = ranked.last - ranked.first
     if len(rows) != max(0, wanted):
-        return f"{len(rows)} rows, not {max(0, wanted)}"
+        return f"{len(rows)} rows, not {max(0, wanted)}: {rows[:3]!r}"
     place = 0
     for _, group in groupby(zip(ranked.ranks, ranked.rows, strict=True), key=lambda pair: pair[0]):
         members = Counter(form(row) for _, row in group)
@@ -42,6 +42,8 @@ def difference(rows: list[Row], ranked: Ranked, *, exact: bool) -> str | None:
         first, last = max(place, ranked.first), min(place + size, ranked.last)
         found = Counter(map(form, rows[first - ranked.first : max(first, last) - ranked.first]))
         if not found <= members:
-            return f"rows {first} to {last}: {list((found - members).elements())[:2]!r:.400} is not there"
+            wrong = next(row for row in rows[first - ranked.first :] if form(row) not in members)
+            some = ranked.rows[first:last][:3]
+            return f"rows {first} to {last}: {wrong!r} is not of {some!r}"
         place += size
     return None

@@ -127,7 +127,7 @@ def joined(statement: Select, sources: Sequence[list[Row]], scope: Scope) -> lis
     rows = [{statement.source.name: document} for document in first]
     for join, documents in zip(statement.joins, others, strict=True):
         rows = paired(rows, join, documents, scope)
-    return [Found(row, row) for row in rows]
+    return [Found(row, {**row, "_id": {name: document["_id"] for name, document in row.items()}}) for row in rows]
 
 
 def paired(rows: list[Row], join: Join, documents: list[Row], scope: Scope) -> list[Row]:
@@ -188,7 +188,8 @@ def show(row: Found, projections: tuple[Projection, ...], parameters: Row) -> Ro
                     shown[name or column_name(expression, place)] = value
     for projection in projections:
         if projection[0] == "without":
-            shown = without(shown, projection[1])
+            named, keys = row.names.get(projection[1][0]), projection[1]
+            shown = without(shown, keys[1:] if named is row.shown else keys)
     return shown
 
 
@@ -237,8 +238,7 @@ def sorted_by(key: Expression, statement: Select, pair: tuple[Row, Found], param
     """The value of a key: of a column by its alias, else of the row."""
     shown, row = pair
     aliases = {name: at(shown, (name,)) for _, _, name in columns(statement) if name}
-    names = {**row.names, **{name: value for name, value in aliases.items() if value is not MISSING}}
-    return evaluate(key, names, Scope(parameters, row.group))
+    return evaluate(key, {**row.names, **aliases}, Scope(parameters, row.group))
 
 
 def columns(statement: Select) -> list[Projection]:
