@@ -72,6 +72,10 @@ class Stored:
     node: Node = field(default_factory=Node)
     seen: Row | None = None
 
+    def copy(self) -> Stored:
+        """The same, to be written to."""
+        return Stored(self.id, self.node.copy())
+
     def document(self) -> Row:
         """What a reader sees of it."""
         if self.seen is None:
@@ -207,7 +211,7 @@ def insert(world: World, statement: Insert, scope: Scope) -> list[Any]:
 def put(known: dict[Hashable, Stored], key: Hashable, document: Row, statement: Insert, time: Time) -> bool:
     """Write one document; whether anything was."""
     content = {name: value for name, value in document.items() if name != "_id"}
-    stored = copy.deepcopy(known.get(key, Stored(document["_id"])))
+    stored = known[key].copy() if key in known else Stored(document["_id"])
     if statement.policy == "update_local_diff" and key in known:
         content = news(stored.document(), content)
         if not content:
@@ -215,7 +219,6 @@ def put(known: dict[Hashable, Stored], key: Hashable, document: Row, statement: 
     if not content and key in known:
         return True
     stored.node.write(content, time)
-    stored.seen = None
     known[key] = stored
     return True
 
@@ -258,9 +261,8 @@ def update(world: World, statement: Update, scope: Scope) -> list[Any]:
         row = one_source(document, statement.source.alias).names
         if is_true(statement.where, row, scope):
             key = identity(document["_id"])
-            stored = changed[key] = copy.deepcopy(known[key])
+            stored = changed[key] = known[key].copy()
             change(stored.node, statement, row, scope, time)
-            stored.seen = None
     known.update(changed)
     return [stored.id for stored in changed.values()]
 

@@ -7,7 +7,7 @@ ones. A map is seen while something is below it, or while it was written empty.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from crdtstore.query.tree import MISSING
@@ -51,6 +51,11 @@ class Node:
         """The visible fields of a map, in the order of their names in UTF-8."""
         found = [(key, self.children[key].value()) for key in sorted(self.children, key=str.encode)]
         return {key: value for key, value in found if value is not MISSING}
+
+    def copy(self) -> Node:
+        """The same, to be written to; values are never changed."""
+        children = {key: child.copy() for key, child in self.children.items()}
+        return replace(self, children=children)
 
     # --- writes ---
 
