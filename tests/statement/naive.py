@@ -12,13 +12,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from crdtstore.query.tree import MISSING
-from tests.query.oracles.values import is_equal, kind_of
-from tests.statement.naive_answers import difference
+from tests.query.oracles.values import at, id_order, is_equal, kind_of
+from tests.statement.naive_answers import difference, exactly
 from tests.statement.naive_checks import check_select
-from tests.statement.naive_documents import Node, Time
+from tests.statement.naive_documents import NEVER, Node, Time
 from tests.statement.naive_expressions import Expression, Refused, Row, Scope, evaluate, is_true
 from tests.statement.naive_select import Projection, Ranked, Select, SortKey, Source, identity, one_source, select
 
@@ -72,6 +73,11 @@ class Stored:
     node: Node = field(default_factory=Node)
     seen: Row | None = None
 
+    @cached_property
+    def order(self) -> Any:
+        """What documents are sorted by."""
+        return id_order(self.id)
+
     def copy(self) -> Stored:
         """The same, to be written to."""
         return Stored(self.id, self.node.copy())
@@ -92,8 +98,9 @@ class World:
     statements: int = 0
 
     def documents(self, collection: str) -> list[Row]:
-        """The documents of a collection."""
-        return [stored.document() for stored in self.collections.get(collection, {}).values()]
+        """The documents of a collection, in the order of their ids."""
+        found = sorted(self.collections.get(collection, {}).values(), key=lambda stored: stored.order)
+        return [stored.document() for stored in found]
 
     def read(self, source: Source, scope: Scope) -> list[Row]:
         """The documents of a source."""
@@ -142,7 +149,7 @@ def execute(world: World, statement: Statement, parameters: Row, chosen: tuple[A
     world.statements += 1
     before = copy.copy(world.collections.get(statement.source.collection, {}))
     if isinstance(statement, Insert):
-        ids = insert(world, statement, scope)
+        ids = insert(world, statement, scope, chosen or ())
         shown = documents_of(world, statement.source, ids)
     elif isinstance(statement, Update):
         ids = update(world, statement, scope)
@@ -190,36 +197,37 @@ def returned(statement: Insert | Update | Delete, documents: list[Row], paramete
 # --- INSERT ---
 
 
-def insert(world: World, statement: Insert, scope: Scope) -> list[Any]:
-    """Write documents; the ids of those that were written."""
+def insert(world: World, statement: Insert, scope: Scope, chosen: tuple[Any, ...]) -> list[Any]:
+    """Write documents; the ids of those that were written. One without an id is given that which an engine made."""
     documents = list(inserted(world, statement, scope))
-    keys = [identity(document["_id"]) for document in documents]
+    keys = [identity(document["_id"]) for document in documents if "_id" in document]
     if len(set(keys)) < len(keys):
         raise Refused("unique")
     known = world.collections.setdefault(statement.source.collection, {})
     if statement.policy == "fail" and not statement.initial and any(key in known for key in keys):
         raise Refused("conflict")
-    written = []
-    for key, document in zip(keys, documents, strict=True):
-        if key in known and (statement.initial or statement.policy == "nothing"):
+    written: list[Any] = []
+    for document in documents:
+        id_ = document["_id"] if "_id" in document else dict(enumerate(chosen)).get(len(written), "?")
+        if identity(id_) in known and (statement.initial or statement.policy == "nothing"):
             continue
-        if put(known, key, document, statement, (not statement.initial, world.statements)):
-            written.append(document["_id"])
+        if put(known, id_, document, statement, (not statement.initial, world.statements)):
+            written.append(id_)
     return written
 
 
-def put(known: dict[Hashable, Stored], key: Hashable, document: Row, statement: Insert, time: Time) -> bool:
+def put(known: dict[Hashable, Stored], id_: Any, document: Row, statement: Insert, time: Time) -> bool:
     """Write one document; whether anything was."""
     content = {name: value for name, value in document.items() if name != "_id"}
-    stored = known[key].copy() if key in known else Stored(document["_id"])
+    key = identity(id_)
+    stored = known[key].copy() if key in known else Stored(id_)
     if statement.policy == "update_local_diff" and key in known:
         content = news(stored.document(), content)
         if not content:
             return False
-    if not content and key in known:
-        return True
-    stored.node.write(content, time)
-    known[key] = stored
+    if content or key not in known:
+        stored.node.write(content, time)
+        known[key] = stored
     return True
 
 
@@ -230,7 +238,7 @@ def news(old: Row, new: Row) -> Row:
         if isinstance(value, dict) and isinstance(old.get(key), dict):
             if inside := news(old[key], value):
                 found[key] = inside
-        elif not is_equal(old.get(key, MISSING), value, dates=False):
+        elif exactly(old.get(key, MISSING)) != exactly(value):
             found[key] = value
     return found
 
@@ -244,7 +252,7 @@ def inserted(world: World, statement: Insert, scope: Scope) -> Iterator[Row]:
         given = [evaluate(each, {}, scope) for each in statement.documents]
     for value in given:
         for document in value if isinstance(value, list) else [value]:
-            if kind_of(document) != "object" or kind_of(document.get("_id")) not in ID_KINDS:
+            if kind_of(document) != "object" or kind_of(document.get("_id", "")) not in ID_KINDS:
                 raise Refused("document")
             yield document
 
@@ -253,38 +261,53 @@ def inserted(world: World, statement: Insert, scope: Scope) -> Iterator[Row]:
 
 
 def update(world: World, statement: Update, scope: Scope) -> list[Any]:
-    """Change the documents that are looked for; their ids."""
+    """Change the documents that are looked for; the ids of those that were written to."""
     known = world.collections.get(statement.source.collection, {})
     time = (True, world.statements)
-    changed: dict[Hashable, Stored] = {}
+    changed: list[Stored] = []
     for document in world.read(statement.source, scope):
         row = one_source(document, statement.source.alias).names
         if is_true(statement.where, row, scope):
-            key = identity(document["_id"])
-            stored = changed[key] = known[key].copy()
-            change(stored.node, statement, row, scope, time)
-    known.update(changed)
-    return [stored.id for stored in changed.values()]
+            stored = known[identity(document["_id"])].copy()
+            if change(stored.node, statement, row, scope, time):
+                changed.append(stored)
+    known.update({identity(stored.id): stored for stored in changed})
+    return [stored.id for stored in changed]
 
 
-def change(node: Node, statement: Update, row: Row, scope: Scope, time: Time) -> None:
-    """Change one document by what it held before."""
+def change(node: Node, statement: Update, row: Row, scope: Scope, time: Time) -> bool:
+    """Change one document by what it held before; whether anything was written or taken away."""
+    before = node.fields()
+    wrote = False
     for path, expression in statement.set:
         value = evaluate(expression, row, scope)
-        node.at(path).write(value, time)
+        if value is not MISSING:
+            node.at(path).write(value, time)
+            wrote = True
     for path, operation, given in statement.apply:
-        amount = 0 if given is None else evaluate(given, row, scope)
-        if kind_of(amount) != "number":
-            raise Refused("value")
-        counter = node.at(path)
-        if operation == "restart":
-            counter.restart(amount, time)
-        elif counter.can_count():
-            counter.increment(amount, time)
-        else:
-            raise Refused("register")
+        count(node.at(path), operation, 0 if given is None else evaluate(given, row, scope), time)
+        wrote = True
     for path in statement.unset:
-        node.at(path).remove()
+        wrote |= node.at(path).time() != NEVER
+        node.remove(path)
+    for path in statement.unset:
+        if at(before, path[:-1]) is not MISSING:
+            node.keep(path[:-1], time)
+    return wrote
+
+
+def count(counter: Node, operation: str, amount: Any, time: Time) -> None:
+    """Change a counter."""
+    if type(amount) is not int:
+        raise Refused("value")
+    if operation == "restart":
+        counter.restart(amount, time)
+        return
+    if not counter.can_count():
+        raise Refused("register")
+    counter.increment(amount, time)
+    if not -(2**63) <= counter.counter < 2**63:
+        raise Refused("value")
 
 
 # --- DELETE ---
@@ -296,7 +319,7 @@ def removed(world: World, statement: Delete, scope: Scope, chosen: tuple[Any, ..
         (("column", ("path", ("_id",)), None),),
         statement.source,
         where=statement.where,
-        order=statement.order,
+        order=statement.order or ((("path", ("_id",)), False),),
         limit=statement.limit,
         offset=statement.offset,
     )

@@ -63,10 +63,18 @@ def check_join(select: Select, indexed: Indexed) -> None:
     """Refuse a join that would read all of a collection for each row."""
     for join in select.joins:
         inner = select.source if join.kind == "right" else join.source
-        parts = join.on[2] if join.on[:2] == ("logic", "and") else (join.on,)
         able = {("_id",), *indexed.get(inner.collection, ())}
-        if not any(is_looked_up(part, inner.name, able) for part in parts):
+        if not any(is_looked_up(part, inner.name, able) for part in parts_of(join.on)):
             raise Refused("join")
+
+
+def parts_of(expression: Expression) -> Iterator[Expression]:
+    """Conditions that all have to hold."""
+    if expression[:2] == ("logic", "and"):
+        for part in expression[2]:
+            yield from parts_of(part)
+    else:
+        yield expression
 
 
 def is_looked_up(part: Expression, inner: str, able: set[tuple[str, ...]]) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from crdtstore.query.tree import MISSING
-from tests.query.oracles.dql_values import held
 
 Time: TypeAlias = tuple[bool, int]
 """Whether it is a real write, and which statement it was."""
@@ -76,9 +75,15 @@ class Node:
         for key, each in value.items():
             self.at((key,)).write(each, time)
 
-    def remove(self) -> None:
-        """Remove what is here and below, of every type."""
-        self.__dict__.update(Node().__dict__)
+    def remove(self, path: tuple[str, ...]) -> None:
+        """Remove what is at a path and below, of every type."""
+        self.at(path[:-1]).children.pop(path[-1], None)
+
+    def keep(self, path: tuple[str, ...], time: Time) -> None:
+        """See to it that there is an object at a path, though nothing is in it."""
+        node = self.at(path)
+        if node.value() is MISSING:
+            node.empty_time = time
 
     def can_count(self) -> bool:
         """Whether there is a counter to be seen, or nothing."""
@@ -87,7 +92,7 @@ class Node:
     def increment(self, amount: Any, time: Time) -> None:
         """Add to the counter."""
         before = 0 if self.counter is MISSING else self.counter
-        self.counter, self.counter_time = held(before + amount), time
+        self.counter, self.counter_time = before + amount, time
 
     def restart(self, start: Any, time: Time) -> None:
         """Begin a counter anew."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from crdtstore.query.tree import MISSING
-from tests.query.oracles.values import at, kind_of, number
+from tests.query.oracles.values import at, id_order, kind_of, number
 from tests.statement.naive_aggregates import ORDER
 from tests.statement.naive_expressions import Expression, Refused, Row, Scope, evaluate, has_aggregate, is_true
 
@@ -183,9 +183,10 @@ def show(row: Found, projections: tuple[Projection, ...], parameters: Row) -> Ro
                 found = at(row.names, (alias,))
                 shown |= {} if found is MISSING else found
             case ("column", expression, name):
-                value = evaluate(expression, row.names, scope)
+                called, value = name or column_name(expression, place), evaluate(expression, row.names, scope)
+                shown.pop(called, None)
                 if value is not MISSING:
-                    shown[name or column_name(expression, place)] = value
+                    shown[called] = value
     for projection in projections:
         if projection[0] == "without":
             named, keys = row.names.get(projection[1][0]), projection[1]
@@ -230,8 +231,11 @@ def ranked(pairs: list[tuple[Row, Found]], statement: Select, parameters: Row) -
 
 
 def rank(statement: Select, shown: Row, row: Found, parameters: Row) -> Any:
-    """What rows have in common that may change places."""
-    return [ORDER.key(sorted_by(key, statement, (shown, row), parameters)) for key, _ in statement.order]
+    """What rows have in common that may change places: none that have an order and ids of their own."""
+    keys = [ORDER.key(sorted_by(key, statement, (shown, row), parameters)) for key, _ in statement.order]
+    if not keys or row.group or statement.distinct or statement.joins or "_id" not in row.shown:
+        return keys
+    return [*keys, id_order(row.shown["_id"])]
 
 
 def sorted_by(key: Expression, statement: Select, pair: tuple[Row, Found], parameters: Row) -> Any:
