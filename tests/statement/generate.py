@@ -32,7 +32,7 @@ from tests.statement.writing import Writer
 IDS: Final[tuple[Any, ...]] = (
     *("a", "b", "é", "\U00010000", "A", 0, 1, -7, 2**53 + 1, True, {"k": 1}, {"k": "a", "d": [1]}, "x:1", "x:2", "1"),
 )
-NAMES: Final = ("x", "y", "total", "n", "a")
+NAMES: Final = ("x", "y", "total", "n", "b")
 KEYS: Final = (("a",), ("b",), ("n",), ("s",), ("c", "k"), ("c", "d"), ("l", 0), ("none",), ("h",))
 CHANGED: Final = (("a",), ("b",), ("n",), ("s",), ("c",), ("c", "k"), ("c", "d"), ("l",), ("m", "d", "k"), ("new",))
 DOCUMENTS: Final = 6
@@ -233,7 +233,8 @@ def make_join(world: World, others: tuple[str, ...]) -> Select:
     else:
         projections = make_projections(place, Source("", None))
     order = make_order(place, (), distinct=False)
-    return Select(projections, left, False, (Join(kind, right, on),), where, (), None, order, *make_amounts(place))
+    limit = ("value", random.randrange(6)) if random.random() < 0.3 else None
+    return Select(projections, left, False, (Join(kind, right, on),), where, (), None, order, limit)
 
 
 def joinable(field: tuple[str, ...]) -> tuple[Any, ...]:

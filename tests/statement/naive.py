@@ -222,7 +222,7 @@ def put(known: dict[Hashable, Stored], id_: Any, document: Row, statement: Inser
     key = identity(id_)
     stored = known[key].copy() if key in known else Stored(id_)
     if statement.policy == "update_local_diff" and key in known:
-        content = news(stored.document(), content)
+        content = news(known[key].document(), content)
         if not content:
             return False
     if content or key not in known:

@@ -7,6 +7,7 @@ beside a group is made of what was grouped by, and of aggregates.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from tests.statement.naive_expressions import Expression, Refused
@@ -24,13 +25,30 @@ def check_select(select: Select, indexed: Indexed) -> None:
                 raise Refused("ambiguous")
         check_join(select, indexed)
     if is_grouped(select):
-        shown = [each for each in select.projections if each[0] == "column"]
-        aliases = [("path", (name,)) for _, _, name in shown if name]
-        beside = [*[value for _, value, _ in shown], *([] if select.having is None else [select.having])]
-        if len(shown) < len(select.projections) or not all(is_made_of(each, select.group) for each in beside):
-            raise Refused("grouped")
-        if not all(is_made_of(key, (*select.group, *aliases)) for key, _ in select.order):
-            raise Refused("grouped")
+        check_grouped(without_alias(select, select.source.alias))
+
+
+def check_grouped(select: Select) -> None:
+    """Refuse what has no single value in a group."""
+    shown = [each for each in select.projections if each[0] == "column"]
+    aliases = [("path", (name,)) for _, _, name in shown if name]
+    beside = [*[value for _, value, _ in shown], *([] if select.having is None else [select.having])]
+    if len(shown) < len(select.projections) or not all(is_made_of(each, select.group) for each in beside):
+        raise Refused("grouped")
+    if not all(is_made_of(key, (*select.group, *aliases)) for key, _ in select.order):
+        raise Refused("grouped")
+
+
+def without_alias(part: Any, alias: str | None) -> Any:
+    """The same, with paths that begin in the document."""
+    if isinstance(part, Select):
+        kept = {name: without_alias(getattr(part, name), alias) for name in ("projections", "group", "having", "order")}
+        return replace(part, **kept)
+    if not isinstance(part, tuple) or part[:1] == ("value",):
+        return part
+    if part[:1] == ("path",):
+        return ("path", part[1][1:] if part[1][0] == alias else part[1])
+    return tuple([without_alias(each, alias) for each in part])
 
 
 def expressions_of(select: Select) -> Iterator[Expression]:
@@ -93,15 +111,15 @@ def is_about(expression: Expression, name: str) -> bool:
     return any(keys[0] == name for keys in paths_in(expression))
 
 
-def is_made_of(expression: Any, keys: tuple[Expression, ...], bound: frozenset[str] = frozenset()) -> bool:
+def is_made_of(expression: Any, keys: tuple[Expression, ...], bound: frozenset[Any] = frozenset()) -> bool:
     """Whether an expression has one value for all rows of a group."""
     match expression:
         case ("value", _) | ("aggregate", _, _, _):
             return True
         case ("path", path):
-            return path[0] in bound or any(("path", path[:length]) in keys for length in range(1, len(path) + 1))
+            return path[:1] in bound or any(("path", path[:length]) in keys for length in range(len(path) + 1))
         case ("quantified", _, variable, array, condition):
-            return is_made_of(array, keys, bound) and is_made_of(condition, keys, bound | {variable})
+            return is_made_of(array, keys, bound) and is_made_of(condition, keys, bound | {(variable,)})
         case tuple():
             return expression in keys or all(is_made_of(part, keys, bound) for part in expression)
     return True

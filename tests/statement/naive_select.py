@@ -190,7 +190,7 @@ def show(row: Found, projections: tuple[Projection, ...], parameters: Row) -> Ro
     for projection in projections:
         if projection[0] == "without":
             named, keys = row.names.get(projection[1][0]), projection[1]
-            shown = without(shown, keys[1:] if named is row.shown else keys)
+            shown = without(shown, keys[1:] if named is row.shown and keys[1:] else keys)
     return shown
 
 
@@ -240,9 +240,9 @@ def rank(statement: Select, shown: Row, row: Found, parameters: Row) -> Any:
 
 def sorted_by(key: Expression, statement: Select, pair: tuple[Row, Found], parameters: Row) -> Any:
     """The value of a key: of a column by its alias, else of the row."""
-    shown, row = pair
-    aliases = {name: at(shown, (name,)) for _, _, name in columns(statement) if name}
-    return evaluate(key, {**row.names, **aliases}, Scope(parameters, row.group))
+    scope, names = Scope(parameters, pair[1].group), pair[1].names
+    aliases = {name: evaluate(value, names, scope) for _, value, name in columns(statement) if name}
+    return evaluate(key, {**names, **aliases}, scope)
 
 
 def columns(statement: Select) -> list[Projection]:

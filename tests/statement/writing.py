@@ -27,6 +27,8 @@ class Writer:
         self.random = random
         self.parameters = parameters
         self.lower = random.random() < 0.3
+        self.share = 0.15
+        """How many constants become parameters."""
 
     def word(self, words: str) -> str:
         """Keywords."""
@@ -45,7 +47,7 @@ class Writer:
         return ", ".join([self.expression(each) for each in expressions])
 
     def write_value(self, expression: Expression) -> str:
-        return write_value(self.random, expression[1], self.parameters)
+        return write_value(self.random, expression[1], self.parameters, self.share)
 
     def write_missing(self, _expression: Expression) -> str:
         return self.word("MISSING")
@@ -191,7 +193,8 @@ class Writer:
         return self.order(statement.order) + amounts
 
     def select(self, select: Select) -> str:
-        """SELECT."""
+        """SELECT; what is grouped by has to look alike wherever it stands."""
+        self.share = 0 if select.group else self.share
         shown = self.word("DISTINCT ") * select.distinct + self.projections(select.projections)
         text = f"{self.word('SELECT')} {shown} {self.word('FROM')} {self.source(select.source)}"
         text += "".join(map(self.join, select.joins)) + self.value("WHERE", select.where)

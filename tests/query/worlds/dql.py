@@ -147,16 +147,16 @@ def write_operand(random: Random, operand: Expression, parameters: dict[str, Any
     return write_value(random, operand[1], parameters)
 
 
-def write_value(random: Random, value: Any, parameters: dict[str, Any]) -> str:
-    """A constant, or a parameter that stands for it."""
-    if random.random() < 0.15:
+def write_value(random: Random, value: Any, parameters: dict[str, Any], share: float = 0.15) -> str:
+    """A constant, or, so often, a parameter that stands for it."""
+    if random.random() < share:
         parameters[f"p{len(parameters)}"] = value
         return f":p{len(parameters) - 1}"
     if isinstance(value, dict):
-        pairs = [f"{quote(key)}: {write_value(random, item, parameters)}" for key, item in value.items()]
+        pairs = [f"{quote(key)}: {write_value(random, item, parameters, share)}" for key, item in value.items()]
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
-        return f"[{', '.join([write_value(random, item, parameters) for item in value])}]"
+        return f"[{', '.join([write_value(random, item, parameters, share) for item in value])}]"
     if isinstance(value, str):
         return quote(value)
     return "NULL" if value is None else str(value).upper() if isinstance(value, bool) else repr(value)
