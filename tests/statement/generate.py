@@ -26,7 +26,7 @@ from tests.statement.expressions import (
 )
 from tests.statement.naive import Delete, Insert, Statement, Update
 from tests.statement.naive_expressions import Expression
-from tests.statement.naive_select import Join, Projection, Select, SortKey, Source
+from tests.statement.naive_select import Join, Projection, Select, SortKey, Source, column_name
 from tests.statement.writing import Writer
 
 IDS: Final[tuple[Any, ...]] = (
@@ -92,7 +92,8 @@ def make_program(world: World, others: tuple[str, ...] = ("c", "d")) -> Program:
         statement = make_delete(world, others[0])
     parameters: dict[str, Any] = {}
     written = Writer(random, parameters).statement(statement)
-    lacks = bool(parameters) and random.random() < 0.01
+    joins = isinstance(statement, Select) and bool(statement.joins)
+    lacks = bool(parameters) and not joins and random.random() < 0.01
     if lacks:
         parameters.pop(random.choice(list(parameters)))
     return Program(statement, written, parameters, lacks)
@@ -112,8 +113,10 @@ def make_select(world: World, others: tuple[str, ...]) -> Select:
     where = condition(place, random.randrange(3)) if random.random() < 0.75 else None
     if kind < 3:
         return grouped(place, source, where)
-    projections = make_projections(place, source)
     distinct = random.random() < 0.2
+    projections = make_projections(place, source)
+    if distinct:
+        projections = called_apart(projections)
     order = make_order(place, projections, distinct=distinct)
     return Select(projections, source, distinct, (), where, (), None, order, *make_amounts(place))
 
@@ -152,6 +155,17 @@ def make_projections(place: Place, source: Source) -> tuple[Projection, ...]:
     if source.alias is not None and random.random() < 0.2:
         columns.append(("all of", source.alias))
     return tuple(columns)
+
+
+def called_apart(projections: tuple[Projection, ...]) -> tuple[Projection, ...]:
+    """Those of which no two have the same name, so that an order by a name means one of them."""
+    if projections[0][0] != "column":
+        return projections
+    kept: dict[str, Projection] = {}
+    for place, each in enumerate(projections, 1):
+        if each[0] == "column":
+            kept.setdefault(each[2] or column_name(each[1], place), each)
+    return tuple(kept.values())
 
 
 def is_plain(keys: tuple[Any, ...]) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -138,9 +138,6 @@ def execute(world: World, statement: Statement, parameters: Row, chosen: tuple[A
         parameters: Values by name.
         chosen: The ids that an engine changed, where it may choose among documents of one rank.
     """
-    for name in parameters_in(statement):
-        if name not in parameters:
-            raise Refused("parameter")
     scope = Scope(parameters)
     if isinstance(statement, Select):
         check_select(statement, world.indexed)
@@ -164,19 +161,6 @@ def execute(world: World, statement: Statement, parameters: Row, chosen: tuple[A
     except Refused:
         world.collections[statement.source.collection] = before
         raise
-
-
-def parameters_in(part: Any) -> Iterator[str]:
-    """The parameters that something names."""
-    if is_dataclass(part):
-        for each in fields(part):
-            yield from parameters_in(getattr(part, each.name))
-    elif isinstance(part, tuple):
-        if part[:1] == ("parameter",) or (part[:1] == ("list",) and len(part) == 2):
-            yield part[1]
-        elif part[:1] != ("value",):
-            for item in part:
-                yield from parameters_in(item)
 
 
 def documents_of(world: World, source: Source, ids: list[Any]) -> list[Row]:
