@@ -9,6 +9,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final, NamedTuple
 
+from crdtstore.query.tree import MISSING
+from tests.query.oracles.values import at
 from tests.query.worlds.documents import World, make_value
 from tests.query.worlds.dql import pattern, text
 from tests.statement.naive_expressions import Expression
@@ -53,6 +55,18 @@ def constant(place: Place) -> Expression:
     return ("value", make_value(place.random, place.world.values, 1))
 
 
+def compared(place: Place) -> Expression:
+    """A field and what it may be compared with: mostly what a document has there."""
+    random, keys = place.random, place.random.choice(FIELDS)
+    field = ("path", (*random.choice(place.prefixes), *keys))
+    operator = random.choice(OPERATORS)
+    value = at(random.choice(place.world.documents), keys)
+    if value is MISSING or random.random() < 0.25:
+        return ("compare", operator, field, operand(place))
+    sides = (field, ("value", value))
+    return ("compare", operator, *(sides if random.random() < 0.8 else sides[::-1]))
+
+
 def operand(place: Place) -> Expression:
     """A field or a constant."""
     if place.random.random() < 0.02:
@@ -66,12 +80,14 @@ def condition(place: Place, depth: int) -> Expression:
     kind = random.randrange(26)
     if depth and kind < 7:
         several = tuple([condition(place, depth - 1) for _ in range(random.randrange(2, 4))])
-        return ("logic", random.choice(("and", "or", "or", "xor")), several)
+        return ("logic", random.choice(("and", "or", "or", "or", "xor")), several)
     if depth and kind < 9:
         return ("not", condition(place, depth - 1))
     match kind:
         case 9:
             return ("is", random.choice(("null", "missing")), anything(place, depth))
+        case 23 if random.random() < 0.7:
+            return ("not", ("is", random.choice(("null", "missing")), path(place)))
         case 10 | 11:
             return ("in", operand(place), array(place, depth))
         case 12:
@@ -97,7 +113,21 @@ def condition(place: Place, depth: int) -> Expression:
             return ("call", "regexp_like", (string(place, depth), ("value", random.choice(REGULAR)), *flags))
         case 22:
             return path(place, (("a",), ("b",)))
-    return ("compare", random.choice(OPERATORS), path(place), operand(place))
+    return compared(place)
+
+
+def sought(place: Place) -> Expression:
+    """The condition of a statement: true of some documents more often than any condition."""
+    random = place.random
+    first = condition(place, random.randrange(3))
+    match random.randrange(6):
+        case 0 | 1:
+            return ("logic", "or", (first, condition(place, 1), compared(place)))
+        case 2:
+            return ("logic", "or", (first, ("is", random.choice(("null", "missing")), path(place))))
+        case 3:
+            return ("logic", random.choice(("or", "and")), (("not", ("is", "missing", path(place))), first))
+    return first
 
 
 def quantified(place: Place, depth: int) -> Expression:

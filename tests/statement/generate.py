@@ -23,6 +23,7 @@ from tests.statement.expressions import (
     of_group,
     operand,
     path,
+    sought,
 )
 from tests.statement.naive import Delete, Insert, Statement, Update
 from tests.statement.naive_expressions import Expression
@@ -35,7 +36,7 @@ IDS: Final[tuple[Any, ...]] = (
 NAMES: Final = ("x", "y", "total", "n", "b")
 KEYS: Final = (("a",), ("b",), ("n",), ("s",), ("c", "k"), ("c", "d"), ("l", 0), ("none",), ("h",))
 CHANGED: Final = (("a",), ("b",), ("n",), ("s",), ("c",), ("c", "k"), ("c", "d"), ("l",), ("m", "d", "k"), ("new",))
-DOCUMENTS: Final = 6
+DOCUMENTS: Final = 7
 POLICIES: Final[tuple[Literal["fail", "nothing", "update", "update_local_diff"], ...]] = (
     *("fail", "nothing", "update", "update", "update_local_diff"),
 )
@@ -110,7 +111,7 @@ def make_select(world: World, others: tuple[str, ...]) -> Select:
         return make_join(world, others)
     source = make_source(world, others[0] if random.random() < 0.9 else others[1])
     place = place_of(world, source)
-    where = condition(place, random.randrange(3)) if random.random() < 0.75 else None
+    where = sought(place) if random.random() < 0.6 else None
     if kind < 3:
         return grouped(place, source, where)
     distinct = random.random() < 0.2
@@ -192,15 +193,15 @@ def make_amounts(place: Place) -> tuple[Expression | None, Expression | None]:
     """LIMIT and OFFSET."""
     random = place.random
 
-    def amount() -> Expression | None:
+    def amount(least: int) -> Expression | None:
         kind = random.randrange(50)
         if kind == 0:
             return ("value", random.choice((-1, "1", None, 1.5)))
         if kind == 1:
             return ("binary", "+", ("value", 1), ("value", 1))
-        return ("value", random.randrange(5)) if kind < 18 else None
+        return ("value", random.randrange(least, 6)) if kind < 16 else None
 
-    return amount(), amount()
+    return amount(random.random() < 0.9), amount(0) if random.random() < 0.4 else None
 
 
 def grouped(place: Place, source: Source, where: Expression | None) -> Select:
@@ -214,7 +215,7 @@ def grouped(place: Place, source: Source, where: Expression | None) -> Select:
         if random.random() < 0.02:
             value = path(place)
         projections.append(("column", value, name if value[0] != "path" or random.random() < 0.5 else None))
-    having = of_group(place, group, 2) if random.random() < 0.3 else None
+    having = of_group(place, group, 2) if random.random() < 0.2 else None
     order = []
     if random.random() < 0.5:
         order = [
@@ -222,7 +223,8 @@ def grouped(place: Place, source: Source, where: Expression | None) -> Select:
         ]
     if not any(("aggregate" in repr(each)) for each in (projections, having)) and not group:
         projections[0] = ("column", aggregate(place), "x")
-    return Select(tuple(projections), source, False, (), where, group, having, tuple(order), *make_amounts(place))
+    amounts = make_amounts(place) if group else (None, None)
+    return Select(tuple(projections), source, False, (), where, group, having, tuple(order), *amounts)
 
 
 def make_join(world: World, others: tuple[str, ...]) -> Select:
@@ -233,13 +235,13 @@ def make_join(world: World, others: tuple[str, ...]) -> Select:
     kind = random.choice(kinds)
     inner, outer = (left, right) if kind == "right" else (right, left)
     place = Place(world, (("p",), ("q",)))
-    field = random.choice((("_id",), ("_id",), ("n",), ("s",), ("b",)))
+    field = ("_id",) if random.random() < 0.8 else random.choice((("n",), ("a",), ("c", "k"), ("s",), ("b",)))
     pair: list[Expression] = [("path", (inner.name, *field)), path(Place(world, ((outer.name,),)), joinable(field))]
     random.shuffle(pair)
     on: Expression = ("compare", "==", pair[0], pair[1])
     if random.random() < 0.3:
         on = ("logic", "and", (on, condition(place, 0)))
-    where = condition(place, 1) if random.random() < 0.5 else None
+    where = sought(place) if random.random() < 0.5 else None
     if random.random() < 0.4:
         projections: tuple[Projection, ...] = (("all",),)
     elif random.random() < 0.3:
@@ -253,7 +255,7 @@ def make_join(world: World, others: tuple[str, ...]) -> Select:
 
 def joinable(field: tuple[str, ...]) -> tuple[Any, ...]:
     """What may equal a field."""
-    return (("_id",), ("b",), ("s",), ("n",)) if field == ("_id",) else (field,)
+    return (("_id",), ("_id",), ("b",), ("s",), ("n",)) if field == ("_id",) else (field,)
 
 
 # --- statements that write ---
@@ -278,7 +280,7 @@ def make_insert(world: World, others: tuple[str, ...]) -> Insert:
     returning = make_returning(place, source)
     if random.random() < 0.15:
         columns = (("column", ("path", ("_id",)), None), ("column", anything(place, 1), "a"))
-        rows = Select(columns, Source(random.choice(others)), where=condition(place, 1))
+        rows = Select(columns, Source(random.choice(others)), where=sought(place))
         return Insert(source, (), rows, False, policy, returning)
     documents = []
     for _ in range(random.choice((1, 1, 1, 2, 3))):
@@ -310,7 +312,7 @@ def make_update(world: World, collection: str) -> Update:
         applied.append(((random.choice("hhhhn"),), how, None if how == "restart" and random.random() < 0.3 else amount))
         sets = [pair for pair in sets if pair[0] != applied[0][0]]
         unset = [each for each in unset if each != applied[0][0]]
-    where = condition(place, random.randrange(2)) if random.random() < 0.8 else None
+    where = sought(place) if random.random() < 0.8 else None
     returning = make_returning(place, source)
     return Update(source, tuple(applied), tuple(sets), tuple(unset), where, returning)
 

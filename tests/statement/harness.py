@@ -1,16 +1,16 @@
 """Random statements on a real store and on the naive interpreter, beside each other.
 
 Rules: a world is two collections of a store and two of the interpreter, which begin alike. Each statement is run on
-both; rows, ids, refusals and the documents that it touched must be the same, all documents now and then. One seed gives
-one sequence.
+both, and once more after the others; rows, ids, refusals and the documents that it touched must be the same, all
+documents at the end. One seed gives one sequence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
+from math import ceil
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from crdtstore import Store
 from crdtstore.errors import CrdtStoreError
@@ -25,14 +25,23 @@ from tests.statement.naive_answers import difference, exactly
 from tests.statement.naive_expressions import Refused, has_aggregate
 from tests.statement.naive_select import Select, Source, identity, is_grouped
 
-STATEMENTS: Final = 40
+Came: TypeAlias = Literal["rows", "changes", "nothing", "refused"]
+
+PROGRAMS: Final = 24
 """Statements of one world."""
 
-WORLDS: Final = 25
-"""Worlds of one store."""
+TIMES: Final = 2
+"""How often each is run: in other states of the world."""
 
-PATHS: Final = (("a",), ("b",), ("c", "k"), ("n",), ("s",))
-"""What is indexed."""
+PATHS: Final = (("a",), ("n",), ("c", "k"))
+"""What is indexed, each by itself and with the next; other fields are not."""
+
+
+class Outcome(NamedTuple):
+    """What a statement came to, and what was different about it, if anything."""
+
+    came: Came
+    difference: str | None
 
 
 class Difference(NamedTuple):
@@ -85,10 +94,13 @@ class Pair:
         self.names = (f"c{number}", f"d{number}")
         self.world = naive.World()
         self.mode = mode
+        self.came: Came = "nothing"
         self.scenes = [Scene(store, name, self.documents) for name in self.names]
         for name in self.names:
-            made = [make_document(self.random, self.documents.values, each["_id"]) for each in self.documents.documents]
-            kept = self.random.sample(made, self.random.randrange(1, len(made) + 1))
+            made = self.documents.documents
+            if name != self.names[0]:
+                made = [make_document(self.random, self.documents.values, each["_id"]) for each in made]
+            kept = self.random.sample(made, self.random.randrange(4, len(made) + 1))
             insert = naive.Insert(Source(name), (("value", kept),))
             naive.execute(self.world, insert, {})
             store.execute(f"INSERT INTO {name} DOCUMENTS (:d)", {"d": kept})
@@ -109,18 +121,20 @@ class Pair:
             ready = {tuple(map(str, state.paths[0])) for state in states if state.state == "ready" and state.paths}
             self.world.indexed[self.names[0]] = ready
 
-    def differences(self) -> Iterator[Difference | None]:
-        """One for each statement: what was different, if anything."""
-        for number in range(STATEMENTS):
-            if self.mode == "building":
-                self.scenes[0].go_on()
-                self.note_indexes()
-            program = make_program(self.documents, self.names)
-            before = {name: list(self.world.documents(name)) for name in self.names}
-            what = self.compare(program)
-            if what is None and number + 1 == STATEMENTS:
-                what = self.compare_documents([stored.id for stored in self.stored().values()])
-            yield None if what is None else Difference(what, program.text, program.parameters, before)
+    def outcomes(self) -> Iterator[Outcome]:
+        """What came of each statement."""
+        programs = [make_program(self.documents, self.names) for _ in range(PROGRAMS)]
+        for _ in range(TIMES):
+            for program in programs:
+                if self.mode == "building":
+                    self.scenes[0].go_on()
+                    self.note_indexes()
+                before = {name: list(self.world.documents(name)) for name in self.names}
+                what = self.compare(program)
+                yield Outcome(self.came, what and str(Difference(what, program.text, program.parameters, before)))
+            self.random.shuffle(programs)
+        what = self.compare_documents([stored.id for stored in self.stored().values()])
+        yield Outcome("nothing", what)
 
     def stored(self) -> dict[Any, naive.Stored]:
         """The naive documents of the collection that statements change."""
@@ -128,6 +142,7 @@ class Pair:
 
     def compare(self, program: Program) -> str | None:
         """Run a statement on both sides; what is different."""
+        self.came = "refused"
         try:
             executed = self.store.execute(program.text, program.parameters)
             if program.lacks:
@@ -137,6 +152,7 @@ class Pair:
         except Exception as error:  # noqa: BLE001  an error that is none of the store's is a finding
             return f"It broke: {error!r:.200}"
         mutated = tuple(executed.mutated)
+        self.came = "changes" if mutated else "rows" if executed.rows_json else "nothing"
         try:
             answer = naive.execute(self.world, program.statement, program.parameters, mutated)
         except Refused as refused:
@@ -186,7 +202,8 @@ def is_one_of_many(statement: naive.Statement) -> bool:
     return has_aggregate(statement.returning)
 
 
-def differences(store: Store, mode: Mode, seed: int) -> Iterator[Difference | None]:
-    """Statements and what was different about each, without end."""
-    for number in count():
-        yield from Pair(store, number, seed, mode).differences()
+def outcomes(store: Store, mode: Mode, seed: int, runs: int) -> Iterator[Outcome]:
+    """What comes of so many runs of statements, in several worlds."""
+    per_world = PROGRAMS * TIMES
+    for number in range(ceil(runs / per_world)):
+        yield from Pair(store, number, seed, mode).outcomes()
