@@ -118,7 +118,8 @@ def compile_projection(shown: Shown, context: Context) -> Callable[[Row], Row]:
             leave_out(made, path)
         return made
 
-    if all(name is not None for _, name in gets) and not without:
+    names = {name for _, name in gets}
+    if None not in names and len(names) == len(gets) and not without:
         named: list[tuple[Evaluator, str | None]] = gets
         return lambda row: {name: value for get, name in named if (value := get(row)) is not MISSING}
     return show

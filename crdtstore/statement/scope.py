@@ -76,8 +76,26 @@ def resolve(expression: Expression, scope: Scope, bound: frozenset[str] = NOTHIN
         case Field(path) if path[0] not in bound:
             return resolve_path(expression, path, scope)
         case Quantified():
-            return within(expression, bound, lambda part, known: resolve(part, scope, known))
+            quantified = expression if scope.alias is None else hidden(expression)
+            return within(quantified, bound, lambda part, known: resolve(part, scope, known))
     return map_children(expression, lambda part: resolve(part, scope, bound))
+
+
+def hidden(quantified: Quantified) -> Quantified:
+    """ANY or EVERY with a variable that no field is called like, once paths have lost the alias before them."""
+    name = f"\0{quantified.variable}"
+    condition = renamed(quantified.condition, quantified.variable, name)
+    return Quantified(quantified.quantifier, name, quantified.array, condition)
+
+
+def renamed(expression: Expression, old: str, new: str) -> Expression:
+    """An expression in which a variable is called otherwise."""
+    match expression:
+        case Field(path) if path[0] == old:
+            return Field((new, *path[1:]))
+        case Quantified(quantifier, variable, array, condition) if variable == old:
+            return Quantified(quantifier, variable, renamed(array, old, new), condition)
+    return map_children(expression, lambda part: renamed(part, old, new))
 
 
 def resolve_path(field: Field, path: Path, scope: Scope) -> Field:
