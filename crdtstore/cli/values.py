@@ -28,12 +28,12 @@ def json_or_text(text: str) -> Value:
     return value
 
 
-def named_values(pairs: Sequence[str]) -> dict[str, Value]:
-    """Read arguments of the form `name=value`."""
+def named_values(pairs: Sequence[str], what: str = "An --arg", example: str = "limit=10") -> dict[str, Value]:
+    """Read arguments of the form `name=value`; an error says what they are, and an example."""
     values: dict[str, Value] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not name or not equals:
-            raise click.UsageError(f"An --arg is name=value, such as --arg limit=10; got {pair!r}.")
+            raise click.UsageError(f"{what} is name=value, such as {example}; got {pair!r}.")
         values[name] = json_or_text(text)
     return values

@@ -1,0 +1,292 @@
+"""`crdtstore sql` without a terminal: where statements come from, what is printed, what a failure says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crdtstore.cli.shell import output
+from tests.cli.running import documents, error_of, run
+
+ALONE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+Place = tuple[str, ...]
+
+INSERT = (
+    """INSERT INTO cities DOCUMENTS ({'_id': 'basel', 'name': 'Basel', 'visits': 3}), ({'_id': 'oslo', 'at': null})"""
+)
+BASEL = {"_id": "basel", "name": "Basel", "visits": 3}
+OSLO = {"_id": "oslo", "at": None}
+
+
+def insert(identifier: Any) -> str:
+    return f"INSERT INTO c DOCUMENTS ({{'_id': {json.dumps(identifier)}}})"
+
+
+@pytest.fixture
+def cities(store: Place) -> Place:
+    """A store with two cities."""
+    run("sql", INSERT, *store)
+    return store
+
+
+# --- where statements come from ---
+
+
+def test_a_statement_is_an_argument(store: Place) -> None:
+    done = run("sql", INSERT, *store)
+    assert (done.stdout, done.stderr) == ("", "2 documents changed, transaction 1\n")
+    assert documents(run("sql", "SELECT * FROM cities", *store)) == [BASEL, OSLO]
+
+
+@pytest.mark.parametrize("source", ["argument", "command", "file", "stdin"])
+def test_several_statements_come_from_one_place(store: Place, source: str) -> None:
+    first, second = f"{insert(1)}; -- ';'\n\n", f"{insert('a;')};\nSELECT * FROM c"
+    Path("text.sql").write_text(first + second, encoding="utf-8")
+    arguments = {
+        "argument": [first + second],
+        "command": ["-c", first, "--command", second],
+        "file": ["--file", "text.sql"],
+        "stdin": [],
+    }[source]
+    done = run("sql", *arguments, *store, given=first + second if source == "stdin" else None)
+    assert documents(done) == [{"_id": 1}, {"_id": "a;"}]
+    assert done.stderr == "1 document changed, transaction 1\n1 document changed, transaction 2\n"
+
+
+def test_two_places_are_wrong_usage(store: Place) -> None:
+    assert "one place" in run("sql", "SELECT * FROM c", "-c", "SELECT * FROM c", *store, code=2).stderr
+
+
+@pytest.mark.parametrize("text", ["", " ; ;\n", "-- SELECT"])
+def test_nothing_to_run_is_no_error(store: Place, text: str) -> None:
+    assert run("sql", *store, given=text).output == ""
+
+
+def test_parameters_are_json_or_texts(cities: Place) -> None:
+    asked = ("sql", "SELECT name FROM cities WHERE visits = :n AND name = :name", *cities)
+    assert documents(run(*asked, "--param", "n=3", "--param", "name=Basel")) == [{"name": "Basel"}]
+    assert "A --param is name=value" in run(*asked, "--param", "n", code=2).stderr
+
+
+def test_a_server_is_refused(server: Place) -> None:
+    assert "--store DIR" in run("sql", "SELECT * FROM c", *server[:2], code=2).stderr
+
+
+# --- the store ---
+
+
+@contextmanager
+def written_by_another(directory: str) -> Iterator[None]:
+    """Hold a store in another process."""
+    program = f"from crdtstore import Store\nwith Store.open({directory!r}): print(flush=True), input()"
+    held = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ALONE)
+    try:
+        assert held.stdout is not None
+        held.stdout.readline()
+        yield
+    finally:
+        held.communicate(b"\n", timeout=60)
+
+
+def test_reading_works_beside_a_writer_and_writing_does_not(cities: Place) -> None:
+    with written_by_another(cities[1]):
+        done = run("sql", f"SELECT * FROM cities; {insert(1)}; SELECT * FROM c", *cities, code=1)
+        assert documents(done) == [BASEL, OSLO]
+        assert "stop it first" in done.stderr
+    assert documents(run("sql", "SELECT * FROM c", *cities)) == []
+
+
+def test_read_only_refuses_what_writes(cities: Place) -> None:
+    done = run("sql", f"SELECT * FROM cities; {insert(1)}", "--read-only", *cities, code=1)
+    assert documents(done) == [BASEL, OSLO]
+    assert "read-only" in done.stderr
+
+
+def test_a_version_of_the_past_is_read(cities: Place) -> None:
+    assert documents(run("sql", "SELECT * FROM cities", "--at", "1", *cities)) == [BASEL, OSLO]
+    assert error_of(run("sql", "SELECT * FROM cities", "--at", "2", "--json", *cities, code=4))["data"]["asked"] == 2
+
+
+# --- transactions ---
+
+
+def test_the_first_failure_ends_it_and_what_was_before_stays(store: Place) -> None:
+    done = run("sql", *store, given=f"{insert(1)};\n\n  {insert(1)};\n{insert(2)}", code=3)
+    assert done.stderr.splitlines()[1].endswith("(statement at line 3).")
+    assert documents(run("sql", "SELECT * FROM c", *store)) == [{"_id": 1}]
+
+
+def test_a_transaction_is_all_or_nothing(store: Place) -> None:
+    run("sql", "--transaction", *store, given=f"{insert(1)}; {insert(1)}", code=3)
+    run("sql", "--transaction", *store, given=f"{insert(1)}; SELECT", code=3)
+    assert documents(run("sql", "SELECT * FROM c", *store)) == []
+    done = run("sql", "--transaction", *store, given=f"{insert(1)};\n{insert(2)};")
+    assert done.stderr == "1 document changed, transaction 1\n" * 2
+    assert documents(run("sql", "SELECT * FROM c", *store)) == [{"_id": 1}, {"_id": 2}]
+
+
+@pytest.mark.parametrize(("text", "more"), [("", ()), (".help\n", ()), ("SELECT * FROM c", ("--at", "0"))])
+def test_what_no_transaction_can_be_is_wrong_usage(store: Place, text: str, more: Place) -> None:
+    run("sql", "--transaction", *store, *more, given=text, code=2)
+
+
+# --- failures ---
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "shown"),
+    [
+        ("SELECT * FORM c", "line 1, column 10", ["SELECT * FORM c", "         ^"]),
+        ("SELECT * FROM c; SELECT * FORM c", "line 1, column 27", [" SELECT * FORM c", "          ^"]),
+        ("SELECT * FROM c;\n\n-- ;\nSELECT\n* FORM c", "line 5, column 3", ["* FORM c", "  ^"]),
+        ("SELECT * FROM c;\nSELECT 'a", "line 2, column 8", ["SELECT 'a", "       ^"]),
+    ],
+)
+def test_an_error_shows_its_place_in_the_whole_input(store: Place, text: str, place: str, shown: list[str]) -> None:
+    sentence, *excerpt = run("sql", *store, given=text, code=3).stderr.splitlines()
+    assert sentence.startswith("Error: ")
+    assert sentence.endswith(f"({place})")
+    assert excerpt == [f"  {line}" for line in shown]
+    data = error_of(run("sql", "--json", *store, given=text, code=3))["data"]
+    assert f"line {data['line']}, column {data['column']}" == place
+
+
+def test_bytes_that_are_no_text_are_refused(store: Place) -> None:
+    assert "line 1, column 9" in run("sql", *store, given=b"SELECT '\xff'", code=3).stderr
+
+
+# --- what is printed ---
+
+
+def test_json_is_one_array_a_statement(cities: Place) -> None:
+    done = run("sql", "SELECT * FROM cities; SELECT * FROM c", "--json", *cities)
+    assert done.stdout.endswith("]\n[]\n")
+    assert json.loads(done.stdout.removesuffix("[]\n")) == [BASEL, OSLO]
+
+
+def test_json_of_a_change_is_an_object(store: Place) -> None:
+    done = run("sql", INSERT, "--json", *store)
+    assert json.loads(done.stdout) == {"txn": 1, "mutated": ["basel", "oslo"], "rows": [], "warnings": []}
+
+
+def test_a_table_tells_null_from_missing(cities: Place) -> None:
+    done = run("sql", "SELECT * FROM cities", "--format", "table", *cities)
+    assert [line.rstrip() for line in done.stdout.splitlines()] == [
+        " _id   │ name  │ visits │ at",
+        "───────┼───────┼────────┼──────",
+        " basel │ Basel │      3 │",
+        " oslo  │       │        │ NULL",
+        "2 rows",
+    ]
+    assert done.stderr == ""
+
+
+def test_a_table_says_what_changed(store: Place) -> None:
+    done = run("sql", insert(1), "--format", "table", "--timing", *store)
+    assert done.stdout.startswith("1 document changed, transaction 1 (")
+    assert done.stdout.endswith(" ms)\n")
+
+
+def test_timing_is_no_part_of_what_a_program_reads(cities: Place) -> None:
+    done = run("sql", "SELECT * FROM cities", "--timing", *cities)
+    assert documents(done) == [BASEL, OSLO]
+    assert done.stderr.startswith("2 rows (")
+
+
+def rows_of_csv(*arguments: str) -> list[list[str]]:
+    return list(csv.reader(StringIO(run("sql", "--format", "csv", *arguments).stdout)))
+
+
+def test_csv_has_the_columns_that_are_named(cities: Place) -> None:
+    assert rows_of_csv("SELECT visits AS n, nowhere, name FROM cities", *cities) == [
+        ["n", "nowhere", "name"],
+        ["3", "", "Basel"],
+        ["", "", ""],
+    ]
+    assert rows_of_csv("SELECT a FROM c", *cities) == [["a"]]
+
+
+def test_csv_holds_any_text(store: Place) -> None:
+    text = 'a,"b"\n; c'
+    run(
+        "sql",
+        "INSERT INTO c DOCUMENTS (:d)",
+        "--param",
+        f"d={json.dumps({'_id': 1, 't': text, 'o': {'x': [1]}})}",
+        *store,
+    )
+    assert rows_of_csv("SELECT t, o FROM c", *store) == [["t", "o"], [text, '{"x":[1]}']]
+
+
+def test_fields_that_come_late_are_left_out_of_csv_with_a_warning(
+    cities: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "PAGE", 1)
+    done = run("sql", "SELECT * FROM cities", "--format", "csv", *cities)
+    assert done.stdout == "_id,name,visits\nbasel,Basel,3\noslo,,\n"
+    assert done.stderr.startswith("Warning: 1 field left out")
+    assert ": at. Name the columns" in done.stderr
+    assert run("sql", "SELECT _id, at FROM cities", "--format", "csv", *cities).stderr == ""
+
+
+def test_long_answers_are_several_tables(cities: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "PAGE", 1)
+    lines = run("sql", "SELECT * FROM cities", "--format", "table", *cities).stdout.splitlines()
+    assert [line.split() for line in lines if "─" not in line] == [
+        ["_id", "│", "name", "│", "visits"],
+        ["basel", "│", "Basel", "│", "3"],
+        ["_id", "│", "at"],
+        ["oslo", "│", "NULL"],
+        ["2", "rows"],
+    ]
+
+
+# --- dot commands ---
+
+
+def test_dot_commands_stand_between_statements(cities: Place) -> None:
+    given = f".collections\n{insert(1)};\n.collections\n.fields cities\n.exit\nSELEC"
+    assert [line.split() for line in run("sql", *cities, given=given).stdout.splitlines()] == [
+        ["cities", "2"],
+        ["c", "1"],
+        ["cities", "2"],
+        ["_id", "string", "2", "of", "2"],
+        ["name", "string", "1", "of", "2"],
+        ["visits", "integer", "1", "of", "2"],
+        ["at", "null", "1", "of", "2"],
+    ]
+
+
+def test_dot_commands_change_what_follows(cities: Place) -> None:
+    given = ".params n=3\n.timing on\n.timing\n.format json\nSELECT name FROM cities WHERE visits = :n;\n"
+    done = run("sql", *cities, given=given)
+    assert done.stdout == ':n  3\ntiming on\ntiming on\nformat json\n[{"name":"Basel"}]\n'
+    assert done.stderr.startswith("1 row (")
+
+
+def test_indexes_are_listed(cities: Place) -> None:
+    assert run("sql", "-c", ".indexes", *cities).stdout == "none\n"
+    run("index", "create", "cities", "name", *cities)
+    assert run("sql", "-c", ".indexes", *cities).stdout.startswith("cities  name  name  2 entries")
+
+
+@pytest.mark.parametrize("line", [".what", ".format xml", ".timing perhaps", ".fields", ".params a"])
+def test_a_dot_command_that_is_wrong_is_wrong_usage(store: Place, line: str) -> None:
+    run("sql", "-c", line, *store, code=2)
+
+
+def test_help_names_every_dot_command(store: Place) -> None:
+    text = run("sql", "-c", ".help", *store).stdout
+    assert [line.split()[0] for line in text.splitlines()[:-1]] == [
+        *(".help", ".collections", ".fields", ".indexes", ".explain", ".params", ".format", ".timing", ".exit"),
+    ]
