@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from io import StringIO
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -79,6 +80,7 @@ def command(
     The directory is opened for writing by the first statement that changes something; until then a server may have it.
     """
     from crdtstore.cli.shell.database import open_directory
+    from crdtstore.cli.shell.dot_commands import Leave, run_pieces
     from crdtstore.cli.shell.session import Session
     from crdtstore.cli.target import choose, directory_of
     from crdtstore.cli.values import named_values
@@ -94,12 +96,13 @@ def command(
     with open_directory(directory_of(layers), read_only=read_only, at=at) as directory:
         chosen = "json" if as_json else format or default_format()
         session = Session(directory, chosen, timing or given is None, parameters)
-        if given is None:
-            ask()
-        elif transaction:
-            session.run_together(statements_of(given))
-        else:
-            run_all(session, given)
+        with suppress(Leave):
+            if given is None:
+                ask(session)
+            elif transaction:
+                session.run_together(statements_of(given))
+            else:
+                run_pieces(session, given)
 
 
 def lines_of(statement: str | None, commands: tuple[str, ...], file: BinaryIO | None) -> Iterator[Piece] | None:
@@ -124,20 +127,6 @@ def default_format() -> str:
     return "table" if sys.stdout.isatty() else "lines"
 
 
-def run_all(session: Session, pieces: Iterable[Piece]) -> None:
-    """Run statements and dot commands, one after the other."""
-    from crdtstore.cli.shell.dot_commands import Leave, run_dot_command
-
-    try:
-        for piece in pieces:
-            if piece.dotted:
-                run_dot_command(session, piece)
-            elif not piece.blank:
-                session.run(piece)
-    except Leave:
-        pass
-
-
 def statements_of(pieces: Iterable[Piece]) -> list[Piece]:
     """The statements of one transaction."""
     kept = [piece for piece in pieces if not piece.blank]
@@ -148,6 +137,15 @@ def statements_of(pieces: Iterable[Piece]) -> list[Piece]:
     return kept
 
 
-def ask() -> None:
+def ask(session: Session) -> None:
     """Let a person type statements."""
-    raise click.UsageError("Give a statement, or pipe statements in.")
+    try:
+        from crdtstore.cli.shell.prompt import interact
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "prompt_toolkit":
+            raise
+        message = (
+            f"The shell needs {error.name}: pip install 'crdtstore[shell]'. Statements can be piped in without it."
+        )
+        raise click.ClickException(message) from None
+    interact(session)

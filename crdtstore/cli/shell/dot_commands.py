@@ -33,6 +33,21 @@ class DotCommand(NamedTuple):
     run: Callable[[Session, str], None]
 
 
+def run_pieces(session: Session, pieces: Iterable[Piece]) -> None:
+    """Run statements and dot commands, one after the other, until one fails.
+
+    Raises:
+        Leave: The session ends.
+        CrdtStoreError: A statement is refused.
+        click.UsageError: A dot command is wrong.
+    """
+    for piece in pieces:
+        if piece.dotted:
+            run_dot_command(session, piece)
+        elif not piece.blank:
+            session.run(piece)
+
+
 def run_dot_command(session: Session, piece: Piece) -> None:
     """Run a line that begins with a point.
 
