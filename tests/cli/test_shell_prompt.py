@@ -113,7 +113,9 @@ def test_ctrl_c_stops_a_statement_and_says_what_that_means(capsys: pytest.Captur
     fake = typed(f"SELECT wait;{ENTER}UPDATE wait;{ENTER}SELECT 1;{ENTER}{CTRL_D}")
     assert fake.asked == ["SELECT wait", "UPDATE wait", "SELECT 1"]
     assert capsys.readouterr().err.splitlines() == [
+        "",
         "Stopped.",
+        "",
         "Not waited for any longer; it may still be done.",
     ]
 
@@ -185,19 +187,23 @@ class Terminal:
         self.seen = ""
         self.at = 0
 
-    def until(self, text: str) -> str:
-        """Read until a text is seen that was not seen before; returns what came up to it, without escapes."""
+    def until(self, text: str) -> None:
+        """Read until a text is seen, behind what was seen before."""
         end = monotonic() + SECONDS_MAX
         while (found := self.seen.find(text, self.at)) < 0:
             assert select.select([self.leader], [], [], max(end - monotonic(), 0))[0], self.seen
             self.seen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", os.read(self.leader, 65_536).decode())
-        came = self.seen[self.at : found]
         self.at = found + len(text)
-        return came
 
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self.leader, keys.encode())
+
+    def ask(self, keys: str, answer: str) -> None:
+        """Press keys at the prompt, see the answer, and wait for the next prompt."""
+        self.type(keys)
+        self.until(answer)
+        self.until("crdtstore>")
 
     def __enter__(self) -> Self:
         return self
@@ -215,23 +221,27 @@ def test_a_session_on_a_terminal(state: Path) -> None:
         terminal.until("crdtstore>")
         terminal.type(f"INSERT INTO cities DOCUMENTS{ENTER}")
         terminal.until("...>")
-        terminal.type(f"({{'_id': 'basel', 'at': null, 'visits': 3}});{ENTER}")
-        terminal.until("1 document changed, transaction 1 (")
+        terminal.ask(
+            f"({{'_id': 'basel', 'at': null, 'visits': 3}});{ENTER}",
+            "1 document changed, transaction 1 (",
+        )
         terminal.type(f".col{TAB}")
         terminal.until("lections")
-        terminal.type(ENTER)
-        terminal.until("cities  1\n")
-        terminal.type(f"SELECT * FORM cities;{ENTER}")
-        terminal.until("Error: 'FORM' cannot stand here; expected FROM (line 1, column 10)\n  SELECT * FORM cities\n")
-        terminal.type(f"SELECT * FROM cities;{ENTER}")
-        terminal.until(" _id   │ at   │ visits\n───────┼──────┼────────\n basel │ NULL │      3\n1 row (")
+        terminal.ask(ENTER, "cities  1\n")
+        terminal.ask(
+            f"SELECT * FORM cities;{ENTER}",
+            "Error: 'FORM' cannot stand here; expected FROM (line 1, column 10)\n  SELECT * FORM cities\n",
+        )
+        terminal.ask(
+            f"SELECT * FROM cities;{ENTER}",
+            " _id   │ at   │ visits\n───────┼──────┼────────\n basel │ NULL │      3\n1 row (",
+        )
         terminal.type("zz")
         terminal.until("zz")
         terminal.type(f"{BACKSPACE}{BACKSPACE}{UP}")
         terminal.until("SELECT * FROM cities;")
-        terminal.type(ENTER)
-        terminal.until("1 row (")
-        terminal.type(f"never run{CTRL_C}")
+        terminal.ask(ENTER, "1 row (")
+        terminal.ask(f"never run{CTRL_C}.timing{ENTER}", "timing on\n")
         terminal.type(CTRL_D)
         assert terminal.process.wait(SECONDS_MAX) == 0
     kept = (state / "crdtstore" / "history").read_text(encoding="utf-8")
@@ -241,6 +251,7 @@ def test_a_session_on_a_terminal(state: Path) -> None:
         ".collections",
         "SELECT * FORM cities;",
         "SELECT * FROM cities;",
+        ".timing",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from typing import Any
 import pytest
 
 from crdtstore.cli.shell import output
+from crdtstore.cli.shell.database import open_directory
+from crdtstore.errors import StoreLocked
+from crdtstore.limits import DOCUMENT_BYTES_WARN
 from tests.cli.running import documents, error_of, run
 
 ALONE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -106,6 +110,15 @@ def test_reading_works_beside_a_writer_and_writing_does_not(cities: Place) -> No
     assert documents(run("sql", "SELECT * FROM c", *cities)) == []
 
 
+def test_a_directory_that_cannot_be_written_stays_readable(cities: Place) -> None:
+    with open_directory(cities[1], read_only=False, at=None) as directory:
+        with written_by_another(cities[1]), pytest.raises(StoreLocked):
+            directory.execute(insert(1), {})
+        with directory.stream("SELECT _id FROM cities", {}) as rows:
+            assert list(rows) == [b'{"_id":"basel"}', b'{"_id":"oslo"}']
+        assert directory.execute(insert(1), {}).mutated == (1,)
+
+
 def test_read_only_refuses_what_writes(cities: Place) -> None:
     done = run("sql", f"SELECT * FROM cities; {insert(1)}", "--read-only", *cities, code=1)
     assert documents(done) == [BASEL, OSLO]
@@ -133,6 +146,15 @@ def test_a_transaction_is_all_or_nothing(store: Place) -> None:
     done = run("sql", "--transaction", *store, given=f"{insert(1)};\n{insert(2)};")
     assert done.stderr == "1 document changed, transaction 1\n" * 2
     assert documents(run("sql", "SELECT * FROM c", *store)) == [{"_id": 1}, {"_id": 2}]
+    done = run("sql", "--transaction", "--timing", f"{insert(3)}; {insert(4)}", *store)
+    assert re.fullmatch(r"(1 document changed, transaction 2\n){2}2 statements \([\d.]+ ms\)\n", done.stderr)
+
+
+def test_a_warning_that_is_given_twice_is_told_once(store: Place) -> None:
+    large = json.dumps({"a": "x" * DOCUMENT_BYTES_WARN})
+    texts = [f"INSERT INTO c DOCUMENTS ({{'_id': {number}, 'a': :a}})" for number in range(2)]
+    done = run("sql", "--transaction", ";".join(texts), "--param", f"a={large}", *store)
+    assert len(re.findall("^Warning: ", done.stderr, re.MULTILINE)) == 1
 
 
 @pytest.mark.parametrize(("text", "more"), [("", ()), (".help\n", ()), ("SELECT * FROM c", ("--at", "0"))])

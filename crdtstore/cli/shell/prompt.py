@@ -83,7 +83,8 @@ def run_typed(session: Session, text: str) -> None:
         run_pieces(session, pieces)
     except KeyboardInterrupt:
         writing = any(writes(piece.text) for piece in pieces if not piece.blank and not piece.dotted)
-        note("Not waited for any longer; it may still be done." if writing else "Stopped.")
+        # The first line is the one in which the terminal shows ^C.
+        note("\nNot waited for any longer; it may still be done." if writing else "\nStopped.")
     except CrdtStoreError as error:
         note(f"Error: {error.message}")
     except click.ClickException as error:

@@ -48,7 +48,9 @@ class Session:
                     done = print_rows(rows, self.format, named_columns(piece.text))
                 self.tell(counted(done, "row"), began)
             else:
-                self.show(self.database.execute(piece.text, self.parameters), piece.text, began)
+                answer = self.database.execute(piece.text, self.parameters)
+                self.show(answer, piece.text, began)
+                warn(answer)
 
     def run_together(self, pieces: Sequence[Piece]) -> None:
         """Run statements as one transaction and print their answers.
@@ -62,9 +64,12 @@ class Session:
                 parse_kept(piece.text, "v5")
         answers = self.database.execute_together([piece.text for piece in pieces], self.parameters)
         for piece, answer in zip(pieces, answers, strict=True):
-            self.show(answer, piece.text, began)
+            self.show(answer, piece.text)
+        warn(*answers)
+        if self.timing:
+            self.tell(counted(len(pieces), "statement"), began)
 
-    def show(self, answer: Executed, text: str, began: float) -> None:
+    def show(self, answer: Executed, text: str, began: float | None = None) -> None:
         """Print what a statement answered."""
         verb = verb_of(text)
         if verb not in READING and self.format == "json":
@@ -72,16 +77,20 @@ class Session:
         elif answer.rows_json or verb in READING:
             print_rows(iter(answer.rows_json), self.format, named_columns(text))
         self.tell(summary(answer, verb), began, always=verb in CHANGING)
-        for warning in answer.warnings:
-            note(f"Warning: {warning}")
 
-    def tell(self, text: str, began: float, *, always: bool = False) -> None:
-        """Say how much there was, and how long it took."""
-        timed = f"{text} ({milliseconds(perf_counter() - began)})" if self.timing else text
+    def tell(self, text: str, began: float | None, *, always: bool = False) -> None:
+        """Say how much there was, and how long it took if that is asked for."""
+        timed = f"{text} ({milliseconds(perf_counter() - began)})" if self.timing and began is not None else text
         if self.format == "table":
             click.echo(timed)
         elif self.timing or always:
             note(timed)
+
+
+def warn(*answers: Executed) -> None:
+    """Tell the warnings of answers, each once."""
+    for warning in dict.fromkeys(warning for answer in answers for warning in answer.warnings):
+        note(f"Warning: {warning}")
 
 
 def summary(answer: Executed, verb: str) -> str:
