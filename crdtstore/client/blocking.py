@@ -26,6 +26,7 @@ from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.value import Value
 from crdtstore.finding import Found
 from crdtstore.query.find import Document
+from crdtstore.statement.answer import Executed
 from crdtstore.storage.stats import Stats
 
 Body = TypeVar("Body")
@@ -35,6 +36,9 @@ SECONDS_DEFAULT: Final = 30.0
 
 STORE: Final = "/api/v3/store/"
 """What the routes of the store API begin with."""
+
+EXECUTE: Final = "/api/v5/store/execute"
+"""The route of statements, of the newest version of their language."""
 
 CLOSED: Final = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 """What a connection says that the server closed while it was idle."""
@@ -79,10 +83,33 @@ class WriteBody(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """The error in an answer."""
+class WarningBody(msgspec.Struct, frozen=True):
+    """What a statement warns of."""
 
-    message: str
+    description: str
+
+
+class ExecutedBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to a statement; its rows stay the bytes that they are."""
+
+    transaction_id: int
+    query_type: str
+    items: tuple[msgspec.Raw, ...]
+    mutated_document_ids: tuple[Any, ...]
+    warnings: tuple[WarningBody, ...]
+
+
+class ExecutedTogetherBody(msgspec.Struct, frozen=True):
+    """The answer to statements that are one transaction."""
+
+    results: tuple[ExecutedBody, ...]
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """The error in an answer; that of a statement calls its message so."""
+
+    message: str = ""
+    description: str = ""
     data: dict[str, Any] = {}
 
 
@@ -190,6 +217,42 @@ class Client:
         body = self.call(STORE + "findbyid", asked, FindByIdBody, after, at, again=True)
         return None if body.document is None else document_of(body.document)
 
+    def execute(
+        self,
+        statement: str,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        after: int | None = None,
+        at: int | None = None,
+    ) -> Executed:
+        """Run a statement of DQL.
+
+        Args:
+            statement: Its text.
+            parameters: What `:name` stands for in it.
+            after: A transaction that a read must reflect, or without which nothing is to be written.
+            at: The version to read; None for the newest.
+
+        Raises:
+            CrdtStoreError: What the server refused, as `Store.execute`.
+            OSError: The network failed; what was to be written may or may not have been.
+        """
+        asked = {"statement": statement, "args": parameters}
+        return executed_of(self.call(EXECUTE, asked, ExecutedBody, after, at, again=False))
+
+    def execute_together(
+        self, statements: Sequence[str], parameters: Mapping[str, Value] | None = None, *, after: int | None = None
+    ) -> tuple[Executed, ...]:
+        """Run statements as one transaction, all or none, as `Store.execute_together`.
+
+        Raises:
+            CrdtStoreError: What the server refused; nothing was written.
+            OSError: The network failed; all or nothing was written.
+        """
+        asked = {"statements": statements, "args": parameters}
+        body = self.call(EXECUTE, asked, ExecutedTogetherBody, after, again=False)
+        return tuple(map(executed_of, body.results))
+
     def stats(self) -> Stats:
         """Say what the server's store holds.
 
@@ -255,6 +318,12 @@ def result_of(body: ResultBody) -> Result:
     return Upserted(body.id)
 
 
+def executed_of(body: ExecutedBody) -> Executed:
+    """Read the answer to a statement."""
+    rows, warnings = tuple(map(bytes, body.items)), tuple(warning.description for warning in body.warnings)
+    return Executed(body.transaction_id, rows, body.mutated_document_ids, warnings, body.query_type == "mutation")
+
+
 def document_of(body: DocumentBody) -> Document:
     """Read a document."""
     return Document(body.id, bytes(body.fields))
@@ -280,13 +349,15 @@ def error_of(status: int, answer: bytes) -> Exception:
     """
     try:
         fault = msgspec.json.decode(answer, type=FaultBody).error
+        data, message = dict(fault.data), fault.message or fault.description
     except msgspec.MsgspecError:
+        message = ""
+    if not message:
         return ConnectionError(f"The server answered {status} with {answer[:200]!r}.")
-    data = dict(fault.data)
     kind = KINDS.get(data.pop("code", ""), errors.CrdtStoreError)
     # Not through the class: some build their message themselves, from values that are not all in the answer.
-    error = kind.__new__(kind, fault.message)
-    error.message, error.data = fault.message, data
+    error = kind.__new__(kind, message)
+    error.message, error.data = message, data
     if isinstance(error, errors.VersionNotAvailable):
         error.asked, error.applied = data.get("asked", 0), data.get("applied", 0)
     return error

@@ -15,6 +15,7 @@ from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.client.blocking import Client
 from crdtstore.http.server import Application, application
+from crdtstore.statement.answer import Executed
 from tests.http.calling import serving
 
 ACTOR = make_actor(5, 0)
@@ -43,6 +44,32 @@ def test_it_writes_finds_and_gets_as_a_store_does(client: Client, store: Store) 
     assert document is not None
     assert document.fields == {"n": 1}
     assert client.get("c", "b") is None
+
+
+def test_it_runs_statements_as_a_store_does(client: Client, store: Store) -> None:
+    text = "INSERT INTO c DOCUMENTS ({'_id': 1, 'a': null}), (:d)"
+    written = client.execute(text, {"d": {"_id": "x", "at": [1.5]}})
+    assert written == Executed(1, (), (1, "x"), (), is_mutation=True)
+    assert client.execute("SELECT * FROM c", after=1) == store.execute("SELECT * FROM c")
+    assert client.execute("SELECT * FROM c", at=1).items == [{"_id": 1, "a": None}, {"_id": "x", "at": [1.5]}]
+    together = client.execute_together([f"INSERT INTO c DOCUMENTS ({{'_id': {number}}})" for number in (2, 3)])
+    assert [(answer.txn, answer.mutated) for answer in together] == [(2, (2,)), (2, (3,))]
+    assert client.execute("SELECT * FROM c WHERE _id = :id", {"id": 3}).rows_json == (b'{"_id":3}',)
+
+
+def test_it_raises_the_errors_of_statements(client: Client, store: Store) -> None:
+    with pytest.raises(errors.QuerySyntaxError) as syntax:
+        client.execute("SELECT * FORM c")
+    with pytest.raises(errors.QuerySyntaxError) as local:
+        store.execute("SELECT * FORM c")
+    assert str(syntax.value) == str(local.value)
+    assert syntax.value.data["column"] == local.value.data["column"]
+    insert = "INSERT INTO c DOCUMENTS ({'_id': 1})"
+    with pytest.raises(errors.CallerError) as conflict:
+        client.execute_together([insert, insert])
+    with pytest.raises(type(conflict.value)):
+        store.execute_together([insert, insert])
+    assert client.execute("SELECT * FROM c").txn == 0
 
 
 def test_it_says_what_the_store_holds(client: Client, store: Store) -> None:
