@@ -56,7 +56,7 @@ FORMATS = ("table", "json", "lines", "csv")
 @click.option("--read-only", is_flag=True, help="Refuse statements that change something.")
 @at_option
 @click.option("--timing", is_flag=True, help="Say how many rows there were and how long it took.")
-@with_settings("store", "url")
+@with_settings("store", "url", "key", "key_file")
 @json_option
 def command(
     layers: Layers,
@@ -77,25 +77,22 @@ def command(
     Statements come from the argument, --command, --file or standard input, separated by semicolons. Without any, on a
     terminal, the shell asks for them; .help lists what else it knows.
 
-    The directory is opened for writing by the first statement that changes something; until then a server may have it.
+    A directory is opened for writing by the first statement that changes something; until then a server may have it.
     """
-    from crdtstore.cli.shell.database import open_directory
+    from crdtstore.cli.shell.database import open_database
     from crdtstore.cli.shell.dot_commands import Leave, run_pieces
     from crdtstore.cli.shell.session import Session
-    from crdtstore.cli.target import choose, directory_of
     from crdtstore.cli.values import named_values
 
-    if choose(layers, ("store", "url")) == "url":
-        raise click.UsageError("A server takes no statements yet: give the store's directory, --store DIR.")
     if transaction and (at is not None or read_only):
         raise click.UsageError("--transaction writes at the newest version: it goes without --at and --read-only.")
     given = lines_of(statement, commands, file)
     if given is None and transaction:
         raise click.UsageError("--transaction needs all statements at once: give them, or pipe them in.")
     parameters = named_values(pairs, "A --param", "--param limit=10")
-    with open_directory(directory_of(layers), read_only=read_only, at=at) as directory:
+    with open_database(layers, read_only=read_only, at=at) as database:
         chosen = "json" if as_json else format or default_format()
-        session = Session(directory, chosen, timing or given is None, parameters)
+        session = Session(database, chosen, timing or given is None, parameters)
         with suppress(Leave):
             if given is None:
                 ask(session)

@@ -246,11 +246,11 @@ def open_store(directory: str, *, writes: bool, create: bool = False, advice: st
         raise StoreLocked(f"{error.message} If that is a server, {advice}.", **error.data) from None
 
 
-def open_server(layers: Layers, actor: bytes | None) -> Remote:
-    """Make a client of the server that the settings name."""
+def open_server(layers: Layers, actor: bytes | None, seconds: float = SECONDS_DEFAULT) -> Remote:
+    """Make a client of the server that the settings name; the network may be silent for so long."""
     url, key = str(settle(layers).url), key_of(layers)
     try:
-        return Remote(url, Client(url, key, actor or actor_of(key)))
+        return Remote(url, Client(url, key, actor or actor_of(key), seconds=seconds))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 

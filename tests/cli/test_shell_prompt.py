@@ -56,7 +56,7 @@ class Fake:
         self.asked.append(text)
         if "wait" in text:
             raise KeyboardInterrupt
-        if "much" in text:
+        if "much" in text or "LIMIT" in text:
             raise InvalidQuery("That is too much.")
         yield iter([b'{"_id":1}'])
 
@@ -65,9 +65,6 @@ class Fake:
 
     def indexes(self) -> Sequence[IndexState]:
         return []
-
-    def sample(self, collection: str) -> Sequence[Mapping[str, Value]]:
-        raise InvalidQuery("Damaged.")
 
 
 @pytest.fixture(autouse=True)
@@ -121,8 +118,11 @@ def test_ctrl_c_stops_a_statement_and_says_what_that_means(capsys: pytest.Captur
 
 
 def test_names_that_cannot_be_looked_up_are_not_offered() -> None:
-    names = SessionNames(Session(Fake(), "table"))
-    assert list(names.fields("cities")) == []
+    fake = Fake()
+    names = SessionNames(Session(fake, "table"))
+    assert list(names.fields("a`b")) == []
+    assert list(names.fields("a`b")) == []
+    assert fake.asked == ["SELECT * FROM `a``b` LIMIT 1000"]
     assert list(names.collections()) == ["cities"]
 
 

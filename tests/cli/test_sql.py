@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from crdtstore.cli.shell import output
-from crdtstore.cli.shell.database import open_directory
+from crdtstore.cli.shell.database import Directory
 from crdtstore.errors import StoreLocked
 from crdtstore.limits import DOCUMENT_BYTES_WARN
 from tests.cli.running import documents, error_of, run
 
 ALONE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+KEY = f"{'a' * 12}_cs1_{'b' * 33}"
 Place = tuple[str, ...]
 
 INSERT = (
@@ -37,8 +38,15 @@ def insert(identifier: Any) -> str:
 
 
 @pytest.fixture
-def cities(store: Place) -> Place:
-    """A store with two cities."""
+def cities(place: Place) -> Place:
+    """A store with two cities, in a directory or behind a server."""
+    run("sql", INSERT, *place)
+    return place
+
+
+@pytest.fixture
+def directory(store: Place) -> Place:
+    """A directory with two cities."""
     run("sql", INSERT, *store)
     return store
 
@@ -46,14 +54,14 @@ def cities(store: Place) -> Place:
 # --- where statements come from ---
 
 
-def test_a_statement_is_an_argument(store: Place) -> None:
-    done = run("sql", INSERT, *store)
+def test_a_statement_is_an_argument(place: Place) -> None:
+    done = run("sql", INSERT, *place)
     assert (done.stdout, done.stderr) == ("", "2 documents changed, transaction 1\n")
-    assert documents(run("sql", "SELECT * FROM cities", *store)) == [BASEL, OSLO]
+    assert documents(run("sql", "SELECT * FROM cities", *place)) == [BASEL, OSLO]
 
 
 @pytest.mark.parametrize("source", ["argument", "command", "file", "stdin"])
-def test_several_statements_come_from_one_place(store: Place, source: str) -> None:
+def test_several_statements_come_from_one_place(place: Place, source: str) -> None:
     first, second = f"{insert(1)}; -- ';'\n\n", f"{insert('a;')};\nSELECT * FROM c"
     Path("text.sql").write_text(first + second, encoding="utf-8")
     arguments = {
@@ -62,28 +70,24 @@ def test_several_statements_come_from_one_place(store: Place, source: str) -> No
         "file": ["--file", "text.sql"],
         "stdin": [],
     }[source]
-    done = run("sql", *arguments, *store, given=first + second if source == "stdin" else None)
+    done = run("sql", *arguments, *place, given=first + second if source == "stdin" else None)
     assert documents(done) == [{"_id": 1}, {"_id": "a;"}]
     assert done.stderr == "1 document changed, transaction 1\n1 document changed, transaction 2\n"
 
 
-def test_two_places_are_wrong_usage(store: Place) -> None:
-    assert "one place" in run("sql", "SELECT * FROM c", "-c", "SELECT * FROM c", *store, code=2).stderr
+def test_two_places_are_wrong_usage(place: Place) -> None:
+    assert "one place" in run("sql", "SELECT * FROM c", "-c", "SELECT * FROM c", *place, code=2).stderr
 
 
 @pytest.mark.parametrize("text", ["", " ; ;\n", "-- SELECT"])
-def test_nothing_to_run_is_no_error(store: Place, text: str) -> None:
-    assert run("sql", *store, given=text).output == ""
+def test_nothing_to_run_is_no_error(place: Place, text: str) -> None:
+    assert run("sql", *place, given=text).output == ""
 
 
 def test_parameters_are_json_or_texts(cities: Place) -> None:
     asked = ("sql", "SELECT name FROM cities WHERE visits = :n AND name = :name", *cities)
     assert documents(run(*asked, "--param", "n=3", "--param", "name=Basel")) == [{"name": "Basel"}]
     assert "A --param is name=value" in run(*asked, "--param", "n", code=2).stderr
-
-
-def test_a_server_is_refused(server: Place) -> None:
-    assert "--store DIR" in run("sql", "SELECT * FROM c", *server[:2], code=2).stderr
 
 
 # --- the store ---
@@ -102,21 +106,21 @@ def written_by_another(directory: str) -> Iterator[None]:
         held.communicate(b"\n", timeout=60)
 
 
-def test_reading_works_beside_a_writer_and_writing_does_not(cities: Place) -> None:
-    with written_by_another(cities[1]):
-        done = run("sql", f"SELECT * FROM cities; {insert(1)}; SELECT * FROM c", *cities, code=1)
+def test_reading_works_beside_a_writer_and_writing_does_not(directory: Place) -> None:
+    with written_by_another(directory[1]):
+        done = run("sql", f"SELECT * FROM cities; {insert(1)}; SELECT * FROM c", *directory, code=1)
         assert documents(done) == [BASEL, OSLO]
-        assert "stop it first" in done.stderr
-    assert documents(run("sql", "SELECT * FROM c", *cities)) == []
+        assert "write through it: --url" in done.stderr
+    assert documents(run("sql", "SELECT * FROM c", *directory)) == []
 
 
-def test_a_directory_that_cannot_be_written_stays_readable(cities: Place) -> None:
-    with open_directory(cities[1], read_only=False, at=None) as directory:
-        with written_by_another(cities[1]), pytest.raises(StoreLocked):
-            directory.execute(insert(1), {})
-        with directory.stream("SELECT _id FROM cities", {}) as rows:
+def test_a_directory_that_cannot_be_written_stays_readable(directory: Place) -> None:
+    with closing(Directory(directory[1])) as database:
+        with written_by_another(directory[1]), pytest.raises(StoreLocked):
+            database.execute(insert(1), {})
+        with database.stream("SELECT _id FROM cities", {}) as rows:
             assert list(rows) == [b'{"_id":"basel"}', b'{"_id":"oslo"}']
-        assert directory.execute(insert(1), {}).mutated == (1,)
+        assert database.execute(insert(1), {}).mutated == (1,)
 
 
 def test_read_only_refuses_what_writes(cities: Place) -> None:
@@ -130,43 +134,49 @@ def test_a_version_of_the_past_is_read(cities: Place) -> None:
     assert error_of(run("sql", "SELECT * FROM cities", "--at", "2", "--json", *cities, code=4))["data"]["asked"] == 2
 
 
+def test_a_server_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
+    nowhere = ("--url", "http://127.0.0.1:1", "--key", KEY)
+    assert "was not reached" in run("sql", "SELECT * FROM c", *nowhere, code=1).stderr
+    assert "key" in run("sql", "SELECT * FROM c", *nowhere[:2], code=2).stderr
+
+
 # --- transactions ---
 
 
-def test_the_first_failure_ends_it_and_what_was_before_stays(store: Place) -> None:
-    done = run("sql", *store, given=f"{insert(1)};\n\n  {insert(1)};\n{insert(2)}", code=3)
+def test_the_first_failure_ends_it_and_what_was_before_stays(place: Place) -> None:
+    done = run("sql", *place, given=f"{insert(1)};\n\n  {insert(1)};\n{insert(2)}", code=3)
     assert done.stderr.splitlines()[1].endswith("(statement at line 3).")
-    assert documents(run("sql", "SELECT * FROM c", *store)) == [{"_id": 1}]
+    assert documents(run("sql", "SELECT * FROM c", *place)) == [{"_id": 1}]
 
 
-def test_a_transaction_is_all_or_nothing(store: Place) -> None:
-    run("sql", "--transaction", *store, given=f"{insert(1)}; {insert(1)}", code=3)
-    run("sql", "--transaction", *store, given=f"{insert(1)}; SELECT", code=3)
-    assert documents(run("sql", "SELECT * FROM c", *store)) == []
-    done = run("sql", "--transaction", *store, given=f"{insert(1)};\n{insert(2)};")
+def test_a_transaction_is_all_or_nothing(place: Place) -> None:
+    run("sql", "--transaction", *place, given=f"{insert(1)}; {insert(1)}", code=3)
+    run("sql", "--transaction", *place, given=f"{insert(1)}; SELECT", code=3)
+    assert documents(run("sql", "SELECT * FROM c", *place)) == []
+    done = run("sql", "--transaction", *place, given=f"{insert(1)};\n{insert(2)};")
     assert done.stderr == "1 document changed, transaction 1\n" * 2
-    assert documents(run("sql", "SELECT * FROM c", *store)) == [{"_id": 1}, {"_id": 2}]
-    done = run("sql", "--transaction", "--timing", f"{insert(3)}; {insert(4)}", *store)
+    assert documents(run("sql", "SELECT * FROM c", *place)) == [{"_id": 1}, {"_id": 2}]
+    done = run("sql", "--transaction", "--timing", f"{insert(3)}; {insert(4)}", *place)
     assert re.fullmatch(r"(1 document changed, transaction 2\n){2}2 statements \([\d.]+ ms\)\n", done.stderr)
 
 
-def test_a_warning_that_is_given_twice_is_told_once(store: Place) -> None:
+def test_a_warning_that_is_given_twice_is_told_once(place: Place) -> None:
     large = json.dumps({"a": "x" * DOCUMENT_BYTES_WARN})
     texts = [f"INSERT INTO c DOCUMENTS ({{'_id': {number}, 'a': :a}})" for number in range(2)]
-    done = run("sql", "--transaction", ";".join(texts), "--param", f"a={large}", *store)
+    done = run("sql", "--transaction", ";".join(texts), "--param", f"a={large}", *place)
     assert len(re.findall("^Warning: ", done.stderr, re.MULTILINE)) == 1
 
 
 @pytest.mark.parametrize(("text", "more"), [("", ()), (".help\n", ()), ("SELECT * FROM c", ("--at", "0"))])
-def test_what_no_transaction_can_be_is_wrong_usage(store: Place, text: str, more: Place) -> None:
-    run("sql", "--transaction", *store, *more, given=text, code=2)
+def test_what_no_transaction_can_be_is_wrong_usage(place: Place, text: str, more: Place) -> None:
+    run("sql", "--transaction", *place, *more, given=text, code=2)
 
 
 # --- failures ---
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "shown"),
+    ("text", "where", "shown"),
     [
         ("SELECT * FORM c", "line 1, column 10", ["SELECT * FORM c", "         ^"]),
         ("SELECT * FROM c; SELECT * FORM c", "line 1, column 27", [" SELECT * FORM c", "          ^"]),
@@ -174,17 +184,17 @@ def test_what_no_transaction_can_be_is_wrong_usage(store: Place, text: str, more
         ("SELECT * FROM c;\nSELECT 'a", "line 2, column 8", ["SELECT 'a", "       ^"]),
     ],
 )
-def test_an_error_shows_its_place_in_the_whole_input(store: Place, text: str, place: str, shown: list[str]) -> None:
-    sentence, *excerpt = run("sql", *store, given=text, code=3).stderr.splitlines()
+def test_an_error_shows_its_place_in_the_whole_input(place: Place, text: str, where: str, shown: list[str]) -> None:
+    sentence, *excerpt = run("sql", *place, given=text, code=3).stderr.splitlines()
     assert sentence.startswith("Error: ")
-    assert sentence.endswith(f"({place})")
+    assert sentence.endswith(f"({where})")
     assert excerpt == [f"  {line}" for line in shown]
-    data = error_of(run("sql", "--json", *store, given=text, code=3))["data"]
-    assert f"line {data['line']}, column {data['column']}" == place
+    data = error_of(run("sql", "--json", *place, given=text, code=3))["data"]
+    assert f"line {data['line']}, column {data['column']}" == where
 
 
-def test_bytes_that_are_no_text_are_refused(store: Place) -> None:
-    assert "line 1, column 9" in run("sql", *store, given=b"SELECT '\xff'", code=3).stderr
+def test_bytes_that_are_no_text_are_refused(place: Place) -> None:
+    assert "line 1, column 9" in run("sql", *place, given=b"SELECT '\xff'", code=3).stderr
 
 
 # --- what is printed ---
@@ -196,8 +206,8 @@ def test_json_is_one_array_a_statement(cities: Place) -> None:
     assert json.loads(done.stdout.removesuffix("[]\n")) == [BASEL, OSLO]
 
 
-def test_json_of_a_change_is_an_object(store: Place) -> None:
-    done = run("sql", INSERT, "--json", *store)
+def test_json_of_a_change_is_an_object(place: Place) -> None:
+    done = run("sql", INSERT, "--json", *place)
     assert json.loads(done.stdout) == {"txn": 1, "mutated": ["basel", "oslo"], "rows": [], "warnings": []}
 
 
@@ -213,8 +223,8 @@ def test_a_table_tells_null_from_missing(cities: Place) -> None:
     assert done.stderr == ""
 
 
-def test_a_table_says_what_changed(store: Place) -> None:
-    done = run("sql", insert(1), "--format", "table", "--timing", *store)
+def test_a_table_says_what_changed(place: Place) -> None:
+    done = run("sql", insert(1), "--format", "table", "--timing", *place)
     assert done.stdout.startswith("1 document changed, transaction 1 (")
     assert done.stdout.endswith(" ms)\n")
 
@@ -238,16 +248,16 @@ def test_csv_has_the_columns_that_are_named(cities: Place) -> None:
     assert rows_of_csv("SELECT a FROM c", *cities) == [["a"]]
 
 
-def test_csv_holds_any_text(store: Place) -> None:
+def test_csv_holds_any_text(place: Place) -> None:
     text = 'a,"b"\n; c'
     run(
         "sql",
         "INSERT INTO c DOCUMENTS (:d)",
         "--param",
         f"d={json.dumps({'_id': 1, 't': text, 'o': {'x': [1]}})}",
-        *store,
+        *place,
     )
-    assert rows_of_csv("SELECT t, o FROM c", *store) == [["t", "o"], [text, '{"x":[1]}']]
+    assert rows_of_csv("SELECT t, o FROM c", *place) == [["t", "o"], [text, '{"x":[1]}']]
 
 
 def test_fields_that_come_late_are_left_out_of_csv_with_a_warning(
@@ -296,19 +306,19 @@ def test_dot_commands_change_what_follows(cities: Place) -> None:
     assert done.stderr.startswith("1 row (")
 
 
-def test_indexes_are_listed(cities: Place) -> None:
-    assert run("sql", "-c", ".indexes", *cities).stdout == "none\n"
-    run("index", "create", "cities", "name", *cities)
-    assert run("sql", "-c", ".indexes", *cities).stdout.startswith("cities  name  name  2 entries")
+def test_indexes_are_listed(directory: Place) -> None:
+    assert run("sql", "-c", ".indexes", *directory).stdout == "none\n"
+    run("index", "create", "cities", "name", *directory)
+    assert run("sql", "-c", ".indexes", *directory).stdout.startswith("cities  name  name  2 entries")
 
 
 @pytest.mark.parametrize("line", [".what", ".format xml", ".timing perhaps", ".fields", ".params a"])
-def test_a_dot_command_that_is_wrong_is_wrong_usage(store: Place, line: str) -> None:
-    run("sql", "-c", line, *store, code=2)
+def test_a_dot_command_that_is_wrong_is_wrong_usage(place: Place, line: str) -> None:
+    run("sql", "-c", line, *place, code=2)
 
 
-def test_help_names_every_dot_command(store: Place) -> None:
-    text = run("sql", "-c", ".help", *store).stdout
+def test_help_names_every_dot_command(place: Place) -> None:
+    text = run("sql", "-c", ".help", *place).stdout
     assert [line.split()[0] for line in text.splitlines()[:-1]] == [
         *(".help", ".collections", ".fields", ".indexes", ".explain", ".params", ".format", ".timing", ".exit"),
     ]

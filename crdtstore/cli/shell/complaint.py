@@ -22,11 +22,11 @@ def located(piece: Piece) -> Iterator[None]:
     """
     try:
         yield
-    except QuerySyntaxError as error:
-        place_inside(error, piece)
-        raise
     except CrdtStoreError as error:
-        place_behind(error, piece)
+        if isinstance(error, QuerySyntaxError) and "line" in error.data:
+            place_inside(error, piece)
+        else:
+            place_behind(error, piece)
         raise
 
 
@@ -37,7 +37,7 @@ def place_inside(error: QuerySyntaxError, piece: Piece) -> None:
     problem = sentence.removeprefix(f"The query cannot be read at line {line}, column {column}: ").removesuffix(".")
     column += piece.column - 1 if line == 1 else 0
     line += piece.line - 1
-    error.message = f"{problem} (line {line}, column {column})\n{excerpt}"
+    error.message = f"{problem} (line {line}, column {column})\n{excerpt}".rstrip()
     error.data = {name: value for name, value in error.data.items() if name != "offset"}
     error.data |= {"line": line, "column": column}
 

@@ -1,23 +1,30 @@
-"""What statements are run on: a store's directory, opened in this process.
+"""What statements are run on: a store's directory, opened in this process, or a server.
 
-Rules: the directory is opened to be read, so that reads work beside a running server, and anew for writes by the first
-statement that changes something; from then on no other process can write. What fails leaves it open as it was.
+Rules: a directory is opened to be read, so that reads work beside a running server, and anew for writes by the first
+statement that changes something; from then on no other process can write. What fails leaves it open as it was. A server
+answers with all rows at once, so that they are bounded.
 
-Not here: servers, which take no statements yet. One that does has the same methods.
+Not here: how settings name a store or a server (`cli/target.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import islice
 from math import inf
 from typing import Final, Protocol
 
+import click
+import msgspec
+
 from crdtstore.cli.shell.statements import writes
-from crdtstore.cli.target import WITHOUT_SERVER, open_store
+from crdtstore.cli.target import Remote, choose, directory_of, open_server, open_store, reaching
+from crdtstore.client.blocking import SECONDS_DEFAULT
 from crdtstore.crdt.value import Value
+from crdtstore.errors import StoreReadOnly
 from crdtstore.indexes import IndexState
+from crdtstore.limits import STATEMENT_SECONDS_DEFAULT
+from crdtstore.settings import Layers
 from crdtstore.statement.answer import Executed
 from crdtstore.store import Store
 
@@ -49,9 +56,6 @@ class Database(Protocol):
     def indexes(self) -> Sequence[IndexState]:
         """The indexes of all collections."""
 
-    def sample(self, collection: str) -> Sequence[Mapping[str, Value]]:
-        """The fields of some documents."""
-
 
 class Directory:
     """A store in a directory."""
@@ -82,17 +86,12 @@ class Directory:
         """The indexes, as `Store.indexes.list`."""
         return self.store.indexes.list()
 
-    def sample(self, collection: str) -> Sequence[Mapping[str, Value]]:
-        """The fields of the first documents, by their ids."""
-        documents = islice(self.store.scan(collection), SAMPLE)
-        return [{"_id": document.id, **document.fields} for document in documents]
-
     def opened(self, *, writing: bool) -> Store:
         """The store, opened anew if that is needed for writing."""
         if writing and self.store.storage.read_only and not self.read_only:
             self.store.close()
             try:
-                self.store = open_store(self.place, writes=True, advice=WITHOUT_SERVER)
+                self.store = open_store(self.place, writes=True)
             except BaseException:
                 self.store = open_store(self.place, writes=False)
                 raise
@@ -103,11 +102,61 @@ class Directory:
         self.store.close()
 
 
+class Server:
+    """A store behind a server."""
+
+    def __init__(self, remote: Remote, *, read_only: bool = False, at: int | None = None) -> None:
+        self.place = remote.place
+        self.client = remote.client
+        self.read_only = read_only
+        self.at = at
+
+    def execute(self, text: str, parameters: Parameters) -> Executed:
+        """Run a statement, as `Client.execute`."""
+        if self.read_only and writes(text):
+            raise StoreReadOnly("This statement changes something, and --read-only was given.")
+        with reaching(self.place):
+            return self.client.execute(text, parameters, at=self.at)
+
+    def execute_together(self, texts: Sequence[str], parameters: Parameters) -> tuple[Executed, ...]:
+        """Run statements as one transaction, as `Client.execute_together`."""
+        with reaching(self.place):
+            return self.client.execute_together(texts, parameters)
+
+    @contextmanager
+    def stream(self, text: str, parameters: Parameters) -> Iterator[Iterator[bytes]]:
+        """The rows of a SELECT, which come together."""
+        yield iter(self.execute(text, parameters).rows_json)
+
+    def collections(self) -> Mapping[str, int]:
+        """The collections, by name; a server tells them to keys that may do everything."""
+        with reaching(self.place):
+            return dict(sorted(self.client.stats().collections.items()))
+
+    def indexes(self) -> Sequence[IndexState]:
+        """Nothing: a server does not tell its indexes in this form."""
+        raise click.UsageError("A server does not tell its indexes so; ask for them with --store DIR.")
+
+
 @contextmanager
-def open_directory(place: str, *, read_only: bool, at: int | None) -> Iterator[Directory]:
-    """Open a store's directory for statements."""
-    directory = Directory(place, read_only=read_only, at=at)
-    try:
-        yield directory
-    finally:
-        directory.close()
+def open_database(layers: Layers, *, read_only: bool, at: int | None) -> Iterator[Database]:
+    """Open what the settings name for statements; as `cli/target.py` does for commands."""
+    if choose(layers, ("store", "url")) == "url":
+        remote = open_server(layers, None, STATEMENT_SECONDS_DEFAULT + SECONDS_DEFAULT)
+        try:
+            yield Server(remote, read_only=read_only, at=at)
+        finally:
+            remote.close()
+    else:
+        directory = Directory(directory_of(layers), read_only=read_only, at=at)
+        try:
+            yield directory
+        finally:
+            directory.close()
+
+
+def sample(database: Database, collection: str) -> list[dict[str, Value]]:
+    """The first documents of a collection."""
+    name = collection.replace("`", "``")
+    with database.stream(f"SELECT * FROM `{name}` LIMIT {SAMPLE}", {}) as rows:  # noqa: S608  it is quoted
+        return [msgspec.json.decode(row) for row in rows]

@@ -14,7 +14,7 @@ import msgspec
 
 from crdtstore.cli.index import columns_of as columns_of_index
 from crdtstore.cli.output import print_columns
-from crdtstore.cli.shell.database import SAMPLE
+from crdtstore.cli.shell.database import SAMPLE, sample
 from crdtstore.cli.shell.output import FORMATS
 from crdtstore.cli.shell.session import Session
 from crdtstore.cli.shell.statements import Piece
@@ -78,7 +78,7 @@ def show_fields(session: Session, rest: str) -> None:
     name = rest.strip("`")
     if not name:
         raise click.UsageError("Say of which collection: .fields COLLECTION.")
-    documents = session.database.sample(name)
+    documents = sample(session.database, name)
     rows = [(field, types, f"{count:,} of {len(documents):,}") for field, types, count in fields_of(documents)]
     print_listed(rows)
     if len(documents) == SAMPLE:

@@ -29,6 +29,7 @@ from crdtstore._version import __version__
 from crdtstore.cli.output import note
 from crdtstore.cli.shell.colors import spans_of
 from crdtstore.cli.shell.completion import offers
+from crdtstore.cli.shell.database import sample
 from crdtstore.cli.shell.dot_commands import Leave, run_pieces
 from crdtstore.cli.shell.history import open_history
 from crdtstore.cli.shell.session import Session
@@ -118,7 +119,7 @@ class SessionNames:
 
     def fields_of(self, collection: str) -> Iterable[str]:
         """The fields of a collection's first documents."""
-        documents = self.session.database.sample(collection)
+        documents = sample(self.session.database, collection)
         return dict.fromkeys(name for document in documents for name in document)
 
     def known(self, key: str, look: Callable[[], Iterable[str]]) -> list[str]:
@@ -126,7 +127,7 @@ class SessionNames:
         if key not in self.kept:
             try:
                 self.kept[key] = list(look())
-            except (CrdtStoreError, OSError):
+            except (CrdtStoreError, OSError, click.ClickException):
                 self.kept[key] = []
         return self.kept[key]
 

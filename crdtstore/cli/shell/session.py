@@ -22,6 +22,7 @@ from crdtstore.cli.shell.database import Database
 from crdtstore.cli.shell.output import print_rows
 from crdtstore.cli.shell.statements import CHANGING, READING, Piece, verb_of
 from crdtstore.crdt.value import Value
+from crdtstore.query.lexer import check_text
 from crdtstore.statement.answer import Executed
 from crdtstore.statement.run import parse_kept
 
@@ -43,6 +44,8 @@ class Session:
         """
         began = perf_counter()
         with located(piece):
+            # What no request could carry is refused with its place, wherever the statement goes.
+            check_text(piece.text)
             if verb_of(piece.text) == "SELECT":
                 with self.database.stream(piece.text, self.parameters) as rows:
                     done = print_rows(rows, self.format, named_columns(piece.text))
