@@ -205,8 +205,10 @@ class Look:
         environment: Environment,
         documents: int,
         table: int,
+        sequencer: Any,
+        catalog: Any,
         collection: Any,
-        replicas: Replicas,
+        index: Any,
         look: tuple[bytes, tuple[bytes | str, ...], tuple[tuple[str, bytes | str], ...], int],
         limit: int,
     ) -> Self: ...

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -36,7 +35,6 @@ from crdtstore.storage.index_entries import ENTRIES, part_prefix
 if TYPE_CHECKING:
     from crdtstore.finding import Finding, Found
     from crdtstore.storage.catalog import Catalog, Collection
-    from crdtstore.storage.interface import Storage
 
 NUMBER_TAG: Final = 0x10
 """Below it are the keys of nulls and booleans, of which each is a type of its own here."""
@@ -53,10 +51,7 @@ class Bound(NamedTuple):
 
 
 class Look(NamedTuple):
-    """One look into an index: what its leading columns equal, and the bounds of the one behind them.
-
-    Compiled twin, with `find_plainly`: `ext/look.pxi`.
-    """
+    """One look into an index: what its leading columns equal, and the bounds of the one behind them."""
 
     head: bytes
     equal: tuple[bytes | str, ...]
@@ -122,16 +117,44 @@ def column_of(value: Value) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class ShortWay:
-    """A look that answers a query, for as long as its index is what it was."""
+    """A look that answers a query of a store, for as long as the catalog and the index are what they were.
 
+    Compiled twin: `Look` in `ext/look.pxi`.
+    """
+
+    store: Finding
     catalog: Catalog
+    collection: Collection
     index: Index
-    find: Callable[[dict[str, Value]], list[bytes] | None]
-    """The JSON of what matches; None for arguments that take the long way."""
+    look: Look
 
-    def is_valid(self, catalog: Catalog) -> bool:
-        """Whether the index is still what it was."""
-        return self.catalog is catalog and self.index.built is None and not self.index.inexact
+    def is_valid(self) -> bool:
+        """Whether all still is what it was."""
+        return self.store.sequencer.catalog is self.catalog and self.index.built is None and not self.index.inexact
+
+    def find_json(self, args: dict[str, Value]) -> list[bytes] | None:
+        """The JSON of what the index holds for arguments; None for those that take the long way."""
+        if len(args) != self.look.names or not self.is_valid():
+            return None
+        range_ = self.look.range(args)
+        if range_ is None:
+            return None
+        known = (self.store.storage, self.catalog, self.collection)
+        found = search_range_json(*known, ENTRIES, *range_, None, FIND_LIMIT_DEFAULT)
+        # An index is marked before the commit that drops it: one that is valid still was whole in the snapshot.
+        return found if self.is_valid() else None
+
+
+def looker(way: ShortWay) -> Callable[[dict[str, Value]], list[bytes] | None]:
+    """What finds by a short way."""
+    storage = way.store.storage
+    if storage.__class__ is not core.lmdb_environment:
+        return way.find_json
+    sequencer, catalog = way.store.sequencer, way.catalog
+    find: Callable[[dict[str, Value]], list[bytes] | None] = core.Look(
+        storage, DOCUMENTS, ENTRIES, sequencer, catalog, way.collection, way.index, way.look, FIND_LIMIT_DEFAULT
+    ).find_json
+    return find
 
 
 class Prepared:
@@ -144,6 +167,7 @@ class Prepared:
         self.order = read_order(order, "legacy")
         self.names = parameters_of(self.node)
         self.way: ShortWay | None = None
+        self.look: Callable[[dict[str, Value]], list[bytes] | None] | None = None
 
     def find(
         self, *, limit: int = FIND_LIMIT_DEFAULT, offset: int = 0, cursor: str | None = None, **args: Value
@@ -158,19 +182,21 @@ class Prepared:
         Raises:
             InvalidValue: An argument is missing or too much.
         """
-        way = self.way
-        if way is None or not way.is_valid(self.store.sequencer.catalog):
-            way = self.plan(self.store.sequencer.catalog)
-        if way is not None:
-            found = way.find(args)
-            # An index is marked before the commit that drops it: one that is valid still was whole in the snapshot.
-            if found is not None and way.is_valid(self.store.sequencer.catalog):
+        found = None if self.look is None else self.look(args)
+        return self.find_otherwise(args) if found is None else found
+
+    def find_otherwise(self, args: dict[str, Value]) -> list[bytes]:
+        """Find where the look, if there is one, gives no answer: by another one, or the long way."""
+        if self.way is None or not self.way.is_valid():
+            look = self.plan(self.store.sequencer.catalog)
+            found = None if look is None else look(args)
+            if found is not None:
                 return found
         return [document.json for document in self.find(**args).documents]
 
-    def plan(self, catalog: Catalog) -> ShortWay | None:
+    def plan(self, catalog: Catalog) -> Callable[[dict[str, Value]], list[bytes] | None] | None:
         """Find the index of which one look answers the query; None where there is none."""
-        self.way = None
+        self.way = self.look = None
         collection = catalog.by_name.get(self.collection)
         bounds = bounds_by_path(self.node)
         # The names of a store that another process writes to are behind it.
@@ -182,30 +208,10 @@ class Prepared:
         for index in collection.indexes:
             look = look_of(index, bounds, self.order, len(self.names)) if index.ready else None
             if look is not None and index.number in ready:
-                self.way = ShortWay(catalog, index, finder(self.store.storage, catalog, collection, look))
+                self.way = ShortWay(self.store, catalog, collection, index, look)
+                self.look = looker(self.way)
                 break
-        return self.way
-
-
-def finder(
-    storage: Storage, catalog: Catalog, collection: Collection, look: Look
-) -> Callable[[dict[str, Value]], list[bytes] | None]:
-    """What answers arguments by a look."""
-    if storage.__class__ is not core.lmdb_environment:
-        return partial(find_plainly, storage, catalog, collection, look)
-    compiled = core.Look(storage, DOCUMENTS, ENTRIES, collection, catalog.replicas, look, FIND_LIMIT_DEFAULT)
-    find: Callable[[dict[str, Value]], list[bytes] | None] = compiled.find_json
-    return find
-
-
-def find_plainly(
-    storage: Storage, catalog: Catalog, collection: Collection, look: Look, args: dict[str, Value]
-) -> list[bytes] | None:
-    """The JSON of what an index holds for arguments; None when the look cannot tell them."""
-    range_ = look.range(args) if len(args) == look.names else None
-    if range_ is None:
-        return None
-    return search_range_json(storage, catalog, collection, ENTRIES, *range_, None, FIND_LIMIT_DEFAULT)
+        return self.look
 
 
 def bounds_by_path(node: Node) -> dict[Path, list[Bound]] | None:

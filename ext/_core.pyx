@@ -49,6 +49,7 @@ include "evaluate_field.pxi"
 
 # storage
 include "lmdb_library.pxi"
+include "lmdb_pages.pxi"
 include "lmdb.pxi"
 include "lmdb_snapshot.pxi"
 include "lmdb_batch.pxi"

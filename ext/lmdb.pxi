@@ -102,6 +102,9 @@ cdef class Environment:
     cdef lmdb_env *env
     cdef lmdb_table handles[LMDB_TABLES]
     cdef uint32_t seals[LMDB_TABLES]    # the checksum of each table's number: every seal goes on from it
+    cdef const char *texts[LMDB_TABLES]  # the names, as LMDB knows them
+    cdef bint is_mapped                 # whether it was looked for where the file is mapped
+    cdef lmdb_trees trees               # of the newest commit that a snapshot saw
     cdef int tables
     cdef tuple names
     cdef object lock
@@ -289,9 +292,9 @@ cdef bint environment_open_tables(Environment self, int added, unsigned int flag
     if code:
         raise environment_open_error(self, code)
     for table in range(self.tables):
-        name = self.names[table].encode("ascii")
+        self.texts[table] = PyUnicode_AsUTF8AndSize(self.names[table], NULL)
         made = LMDB_CREATE if not flags and table >= self.tables - added else 0
-        code = lmdb_open_table(txn, PyBytes_AS_STRING(name), made, &self.handles[table])
+        code = lmdb_open_table(txn, self.texts[table], made, &self.handles[table])
         if code == LMDB_NOTFOUND and table >= self.tables - added:
             if not self.read_only:
                 lmdb_abort(txn)
@@ -377,6 +380,10 @@ cdef int snapshot_begin(Snapshot snapshot, Environment self) except -1:
     environment_enter(self)
     try:
         snapshot_attach(snapshot, self, environment_begin_read(self))
+        if self.trees.map is NULL and not self.is_mapped:
+            self.is_mapped = True
+            lmdb_map_of(snapshot.txn, self.texts[0], &self.trees)
+        lmdb_take_trees(snapshot.txn, &self.trees, &snapshot.trees)
     finally:
         environment_leave(self)
     return 0

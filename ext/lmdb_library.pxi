@@ -40,6 +40,12 @@ cdef extern from *:
         size_t branch_pages, leaf_pages, overflow_pages, entries;
     } lmdb_statistics;
 
+    typedef struct {
+        void *address;
+        size_t map_bytes, last_page, last_commit;
+        unsigned int readers_max, readers;
+    } lmdb_information;
+
     enum {
         LMDB_NOSYNC = 0x10000, LMDB_RDONLY = 0x20000, LMDB_NOTLS = 0x200000,
         LMDB_RESERVE = 0x10000, LMDB_CURRENT = 0x40, LMDB_CREATE = 0x40000,
@@ -68,12 +74,15 @@ cdef extern from *:
         int (*env_open)(lmdb_env *env, const char *path, unsigned int flags, unsigned int mode);
         int (*env_sync)(lmdb_env *env, int force);
         void (*env_close)(lmdb_env *env);
+        int (*env_info)(lmdb_env *env, lmdb_information *information);
         int (*reader_check)(lmdb_env *env, int *dead);
         int (*txn_begin)(lmdb_env *env, lmdb_txn *parent, unsigned int flags, lmdb_txn **txn);
         int (*txn_commit)(lmdb_txn *txn);
         void (*txn_abort)(lmdb_txn *txn);
         void (*txn_reset)(lmdb_txn *txn);
         int (*txn_renew)(lmdb_txn *txn);
+        size_t (*txn_id)(lmdb_txn *txn);
+        lmdb_env *(*txn_env)(lmdb_txn *txn);
         int (*dbi_open)(lmdb_txn *txn, const char *name, unsigned int flags, lmdb_table *table);
         int (*stat)(lmdb_txn *txn, lmdb_table table, lmdb_statistics *statistics);
         int (*get)(lmdb_txn *txn, lmdb_table table, lmdb_value *key, lmdb_value *value);
@@ -102,7 +111,8 @@ cdef extern from *:
             && LMDB_SYMBOL(env_set_assert) && LMDB_SYMBOL(env_open) && LMDB_SYMBOL(env_sync)
             && LMDB_SYMBOL(env_close) && LMDB_SYMBOL(reader_check) && LMDB_SYMBOL(txn_begin)
             && LMDB_SYMBOL(txn_commit) && LMDB_SYMBOL(txn_abort) && LMDB_SYMBOL(txn_reset)
-            && LMDB_SYMBOL(txn_renew) && LMDB_SYMBOL(dbi_open) && LMDB_SYMBOL(stat) && LMDB_SYMBOL(get)
+            && LMDB_SYMBOL(txn_renew) && LMDB_SYMBOL(txn_id) && LMDB_SYMBOL(txn_env) && LMDB_SYMBOL(env_info)
+            && LMDB_SYMBOL(dbi_open) && LMDB_SYMBOL(stat) && LMDB_SYMBOL(get)
             && LMDB_SYMBOL(put) && LMDB_SYMBOL(del) && LMDB_SYMBOL(cursor_open) && LMDB_SYMBOL(cursor_close)
             && LMDB_SYMBOL(cursor_get) && LMDB_SYMBOL(cursor_put);
     }
@@ -240,14 +250,6 @@ cdef extern from *:
             ? 0 : LMDB_UNSEALED;
     }
 
-    static int lmdb_find(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_value *key, lmdb_value *value) {
-        int code = table == LMDB_ABSENT ? LMDB_NOTFOUND : lmdb.get(txn, table, key, value);
-        return code ? code : lmdb_unseal(seal, key, value);
-    }
-    static int lmdb_get(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_value *key, lmdb_value *value) {
-        LMDB_GUARDED(lmdb_find(txn, table, seal, key, value));
-    }
-
     static int lmdb_move(lmdb_txn *txn, lmdb_table table, uint32_t seal, int operation, lmdb_value *key,
                          lmdb_value *value) {
         lmdb_cursor *cursor;
@@ -359,11 +361,6 @@ cdef extern from *:
         lmdb.cursor_close(cursor);
         return code;
     }
-    static int lmdb_fetch(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_range *range) {
-        range->count = range->damage = 0;
-        LMDB_GUARDED(lmdb_fetch_rows(txn, table, seal, range));
-    }
-
     /* A cursor of a batch finds a row and replaces it without looking for it again. */
     static int lmdb_open_cursor(lmdb_txn *txn, lmdb_table table, lmdb_cursor **cursor) {
         LMDB_GUARDED(lmdb.cursor_open(txn, table, cursor));
@@ -458,13 +455,11 @@ cdef extern from *:
     const lmdb_table LMDB_ABSENT
     int lmdb_open_table(lmdb_txn *txn, const char *name, unsigned int flags, lmdb_table *table) nogil
     int lmdb_stat(lmdb_txn *txn, lmdb_table table, lmdb_statistics *statistics) nogil
-    int lmdb_get(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_value *key, lmdb_value *value) nogil
     int lmdb_put(lmdb_txn *txn, lmdb_table table, lmdb_value *key, lmdb_value *value,
                  unsigned int flags) nogil
     int lmdb_delete(lmdb_txn *txn, lmdb_table table, lmdb_value *key) nogil
     int lmdb_edge(lmdb_txn *txn, lmdb_table table, uint32_t seal, int operation, lmdb_value *key,
                   lmdb_value *value) nogil
-    int lmdb_fetch(lmdb_txn *txn, lmdb_table table, uint32_t seal, lmdb_range *range) nogil
     int lmdb_open_cursor(lmdb_txn *txn, lmdb_table table, lmdb_cursor **cursor) nogil
     void lmdb_close_cursor(lmdb_cursor *cursor) nogil
     int lmdb_seek(lmdb_cursor *cursor, uint32_t seal, lmdb_value *key, lmdb_value *value) nogil

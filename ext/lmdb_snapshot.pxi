@@ -21,6 +21,7 @@ cdef class Snapshot:
     cdef void *newer
     cdef void *older
     cdef bint busy                      # a section without the GIL uses it now
+    cdef lmdb_trees trees               # of its commit; of a batch none
     cdef size_t writes                  # of a batch: a scan goes on only while it stays the same
 
     def __init__(self):
@@ -126,7 +127,10 @@ cdef void snapshot_end(Snapshot self) noexcept:
         return
     if isinstance(self, Batch):
         batch_drop(<Batch>self, txn)
-    elif environment.spare_count < lmdb_spares_max and not environment.closing:
+        return
+    if self.trees.commit >= environment.trees.commit:
+        environment.trees = self.trees
+    if environment.spare_count < lmdb_spares_max and not environment.closing:
         lmdb_reset(txn)
         environment.spares[environment.spare_count] = txn
         environment.spare_count += 1
@@ -169,18 +173,31 @@ cdef int snapshot_leave(Snapshot self) except -1:
 # snapshot_leave.
 cdef int snapshot_get_c(Snapshot self, int table, const unsigned char *key, size_t key_length,
                         const unsigned char **value, size_t *length) except -2 nogil:
-    cdef lmdb_value wanted, found
+    cdef lmdb_value found
+    cdef lmdb_path path
+    path.depth = -1
+    if not snapshot_find_c(self, table, key, key_length, &path, &found):
+        return 0
+    value[0], length[0] = <const unsigned char*>found.data, found.size
+    return 1
+
+
+# The same for who looks up one key after the other: each from near where the path of the last one leads to. A path
+# belongs to one table of one snapshot.
+cdef int snapshot_find_c(Snapshot self, int table, const unsigned char *key, size_t key_length,
+                         lmdb_path *path, lmdb_value *found) except -2 nogil:
+    cdef lmdb_value wanted
     cdef int code
     snapshot_check(self)
     lmdb_check_place(self.environment, table, key_length)
     wanted.size, wanted.data = key_length, <void*>key
-    code = lmdb_get(self.txn, self.environment.handles[table], self.environment.seals[table], &wanted, &found)
+    code = lmdb_read_guarded(self.txn, table, self.environment.handles[table], self.environment.texts[table],
+                             self.environment.seals[table], &self.trees, path, &wanted, found)
     if code == LMDB_NOTFOUND:
         return 0
     if code:
         batch_suspect(self, code)
         lmdb_raise(self.environment, table, key, key_length, code)
-    value[0], length[0] = <const unsigned char*>found.data, found.size
     return 1
 
 
@@ -326,8 +343,9 @@ cdef int scan_fetch(Scan self) except -1 nogil:
             self.range.start.data, self.range.start.size, self.range.passed = self.last_key, row.key.size, True
         self.range.wanted = min(self.range.wanted * 4, LMDB_ROWS)
     self.given = 0
-    code = lmdb_fetch(self.snapshot.txn, self.snapshot.environment.handles[self.table],
-                      self.snapshot.environment.seals[self.table], &self.range)
+    code = lmdb_fetch(self.snapshot.txn, self.table, self.snapshot.environment.handles[self.table],
+                      self.snapshot.environment.texts[self.table], self.snapshot.environment.seals[self.table],
+                      &self.snapshot.trees, &self.range)
     if code:
         self.range.count = 0
         self.range.exhausted = True

@@ -1,4 +1,4 @@
-# Twin of Look and find_plainly in crdtstore/prepared.py: one look into an index, from arguments to JSON.
+# Twin of Look and ShortWay in crdtstore/prepared.py: one look into an index, from arguments to JSON.
 #
 # Rules: the columns of the arguments are written behind each other into a buffer, and the entries between are searched
 # as `search.pxi` does. What a look needs each time, a search and a snapshot with their memory, it keeps; two threads at
@@ -10,7 +10,17 @@ from libc.math cimport isfinite
 
 from crdtstore import limits
 
+cdef extern from *:
+    """
+    #define look_is_slot(object) Py_IS_TYPE(object, &PyMemberDescr_Type)
+    """
+    bint look_is_slot(object slot)
+
 cdef extern from "Python.h":
+    ctypedef struct look_place "PyMemberDef":
+        Py_ssize_t offset
+    ctypedef struct look_descriptor "PyMemberDescrObject":
+        look_place *d_member
     PyObject *look_argument "PyDict_GetItemWithError"(object args, object name) except? NULL
     long long look_integer "PyLong_AsLongLongAndOverflow"(object number, int *overflow) except? -1
 
@@ -37,13 +47,19 @@ cdef struct LookRange:
 
 @cython.final
 cdef class Look:
-    """A look into an index of one store: see `Look` of the plain twin."""
+    """A look that answers a query of a store: see `ShortWay` of the plain twin."""
 
     cdef Environment environment
     cdef int documents
     cdef int table
+    cdef object sequencer              # of which the catalog has to stay
+    cdef object catalog
     cdef object collection
     cdef object replicas
+    cdef object index
+    cdef Py_ssize_t built              # where an index keeps that
+    cdef Py_ssize_t inexact
+    cdef bytes prefix
     cdef bytes head
     cdef tuple equal                   # of each column its key, or the name of its argument
     cdef list between                  # of each bound its comparison, and a key or a name
@@ -56,23 +72,49 @@ cdef class Look:
         Environment environment not None,
         int documents,
         int table,
+        sequencer,
+        catalog,
         collection,
-        replicas,
+        index,
         look,
         uint64_t limit,
     ):
-        """Prepare a look of the plain twin; a table of documents, one of entries, and what is searched."""
-        self.environment, self.documents, self.table = environment, documents, table
-        self.collection, self.replicas, self.limit = collection, replicas, limit
+        """Prepare a look of the plain twin; a table of documents, one of entries, and what has to stay as it is."""
+        self.environment, self.documents, self.table, self.limit = environment, documents, table, limit
+        self.sequencer, self.catalog, self.collection, self.index = sequencer, catalog, collection, index
+        self.replicas, self.prefix = catalog.replicas, collection.prefix
+        self.built, self.inexact = look_slot(index, "built"), look_slot(index, "inexact")
         self.head, self.equal, between, self.names = look
         self.between = [(look_comparisons[operator], constant) for operator, constant in between]
 
     def find_json(self, dict args not None):
-        """Give the JSON of what an index holds for arguments; None when this look cannot tell them."""
+        """Give the JSON of what the index holds for arguments; None for those that take the long way."""
         cdef LookRange range_
-        if PyDict_Size(args) != self.names or not look_range(self, args, &range_):
+        cdef list found
+        if PyDict_Size(args) != self.names or not look_is_valid(self) or not look_range(self, args, &range_):
             return None
-        return look_search(self, &range_)
+        found = look_search(self, &range_)
+        return found if look_is_valid(self) else None
+
+
+# --- what has to stay ---
+
+
+cdef Py_ssize_t look_slot(object owner, str name) except -1:
+    """Where an object has one of its slots."""
+    slot = getattr(type(owner), name)
+    if not look_is_slot(slot):
+        raise TypeError(f"{name} is no slot.")
+    return (<look_descriptor *><PyObject *>slot).d_member.offset
+
+
+cdef inline bint look_is_valid(Look self) except -1:
+    """ShortWay.is_valid: whether catalog and index still are what they were."""
+    cdef PyObject *built = (<PyObject **>(<char *><PyObject *>self.index + self.built))[0]
+    cdef PyObject *inexact = (<PyObject **>(<char *><PyObject *>self.index + self.inexact))[0]
+    if built != <PyObject *>None or inexact == NULL or <object>inexact:
+        return False
+    return self.sequencer.catalog is self.catalog
 
 
 # --- the range ---
@@ -221,7 +263,7 @@ cdef list look_search(Look self, LookRange *range_):
     snapshot = search.source.snapshot
     snapshot_begin(snapshot, self.environment)
     try:
-        search_begin(search.source, snapshot, self.documents, self.collection.prefix, self.table)
+        search_begin(search.source, snapshot, self.documents, self.prefix, self.table)
         search.source.ranges.start.data, search.source.ranges.start.size = range_.start.bytes_, range_.start.size
         search.source.ranges.end.data, search.source.ranges.end.size = range_.end.bytes_, range_.end.size
         search_prepare(search, self.collection, self.replicas, None, None)
@@ -239,7 +281,7 @@ cdef Search look_open(Look self):
     cdef Search search
     try:
         source = (self.table, ((b"", b""),), False, False, None, None)
-        search = search_open(search_source(snapshot, self.documents, self.collection.prefix, source, INFINITY))
+        search = search_open(search_source(snapshot, self.documents, self.prefix, source, INFINITY))
     finally:
         snapshot_end(snapshot)
     search.purpose, search.limit, search.without_ids = SEARCH_PRINTED, self.limit, True

@@ -173,7 +173,6 @@ cdef int search_run(Search self) except -1:
             if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
                 asked = search_copy(self)
         finally:
-            search_leave(self.source)
             snapshot_leave(snapshot)
         if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
             # Where one document is asked about, more may be: not for each of them the GIL is given away.
@@ -333,7 +332,6 @@ cdef int search_print_kept(Search self, size_t index) except -1:
             search_check_deadline(self.source)
             search_print_some(self, &index)
         finally:
-            search_leave(self.source)
             snapshot_leave(snapshot)
         PyErr_CheckSignals()
     return 0

@@ -56,9 +56,7 @@ cdef class SearchSource:
     cdef size_t count
     cdef size_t next_range
     cdef int documents                 # the table of documents
-    cdef lmdb_cursor *cursor           # of the documents' table, within one section; NULL: there is none
-    cdef uint64_t lookups              # in this section
-    cdef bint is_batch
+    cdef lmdb_path near                # to the document that was looked up last: the next one often stands beside it
     cdef bint indexed
     cdef bint repeats
     cdef bint descending
@@ -105,7 +103,7 @@ cdef int search_begin(SearchSource self, Snapshot snapshot, int documents, bytes
         raise ValueError("A collection's prefix has 4 bytes.")
     memcpy(self.key, PyBytes_AS_STRING(prefix), SEARCH_PREFIX_BYTES)
     self.snapshot, self.documents, self.indexed = snapshot, documents, table != documents
-    self.is_batch = isinstance(snapshot, Batch)
+    self.near.depth = -1
     self.scan.snapshot, self.scan.table, self.scan.writes = snapshot, table, snapshot.writes
     self.scan.range.exhausted = True
     self.scan.range.count = self.scan.range.damage = self.scan.given = 0
@@ -335,42 +333,9 @@ cdef int search_get(SearchSource self, SearchRow *found) except -1 nogil:
     cdef size_t length = SEARCH_PREFIX_BYTES + found.key.size
     cdef lmdb_value value
     memcpy(self.key + SEARCH_PREFIX_BYTES, found.key.data, found.key.size)
-    if not search_find(self, length, &value):
+    if not snapshot_find_c(self.snapshot, self.documents, self.key, length, &self.near, &value):
         search_raise_absent(self, found.key.size)
     return search_split(self, length, &value, found)
-
-
-cdef int search_find(SearchSource self, size_t length, lmdb_value *value) except -1 nogil:
-    """Find the value of the document's key that was written; 0: it does not exist.
-
-    What an index leads to often lies side by side: from the second one on a cursor begins where the last one was. It
-    lives for one section, for a batch not at all: LMDB keeps track of those.
-    """
-    cdef lmdb_value key
-    cdef int code = 0
-    self.lookups += 1
-    if self.lookups == 1 or self.is_batch:
-        return snapshot_get_c(
-            self.snapshot, self.documents, self.key, length, <const unsigned char **>&value.data, &value.size
-        )
-    snapshot_check(self.snapshot)
-    lmdb_check_place(self.snapshot.environment, self.documents, length)
-    if self.cursor is NULL:
-        code = lmdb_open_cursor(self.snapshot.txn, self.snapshot.environment.handles[self.documents], &self.cursor)
-    if code == 0:
-        key.data, key.size = self.key, length
-        code = lmdb_seek(self.cursor, self.snapshot.environment.seals[self.documents], &key, value)
-    if code and code != LMDB_NOTFOUND:
-        lmdb_raise(self.snapshot.environment, self.documents, self.key, length, code)
-    return code == 0
-
-
-cdef void search_leave(SearchSource self) noexcept:
-    """End a section: what belongs to the transaction goes."""
-    if self.cursor is not NULL:
-        lmdb_close_cursor(self.cursor)
-        self.cursor = NULL
-    self.lookups = 0
 
 
 cdef int search_raise_absent(SearchSource self, size_t key_length) except -1 with gil:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from crdtstore import Store, Upsert, core
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.errors import Corrupted, StoreClosed
 from crdtstore.limits import INDEX_COLUMN_BYTES_MAX
-from crdtstore.prepared import Bound, Look, column_of, find_plainly, finder
+from crdtstore.prepared import Bound, Look, ShortWay, column_of, looker
 from crdtstore.query.tree import Operator
 from crdtstore.storage.documents import DOCUMENTS, document_key
 from crdtstore.storage.index import WHOLE
@@ -43,6 +43,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield opened
 
 
+class Sequencer:
+    """One whose catalog is another one after so many looks at it."""
+
+    def __init__(self, catalogs: Iterator[Any]) -> None:
+        self.catalogs = catalogs
+
+    @property
+    def catalog(self) -> Any:
+        """The next one."""
+        return next(self.catalogs, None)
+
+
 def head_of(store: Store) -> bytes:
     """What the entries of the index begin with."""
     return part_prefix(store.sequencer.catalog.by_name[COLLECTION].indexes[0], WHOLE)
@@ -51,8 +63,9 @@ def head_of(store: Store) -> bytes:
 def both(store: Store, look: Look) -> tuple[Any, Any]:
     """The compiled way and the plain one."""
     catalog = store.sequencer.catalog
-    known = (store.storage, catalog, catalog.by_name[COLLECTION], look)
-    return finder(*known), partial(find_plainly, *known)
+    collection = catalog.by_name[COLLECTION]
+    way = ShortWay(store, catalog, collection, collection.indexes[0], look)
+    return looker(way), way.find_json
 
 
 def looks(store: Store) -> Iterator[Look]:
@@ -108,6 +121,30 @@ def test_every_value_is_found_by_itself(store: Store) -> None:
 def test_a_planted_bug_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crdtstore.prepared.behind", lambda key: key)
     assert differences(store, 1, 40)[0] != [] or core.CORE == "plain"
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+def test_what_was_found_while_the_catalog_changed_is_not_given(store: Store, reads: int) -> None:
+    catalog = store.sequencer.catalog
+    collection = catalog.by_name[COLLECTION]
+    sequencer = Sequencer(iter(()))
+    changing: Any = SimpleNamespace(storage=store.storage, sequencer=sequencer)
+    way = ShortWay(changing, catalog, collection, collection.indexes[0], Look(head_of(store), ("one",), (), 1))
+    for find in (way.find_json, looker(way)):
+        sequencer.catalogs = iter([catalog] * reads)
+        assert find({"one": "a"}) is None
+        sequencer.catalogs = iter([catalog] * (reads + 2))
+        assert find({"one": "a"})
+
+
+@pytest.mark.parametrize(("name", "value"), [("built", b""), ("inexact", 1)])
+def test_an_index_that_is_not_whole_is_not_looked_into(
+    store: Store, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    ways = both(store, Look(head_of(store), ("one",), (), 1))
+    assert all(find({"one": "a"}) for find in ways)
+    monkeypatch.setattr(store.sequencer.catalog.by_name[COLLECTION].indexes[0], name, value)
+    assert [find({"one": "a"}) for find in ways] == [None, None]
 
 
 def test_arguments_that_do_not_fit_are_left_to_the_long_way(store: Store) -> None:

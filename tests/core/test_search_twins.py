@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -14,7 +13,7 @@ import pytest
 
 from crdtstore import _core, core
 from crdtstore.errors import Corrupted, CrdtStoreError, StoreClosed, StoreError
-from crdtstore.prepared import Look, find_plainly, finder
+from crdtstore.prepared import Look, ShortWay, looker
 from crdtstore.query import search
 from crdtstore.query import source as reading
 from crdtstore.query.order import DQL_ORDER, LEGACY_ORDER, Order, OrderKey
@@ -22,6 +21,7 @@ from crdtstore.query.program import Filter
 from crdtstore.query.source import Source
 from crdtstore.query.tree import MISSING
 from crdtstore.storage.documents import DOCUMENTS, id_key
+from crdtstore.storage.index import Index
 from crdtstore.storage.interface import Batch
 from crdtstore.storage.tables import SEAL_BYTES, Table
 from crdtstore.store import Store
@@ -236,9 +236,11 @@ def test_a_flipped_bit_is_damage(tmp_path: Path, number: int) -> None:
                 error, data = outcome(TWINS[name][1], *world, source, None, *rest)
                 assert error is Corrupted
                 assert (data["key"], table) == (key.hex(), table)
-        look = Look(b"\0\0\0\x01", (), (), 0)
-        for find in (finder, partial(partial, find_plainly)):
-            error, data = outcome(find(store.storage, catalog, world.collection, look), {})
+        index = Index(1, world.collection.number, "", "fields", ())
+        index.built = None
+        way = ShortWay(store, catalog, world.collection, index, Look(b"\0\0\0\x01", (), (), 0))
+        for find in (way.find_json, looker(way)):
+            error, data = outcome(find, {})
             assert error is Corrupted
             assert (data["key"], table) == (key.hex(), table)
 

@@ -19,13 +19,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crdtstore.errors import CrdtStoreError
+from crdtstore.errors import Corrupted, CrdtStoreError
 from crdtstore.storage import environment
 from crdtstore.storage.interface import Storage
 from crdtstore.storage.tables import Table
 from tests.storage.engines import content, fill, open_engine
 
 ROOT = Path(__file__).parents[2]
+PAGE_BYTES = 4_096
 SECONDS_MAX = 120
 """No child takes a tenth of it."""
 
@@ -155,10 +156,67 @@ def read_all_unchecked(engine: str, path: Path) -> None:
 
 
 def cut_off_while_open(engine: str, path: Path) -> None:
-    """Cut the file off under an open store, and read on."""
+    """Cut the file off behind the pages that are of no table, under an open store, and read on."""
     with storage_of(engine, path) as storage:
-        os.truncate(path / "data.mdb", 4 * 4_096)
+        os.truncate(path / "data.mdb", 2 * 4_096)
         answer([code(partial(content, storage, table)) for table in Table])
+
+
+def append_rows(engine: str, path: Path) -> None:
+    """Add rows to a store that others read."""
+    with open_engine(engine, path) as storage:
+        first = len(content(storage))
+        fill(storage, {b"%06d" % number: b"value" * 10 for number in range(first, first + 700)})
+        answer("done")
+
+
+def damage_pages(engine: str, path: Path, seed: str) -> None:
+    """Alter bytes of the pages under an open store, one place at a time, and read every row each time."""
+    draw = random.Random(int(seed))
+    rows = {b"key %05d" % number: draw.randbytes(draw.choice((5, 40, 300, 6_000))) for number in range(500)}
+    found = {"altered": 0, "met": 0}
+    with open_engine(engine, path) as storage, open(path / "data.mdb", "r+b", buffering=0) as file:
+        fill(storage, rows)
+        fill(storage, {b"another": b"commit"}, Table.META)
+        content(storage)
+        pages = file.seek(0, os.SEEK_END) // PAGE_BYTES
+        for _ in range(150):
+            # Most of what leads to rows stands at the beginning of a page.
+            place = draw.randrange(2, pages) * PAGE_BYTES + draw.choice(
+                (draw.randrange(160), draw.randrange(PAGE_BYTES))
+            )
+            before = os.pread(file.fileno(), 2, place)
+            os.pwrite(file.fileno(), draw.choice((b"\xff\xff", b"\0\0", draw.randbytes(2), draw.randbytes(1))), place)
+            outcomes = [served(storage, key, value) for key, value in rows.items()] + [served_all(storage, rows)]
+            os.pwrite(file.fileno(), before, place)
+            found["altered"] += outcomes.count("altered")
+            found["met"] += outcomes.count("same") < len(outcomes)
+        # Nothing of the damage stays behind.
+        found["altered"] += content(storage) != rows
+    answer(found)
+
+
+def served(storage: Storage, key: bytes, value: bytes) -> str:
+    """What a row is read as."""
+    try:
+        with storage.snapshot() as snapshot:
+            given = snapshot.get(Table.LOG, key)
+    except Corrupted:
+        return "corrupted"
+    return "same" if given == value else "absent" if given is None else "altered"
+
+
+def served_all(storage: Storage, rows: dict[bytes, bytes]) -> str:
+    """What all rows are read as by a scan: each as it is, or not at all."""
+    given: dict[bytes, bytes] = {}
+    try:
+        with storage.snapshot() as snapshot:
+            given.update(snapshot.scan(Table.LOG))
+    except Corrupted:
+        return "corrupted"
+    if any(rows.get(key) != value for key, value in given.items()):
+        return "altered"
+    return "same" if len(given) == len(rows) else "absent"
 
 
 def use_after_fork(engine: str, path: Path) -> None:
@@ -315,6 +373,8 @@ JOBS = (
     use_after_fork,
     fail_writes,
     damage_and_use,
+    append_rows,
+    damage_pages,
 )
 
 if __name__ == "__main__":

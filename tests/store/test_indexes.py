@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from crdtstore import Store, Upsert
 from crdtstore import indexes as module
+from crdtstore import prepared as prepared_module
 from crdtstore.errors import (
     Corrupted,
     FormatTooNew,
@@ -27,6 +27,7 @@ from crdtstore.errors import (
 )
 from crdtstore.indexes import Indexes
 from crdtstore.limits import DEPTH_MAX, INDEX_PAUSE_SECONDS, INDEXES_MAX
+from crdtstore.query.search import search_range_json
 from crdtstore.storage import environment, index_build
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
@@ -238,21 +239,22 @@ def test_a_store_that_is_only_read_lists_its_indexes(tmp_path: Path) -> None:
             Indexes(store).drop("name")
 
 
-def test_an_index_that_goes_while_a_prepared_query_looks_is_not_used(store: Store) -> None:
+def test_an_index_that_goes_while_a_prepared_query_looks_is_not_used(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     indexes = Indexes(store)
     indexes.create("cities", [("name",)])
     prepared = store.prepare("cities", "name == $args.name")
     expected = prepared.find_json(name="city 3")
     assert len(expected) == 1
-    way = prepared.way
-    assert way is not None
+    assert prepared.look is not None
 
-    def dropping(args: dict[str, Any]) -> list[bytes] | None:
+    def dropping(*arguments: Any) -> Any:
+        monkeypatch.undo()
         indexes.drop("name")
-        way.find(args)
-        return [b"of an index that went"]
+        return search_range_json(*arguments)
 
-    prepared.way = replace(way, find=dropping)
+    monkeypatch.setattr(prepared_module, "search_range_json", dropping)
     assert prepared.find_json(name="city 3") == expected
     assert indexes.list() == ()
 
@@ -265,7 +267,7 @@ def test_a_prepared_query_of_a_store_that_is_only_read_looks_into_no_index(tmp_p
     with Store.open(tmp_path / "store", read_only=True) as store:
         prepared = store.prepare("cities", "name == $args.name")
         assert prepared.find_json(name="city 3") == expected
-        assert prepared.way is None
+        assert prepared.look is None
 
 
 # --- what fails ---
