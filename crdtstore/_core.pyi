@@ -74,6 +74,30 @@ def deliver_run(
     log_table: int,
     positions_table: int,
 ) -> int: ...
+
+@final
+class Staged:
+    results: tuple[Any, ...]
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def encoded(self) -> bytes: ...
+    def put(self) -> None: ...
+    def documents(self) -> list[tuple[Any, bytes, dict[str, Value]]]: ...
+    def take_back(self) -> None: ...
+
+def stage_upserts(
+    batch: Batch,
+    catalog: Any,
+    commands: tuple[Any, ...],
+    kind: Any,
+    result: Any,
+    new_id: Callable[[], str],
+    unset: object,
+    timestamp: int,
+    replica: int,
+    coverage: array[int],
+    table: int,
+) -> Staged | None: ...
 def index_entry(
     index: Any, encoded_id: bytes, document: bytes, paths: Names, replicas: Replicas
 ) -> tuple[list[bytes], bytes, bool] | Literal[False] | None: ...

@@ -53,6 +53,7 @@ __all__ = [
     "search_json",
     "search_top",
     "siphash128",
+    "stage_upserts",
     "sum_documents",
     "value_key",
 ]
@@ -134,6 +135,9 @@ change_entries: Any = pick("change_entries", None) if lmdb_environment else None
 
 deliver_run: Any = pick("deliver_run", None) if lmdb_environment else None
 """Records that are simply next, into the pages of the compiled batch; `version/delivery.py` does all others."""
+
+stage_upserts: Any = pick("stage_upserts", None) if lmdb_environment else None
+"""A transaction of plain upserts in one pass, over the compiled batch; `command/upsert.py` runs all others."""
 
 read_json: Any = pick("read_json", None) if lmdb_environment else None
 read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None

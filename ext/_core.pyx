@@ -24,6 +24,7 @@ include "patch.pxi"
 include "digest.pxi"
 include "record.pxi"
 include "flatten.pxi"
+include "operations.pxi"
 
 # reading
 include "value.pxi"
@@ -57,6 +58,7 @@ include "index.pxi"
 include "apply.pxi"
 include "deliver.pxi"
 include "read.pxi"
+include "stage.pxi"
 include "ranges.pxi"
 
 # searching

@@ -158,16 +158,6 @@ def encode_operations(operations):
             parts.append(operation[1])
         else:
             parts.append(encode_operation_plain(operation))
-    if count <= 15:
-        head[0] = <unsigned char>(0x90 | count)
-        length = 1
-    elif count <= 0xFFFF:
-        head[0] = 0xDC
-        put16(head + 1, <uint16_t>count)
-        length = 3
-    else:
-        head[0] = 0xDD
-        put32(head + 1, <uint32_t>count)
-        length = 5
+    length = write_items_head(head, count, False)
     parts[0] = PyBytes_FromStringAndSize(<const char *>head, length)
     return b"".join(parts)

@@ -300,3 +300,17 @@ cdef inline size_t write_bytes_head(unsigned char *out, size_t length, bint is_s
     out[0] = head8 + 2
     put32(out + 1, <uint32_t>length)
     return 5
+
+
+cdef inline size_t write_items_head(unsigned char *out, size_t count, bint is_map) noexcept nogil:
+    """The head of an array or a map; returns its bytes, at most 5."""
+    if count <= 15:
+        out[0] = <unsigned char>((0x80 if is_map else 0x90) | count)
+        return 1
+    if count <= 0xFFFF:
+        out[0] = 0xDE if is_map else 0xDC
+        put16(out + 1, <uint16_t>count)
+        return 3
+    out[0] = 0xDF if is_map else 0xDD
+    put32(out + 1, <uint32_t>count)
+    return 5

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from crdtstore.command.command import Remove, Update, Upsert
 from crdtstore.command.remove import remove
+from crdtstore.command.staging import stage
 from crdtstore.command.update import update
 from crdtstore.command.upsert import upsert
 from crdtstore.errors import MalformedRequest
@@ -24,14 +25,17 @@ def check_commands(commands: Sequence[object]) -> tuple[Command, ...]:
     Raises:
         MalformedRequest: Something that is neither an upsert nor an update nor a remove.
     """
-    checked = tuple(command for command in commands if isinstance(command, Upsert | Update | Remove))
-    if len(checked) != len(commands):
+    kinds = set(map(type, commands))  # few, while the commands may be many
+    if not all(issubclass(kind, Upsert | Update | Remove) for kind in kinds):
         raise MalformedRequest("A command is an Upsert, an Update or a Remove; something else was given.")
-    return checked
+    return tuple(cast("Sequence[Command]", commands))
 
 
 def execute(commands: Sequence[Command], draft: Draft) -> tuple[Result, ...]:
     """Run commands on a draft; the first that is refused refuses them all."""
+    staged = stage(tuple(commands), draft)
+    if staged is not None:
+        return staged
     return tuple(execute_one(command, draft) for command in commands)
 
 

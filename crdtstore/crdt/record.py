@@ -132,10 +132,20 @@ def encode_record(
         observed: The author vector's difference.
         changes: (collection, encoded id, encoded operations) of each document.
     """
+    return join_record(stamp, position, observed, encode_changes(changes))
+
+
+def encode_changes(changes: Iterable[tuple[str, bytes, bytes]]) -> bytes:
+    """The documents of a transaction as a record lists them."""
     ordered = sorted(changes)
-    head = pack([RECORD_VERSION, stamp.origin, position, stamp.actor, stamp.timestamp, observed_rows(observed)])
     documents = [b"\x93" + pack(collection) + pack(id_) + operations for collection, id_, operations in ordered]
-    return b"\x97" + head[1:] + array_head(len(documents)) + b"".join(documents)
+    return array_head(len(documents)) + b"".join(documents)
+
+
+def join_record(stamp: Stamp, position: int, observed: Mapping[bytes, Reached], documents: bytes) -> bytes:
+    """A transaction whose documents are encoded: as `encode_record`."""
+    head = pack([RECORD_VERSION, stamp.origin, position, stamp.actor, stamp.timestamp, observed_rows(observed)])
+    return b"\x97" + head[1:] + documents
 
 
 def observed_rows(observed: Mapping[bytes, Reached]) -> list[list[Any]]:

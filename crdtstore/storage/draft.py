@@ -3,7 +3,9 @@
 Rules: a draft reads through to the commit group's batch and writes nothing there; it is accepted whole (`put`) or
 dropped. Each document keeps its bytes from before and one fold of what the transaction does to it; its bytes
 after are the fold merged into the bytes before, by the same function that applies a record from elsewhere. So the
-transaction's own commands see what earlier ones did, and the record says exactly what was done.
+transaction's own commands see what earlier ones did, and the record says exactly what was done. A transaction of plain
+upserts is staged instead: the compiled core makes its documents ready in one pass. As soon as somebody asks for one of
+them, all of them become documents of the draft.
 
 Not here: what a command does; see `command/`. What makes it a transaction; see `version/`.
 """
@@ -11,15 +13,17 @@ Not here: what a command does; see `command/`. What makes it a transaction; see 
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtstore import core
 from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.crdt.fold import Fold
+from crdtstore.crdt.path import ROOT
+from crdtstore.crdt.record import encode_changes
 from crdtstore.errors import LimitExceeded
 from crdtstore.limits import DOCUMENT_BYTES_MAX
 from crdtstore.storage.documents import get_document, put_document
-from crdtstore.storage.index_entries import change_entries
+from crdtstore.storage.index_entries import ID_FIELD, change_entries
 
 if TYPE_CHECKING:
     from array import array
@@ -27,6 +31,13 @@ if TYPE_CHECKING:
     from crdtstore.crdt.stamp import Stamp
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Batch
+
+
+class Changes(NamedTuple):
+    """What a transaction changes: the collections in the order in which it does, the documents as a record has them."""
+
+    collections: tuple[str, ...]
+    encoded: bytes
 
 
 class DraftDocument:
@@ -112,9 +123,31 @@ class Draft:
         self.coverage = coverage
         self.replica: int = catalog.replicas.intern(stamp.replica)
         self.documents: dict[tuple[int, bytes], DraftDocument] = {}
+        self.staged: Any = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no document was taken yet."""
+        return not self.documents and self.staged is None
+
+    def stage(self, staged: Any) -> None:
+        """Take documents that the compiled core made ready (`core.stage_upserts`) into a draft without documents."""
+        self.staged = staged
+
+    def unstage(self) -> None:
+        """Make staged documents the draft's own, so that more can be done to them."""
+        staged, self.staged = self.staged, None
+        staged.take_back()
+        for collection, encoded_id, value in staged.documents():
+            fields = {key: item for key, item in value.items() if key != ID_FIELD}
+            document = self.document(collection, encoded_id)
+            document.fold.write_all(core.flatten(fields, ROOT))
+            document.changed()
 
     def document(self, collection: Collection, encoded_id: bytes, before: bytes | None = None) -> DraftDocument:
         """A document, whether it exists or not, taken into the draft; `before` are its stored bytes if known."""
+        if self.staged is not None:
+            self.unstage()
         known = self.documents.get((collection.number, encoded_id))
         if known is None:
             if before is None:
@@ -124,15 +157,22 @@ class Draft:
 
     def touched(self, collection: Collection) -> list[DraftDocument]:
         """The documents of a collection that the transaction has taken."""
+        if self.staged is not None:
+            self.unstage()
         return [document for (number, _), document in self.documents.items() if number == collection.number]
 
-    def changes(self) -> list[tuple[str, bytes, bytes]]:
-        """(collection, encoded id, encoded operations) of every document that changes, for the record."""
+    def changes(self) -> Changes:
+        """Every document that changes, for the record."""
+        if self.staged is not None:
+            return Changes(self.staged.names, self.staged.encoded())
         changed = [document for document in self.documents.values() if document.document() != document.before]
-        return [(document.collection.name, document.id, document.operations) for document in changed]
+        rows = [(document.collection.name, document.id, document.operations) for document in changed]
+        return Changes(tuple(name for name, _, _ in rows), encode_changes(rows))
 
     def put(self) -> None:
         """Accept the draft: its documents go to the batch, in the order of their keys."""
+        if self.staged is not None:
+            self.staged.put()
         for _, document in sorted(self.documents.items()):
             after = document.document()
             if after != document.before:
@@ -143,6 +183,6 @@ class Draft:
                 document.collection.count(bool(after) - bool(document.before), bytes(document.digest), buried)
 
     def sizes(self) -> list[tuple[str, int]]:
-        """(collection, bytes) of every changed document; those that were only looked at do not count."""
+        """(collection, bytes) of every changed document; neither those only looked at nor staged ones, all small."""
         changed = [document for document in self.documents.values() if document.document() != document.before]
         return [(document.collection.name, len(document.document())) for document in changed]

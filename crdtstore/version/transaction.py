@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from crdtstore.crdt.record import encode_record
+from crdtstore.crdt.record import join_record
 from crdtstore.crdt.scope import format_scope, holds
 from crdtstore.crdt.stamp import Stamp
 from crdtstore.crdt.timestamp import next_timestamp, to_milliseconds
@@ -80,12 +80,12 @@ def sequence(
         draft = Draft(batch, catalog, stamp, head.coverage(head.origin, observed))
         answer = evaluate(draft)
         changes = draft.changes()
-        check_collections(head, changes)
-        record = check_size(encode_record(stamp, position, observed, changes))
+        check_collections(head, changes.collections)
+        record = check_size(join_record(stamp, position, observed, changes.encoded))
     except Exception as error:
         catalog.rollback()
         raise RefusedTransaction(error) from error
-    if not changes:
+    if not changes.collections:
         catalog.rollback()
         return Sequenced(head.txn, answer, ())
     draft.put()
@@ -108,9 +108,9 @@ def check_timestamp(clock_milliseconds: int, greatest: int) -> int:
     return timestamp
 
 
-def check_collections(head: Head, changes: Sequence[tuple[str, bytes, bytes]]) -> None:
+def check_collections(head: Head, collections: Sequence[str]) -> None:
     """Refuse to write what is outside of the store's scope: its vector would not claim it."""
-    outside = next((name for name, _, _ in changes if not holds(head.scope, name)), None)
+    outside = next((name for name in collections if not holds(head.scope, name)), None)
     if outside is not None:
         message = f"Collection {outside!r} is not in this store, which was made for {format_scope(head.scope)}."
         raise OutsideScope(message, collection=outside, scope=list(head.scope or ()))

@@ -181,7 +181,7 @@ def apply(place: Place) -> None:
 
 RUNS: dict[tuple[str, str], Callable[[Place], None]] = {
     ("A write", "plain"): write,
-    ("A write", "compiled"): write,
+    ("A write in the compiled core", "compiled"): write,
     ("A find", "plain"): find,
     ("A find", "compiled"): find,
     ("A get", "plain"): get,
