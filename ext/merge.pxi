@@ -61,8 +61,8 @@ cdef int apply_cell(Merge *merge, int code, const unsigned char *text, size_t le
         for at in range(count):
             row = scratch.rows + at
             if row.code != CODE_TOTAL:
-                with_totals = (
-                    not row.dead and type_of(row.code) == type_of(code) and same_path(row, path, text, length)
+                with_totals = (  # the path first: it is another one at most rows
+                    same_path(row, path, text, length) and not row.dead and type_of(row.code) == type_of(code)
                     and is_observed(merge, row.timestamp, row.replica)
                 )
             if with_totals:

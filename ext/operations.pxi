@@ -1,13 +1,14 @@
 # Twin of flatten in crdtstore/crdt/flatten.py, of Fold.operations in fold.py and of encode_operations in record.py:
 # an object straight to the operations that write its fields, sorted by path, as a record holds them.
 #
+# An object that becomes a new document is merged from there, as merge_core would from the operations' bytes.
+#
 # Rules: dicts, lists and scalars of exactly these types, keys that need no escape, within all bounds. For anything
 # else the answer is 0, and the plain twins encode or refuse it. No Python code runs on the way, so no dict changes
 # under the walk. The GIL is held: the block below serves one object at a time.
 
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.dict cimport PyDict_CheckExact, PyDict_Next, PyDict_Size
-from cpython.exc cimport PyErr_Clear
 from cpython.float cimport PyFloat_CheckExact
 from cpython.list cimport PyList_CheckExact
 from cpython.long cimport PyLong_CheckExact
@@ -16,13 +17,27 @@ from cpython.unicode cimport PyUnicode_CheckExact
 from crdtstore.limits import DOCUMENT_BYTES_WARN as operations_bytes_limit
 
 cdef extern from *:
-    # Without Python's error at a lone surrogate: whoever asks clears it.
-    const char *operations_utf8 "PyUnicode_AsUTF8AndSize"(object text, Py_ssize_t *size) noexcept
+    """
+    /* A string's UTF-8; NULL at a lone surrogate. Most strings are ASCII, and lie there as they are. */
+    static inline const char *operations_utf8(PyObject *text, Py_ssize_t *size) {
+        const char *found;
+        if (PyUnicode_IS_COMPACT_ASCII(text)) {
+            *size = PyUnicode_GET_LENGTH(text);
+            return (const char *)PyUnicode_1BYTE_DATA(text);
+        }
+        found = PyUnicode_AsUTF8AndSize(text, size);
+        if (found == NULL)
+            PyErr_Clear();
+        return found;
+    }
+    """
+    const char *operations_utf8(object text, Py_ssize_t *size) noexcept
 
 cdef size_t OPERATIONS_BYTES_MAX = operations_bytes_limit
 
 cdef enum:
     OPERATIONS_PATH_BYTES = 512        # longer paths are left to the plain twins
+    OPERATIONS_GUESSES = 64            # path numbers that are remembered of the last document
     OPERATIONS_SORTED_MAX = 64         # paths beyond which qsort is quicker
 
 cdef struct Operation:
@@ -45,7 +60,9 @@ cdef struct Operations:
     size_t path_length
     unsigned char path[OPERATIONS_PATH_BYTES]
 
+cdef uint32_t operations_guesses[OPERATIONS_GUESSES]
 cdef Operations operations
+memset(operations_guesses, 0, sizeof(operations_guesses))
 memset(&operations, 0, sizeof(Operations))
 
 
@@ -64,10 +81,7 @@ cdef int operations_text(object text) except -1:
     cdef unsigned char *out
     cdef size_t head
     cdef const char *start = operations_utf8(text, &size)
-    if start == NULL:
-        PyErr_Clear()
-        return 0
-    if <size_t>size > OPERATIONS_BYTES_MAX:
+    if start == NULL or <size_t>size > OPERATIONS_BYTES_MAX:
         return 0
     out = operations_room(size + 8)
     head = write_bytes_head(out, size, True)
@@ -180,16 +194,15 @@ cdef int operations_begin(unsigned char fields, unsigned char code) except -1:
     cdef unsigned char *out = operations_room(OPERATIONS_PATH_BYTES + 16)
     cdef Operation *made
     cdef size_t head
-    cdef unsigned char prefix[8]
     grow(<void **>&operations.made, &operations.made_size, (operations.count + 1) * sizeof(Operation))
     made = operations.made + operations.count
     out[0] = fields
     out[1] = code
     head = 2 + write_bytes_head(out + 2, operations.path_length, False)
     memcpy(out + head, operations.path, operations.path_length)
-    memset(prefix, 0, 8)
-    memcpy(prefix, operations.path, min(<size_t>8, operations.path_length))
-    made.prefix = be64(prefix)
+    made.prefix = be64(out + head)     # there is room behind a shorter path, and what stands there is cut off
+    if operations.path_length < 8:
+        made.prefix &= ~(~<uint64_t>0 >> (8 * operations.path_length))
     made.at = <uint32_t>operations.length
     made.path = <uint32_t>(operations.length + head)
     made.path_length = <uint32_t>operations.path_length
@@ -216,7 +229,6 @@ cdef int operations_map(dict fields, int depth) except -1:
             return 0
         text = operations_utf8(<object>key, &size)
         if text == NULL:
-            PyErr_Clear()
             return 0
         if depth == 1 and size == 3 and memcmp(text, b"_id", 3) == 0:
             continue
@@ -308,3 +320,60 @@ cdef size_t operations_write(unsigned char *out) noexcept nogil:
         memcpy(out + size, operations.block + made.at, made.end - made.at)
         size += made.end - made.at
     return size
+
+
+# --- merged into nothing ---
+
+
+cdef inline uint32_t operations_path(uint32_t at, dict numbers, list texts, const unsigned char *text,
+                                     size_t length) except? 0xFFFFFFFE:
+    """find_path, which tries first what the last document had in this place."""
+    cdef bytes known
+    cdef uint32_t number
+    if at < OPERATIONS_GUESSES:
+        number = operations_guesses[at]
+        if number < <uint32_t>PyList_GET_SIZE(texts):
+            known = <bytes>PyList_GET_ITEM(texts, number)
+            if <size_t>PyBytes_GET_SIZE(known) == length and memcmp(PyBytes_AS_STRING(known), text, length) == 0:
+                return number
+    number = find_path(numbers, texts, text, length)
+    if at < OPERATIONS_GUESSES:
+        operations_guesses[at] = number
+    return number
+
+
+cdef int operations_row(Merge *merge, uint32_t at, dict numbers, list texts, Row *row) except -1:
+    """The row of one operation's cell; it points into the block."""
+    cdef const Operation *made = operations.made + operations.order[at]
+    cdef Cursor cursor
+    memset(row, 0, sizeof(Row))
+    row.stamp = STAMP_NEW
+    row.text, row.text_length = operations.block + made.path, made.path_length
+    row.path = operations_path(at, numbers, texts, row.text, row.text_length)
+    row.timestamp = row.cell_timestamp = merge.timestamp
+    row.replica = row.cell_replica = merge.replica
+    cursor.at, cursor.end = row.text + row.text_length, operations.block + made.end
+    if cursor.at == cursor.end:
+        row.code = CODE_MAP
+        return 0
+    row.code = CODE_REGISTER
+    if read_row_value(&cursor, row):
+        raise malformed("a register has no value")
+    return 0
+
+
+cdef int operations_merge(Merge *merge, dict numbers, list texts, Py_ssize_t maximum, list replica_texts) except -1:
+    """merge_core into no document: one cell for each operation, none of which meets another."""
+    cdef uint32_t at
+    cdef bint known = True
+    cdef list local = None
+    grow(<void **>&scratch.rows, &scratch.rows_size, operations.count * sizeof(Row))
+    for at in range(operations.count):
+        operations_row(merge, at, numbers, texts, scratch.rows + at)
+        digest_row(merge, scratch.rows + at, texts, replica_texts, True)
+        known &= scratch.rows[at].path != UNRESOLVED
+    scratch.count = operations.count
+    if not known:
+        local = resolve_paths(numbers, texts, maximum)
+    sort_rows()
+    return pack_rows(merge, NULL, local)

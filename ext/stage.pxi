@@ -200,11 +200,14 @@ cdef int stage_merge(Staged staged, Merge *merge, const unsigned char *key, size
     digest_key_c(stage_name(place), place.name_length, key + 4, key_length - 4, digest_key)
     merge.key = digest_key
     merge.digest_low, merge.digest_high = place.digest_low, place.digest_high
-    cursor.at, cursor.end = blocks.parts + one.operations, blocks.parts + one.end
-    merge_core(
-        merge, before, length, &cursor, staged.numbers, staged.texts, staged.maximum, staged.replica_numbers,
-        staged.replica_texts,
-    )
+    if one.existed:
+        cursor.at, cursor.end = blocks.parts + one.operations, blocks.parts + one.end
+        merge_core(
+            merge, before, length, &cursor, staged.numbers, staged.texts, staged.maximum, staged.replica_numbers,
+            staged.replica_texts,
+        )
+    else:
+        operations_merge(merge, staged.numbers, staged.texts, staged.maximum, staged.replica_texts)
     if scratch.out_length == length and memcmp(scratch.out, before, length) == 0:
         return 0
     place.digest_low, place.digest_high = merge.digest_low, merge.digest_high
