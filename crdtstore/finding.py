@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -88,6 +90,7 @@ class Finding(Reading):
         fields: Sequence[str] | None = None,
         form: Form = "values",
         at: int | None = None,
+        seconds: float = inf,
     ) -> Found:
         """The documents of a collection that a query matches.
 
@@ -104,20 +107,23 @@ class Finding(Reading):
             fields: The paths that are shown; all fields by default.
             form: How fields are shown, if all are: as their values, or under their types.
             at: The version to read; None for the newest.
+            seconds: How long it may take.
 
         Raises:
             QuerySyntaxError: The query or a path cannot be parsed.
+            StatementTimeout: It took longer.
             LimitExceeded: `limit` is beyond FIND_LIMIT_MAX, or the page beyond SORTED_DOCUMENTS_MAX.
             InvalidCursor: The cursor is none of this query.
             VersionNotRetained: `at` is neither the newest version nor retained.
         """
+        deadline = monotonic() + seconds
         asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, fields, form)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             txn = last_txn(snapshot)
             if known is None:
                 return Found(txn, ())
-            page = find(snapshot, catalog, known, asked)
+            page = find(snapshot, catalog, known, asked, deadline)
         return Found(txn, page.documents, self.cursor_behind(collection, asked, page))
 
     def explain(
@@ -151,12 +157,18 @@ class Finding(Reading):
         language: str = "legacy",
         args: Mapping[str, Value] | None = None,
         at: int | None = None,
+        seconds: float = inf,
     ) -> Counted:
-        """How many documents of a collection a query matches."""
+        """How many documents of a collection a query matches.
+
+        Raises:
+            StatementTimeout: It took longer than so many seconds.
+        """
+        deadline = monotonic() + seconds
         node = self.read_condition(query, language, args)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
-            found = count(snapshot, catalog, known, node) if known else 0
+            found = count(snapshot, catalog, known, node, deadline) if known else 0
             return Counted(last_txn(snapshot), found)
 
     def distinct(

@@ -81,8 +81,6 @@ class Query:
     """What is shown of each document; None for all."""
     form: Form = "values"
     """How that is shown."""
-    deadline: float = inf
-    """Of the monotonic clock: what is not found by then is given up."""
 
 
 class Page(NamedTuple):
@@ -101,8 +99,8 @@ class Hit(NamedTuple):
     json: bytes | None
 
 
-def find(snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query) -> Page:
-    """One page of the documents that match.
+def find(snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query, deadline: float = inf) -> Page:
+    """One page of the documents that match, found by a deadline of the monotonic clock.
 
     Raises:
         LimitExceeded: The page ends beyond SORTED_DOCUMENTS_MAX documents, which would have to be sorted for it.
@@ -110,7 +108,7 @@ def find(snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Qu
         StatementTimeout: The deadline passed.
     """
     plan = plan_query(snapshot, catalog, collection, query)
-    hits, examined = read_hits(snapshot, catalog, collection, query, plan)
+    hits, examined = read_hits(snapshot, catalog, collection, query, plan, deadline)
     shown = hits[: query.limit]
     documents = tuple(show(snapshot, catalog, collection, hit, query) for hit in shown)
     more = len(hits) > len(shown) and bool(shown)
@@ -125,18 +123,18 @@ def plan_query(snapshot: Snapshot, catalog: Catalog, collection: Collection, que
 
 
 def read_hits(
-    snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query, plan: Plan
+    snapshot: Snapshot, catalog: Catalog, collection: Collection, query: Query, plan: Plan, deadline: float
 ) -> tuple[list[Hit], Examined]:
     """The documents of the page and one more."""
     filter_ = None if plan.exact else filter_of(query.node)
     position = None if query.after is None else Position.decode(query.after)
     if plan.ordered:
-        return read_ordered(snapshot, catalog, collection, query, plan, filter_, position)
+        return read_ordered(snapshot, catalog, collection, query, plan, filter_, position, deadline)
     wanted = query.offset + query.limit + 1
     check_sorted(wanted - 1)
     after = None if position is None else position.sort_key
     kept, _, examined = search_top(
-        snapshot, catalog, collection, plan.source, filter_, query.order, wanted, after, query.offset, query.deadline
+        snapshot, catalog, collection, plan.source, filter_, query.order, wanted, after, query.offset, deadline
     )
     return [Hit(id_, printed) for _, id_, printed in kept], examined
 
@@ -149,6 +147,7 @@ def read_ordered(
     plan: Plan,
     filter_: Filter | None,
     position: Position | None,
+    deadline: float,
 ) -> tuple[list[Hit], Examined]:
     """The same where the source gives documents in their order."""
     sources = sources_behind(plan, collection, position)
@@ -159,7 +158,7 @@ def read_ordered(
     wanted = query.limit + 1 + query.offset - skip
     for source in sources:
         left = wanted - len(found)
-        some, examined = search_json(snapshot, catalog, collection, source, filter_, skip, left, query.deadline)
+        some, examined = search_json(snapshot, catalog, collection, source, filter_, skip, left, deadline)
         found += some
         rows, entries = rows + examined.rows, entries + examined.entries
     return [Hit(*each) for each in found[query.offset - skip :]], Examined(rows, entries)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from crdtstore.errors import StatementTimeout
+from crdtstore.limits import READERS_MAX
 from crdtstore.query.find import Query, count, find
 from crdtstore.query.order import DQL_ORDER, Order, OrderKey
 from crdtstore.query.program import Filter
@@ -84,11 +85,25 @@ def test_a_deadline_is_seen_within_few_documents(world: World, name: str, matche
 
 def test_finds_and_counts_are_stopped(world: World) -> None:
     for order in (*orders(4, 3), Order((), DQL_ORDER)):
-        query = Query(EVERY_DOCUMENT, 10, order=order, deadline=PAST)
         with pytest.raises(StatementTimeout):
-            find(*world, query)
+            find(*world, Query(EVERY_DOCUMENT, 10, order=order), PAST)
     with pytest.raises(StatementTimeout):
         count(*world, EVERY_DOCUMENT, PAST)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_goes_on_behind_searches_that_were_stopped(kind: str, tmp_path: Path) -> None:
+    """They keep no slot of a reader, of which there are fewer."""
+    store, _ = open_world(kind, tmp_path, count=40)
+    with store:
+        for _ in range(READERS_MAX + 1):
+            with pytest.raises(StatementTimeout):
+                store.find("things", "a > 0", order=["b"], seconds=PAST)
+            with pytest.raises(StatementTimeout):
+                store.count("things", "a > 0", seconds=PAST)
+        found = store.find("things", "a > 0", seconds=FAR).documents
+        assert found
+        assert len(found) == store.count("things", "a > 0", seconds=FAR).count
 
 
 def test_a_search_that_was_stopped_keeps_no_memory(world: World) -> None:
