@@ -351,16 +351,13 @@ SORT_KEPT_BYTES_MAX: Final = 64 * 1_024 * 1_024
 """Rows of one statement that are sorted or grouped in memory; what is beyond waits in a temporary file."""
 
 SORT_FIRST_MAX: Final = 10_000
-"""Rows behind ORDER BY of which only the first so many are wanted: they are kept as they are instead of sorting all."""
+"""Rows behind ORDER BY of which only the first so many are wanted: no others are kept."""
 
 SPILL_BYTES_MAX: Final = 8 * 1_024 * 1_024 * 1_024
 """The temporary file of one sort: one statement must not fill a disk."""
 
 SPILL_BLOCK_BYTES: Final = 64 * 1_024
 """What is read at once of each sorted run of that file: a hundred of them are a few mebibytes."""
-
-GROUPS_KEPT_MAX: Final = 100_000
-"""Groups of one statement in memory, a few hundred bytes each; the rows of others are sorted first."""
 
 AGGREGATED_VALUES_MAX: Final = 1_000_000
 """Values that MEDIAN and the DISTINCT aggregates of one statement keep together: some hundred mebibytes."""

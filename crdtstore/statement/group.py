@@ -5,8 +5,9 @@ keys. Without keys there is one group, even of no rows. The row of a group has n
 for each key and each aggregate, and its own key (`KEY`). Of values that are equal and not the same (1 and 1.0) a group
 shows the one whose bytes are least, so that the order of rows does not matter.
 
-Up to GROUPS_KEPT_MAX groups are kept. Rows of others are sorted by their keys, in a file if need be, and each of these
-groups is made when its rows come. Aggregates that keep values (MEDIAN, DISTINCT) keep AGGREGATED_VALUES_MAX together.
+Groups are kept up to SORT_KEPT_BYTES_MAX. Rows of others are sorted by their keys, in a file if need be, and each of
+these groups is made when its rows come. Aggregates that keep values (MEDIAN, DISTINCT) keep AGGREGATED_VALUES_MAX
+together.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from crdtstore.query.dql.evaluate import compile_expression
 from crdtstore.query.dql.expression import Aggregate, Expression, Literal
 from crdtstore.query.tree import MISSING
 from crdtstore.statement.keys import group_key
-from crdtstore.statement.sort import CHUNK, Item, pack, sort_items, unpack
+from crdtstore.statement.sort import CHUNK, Item, paced, pack, sort_items, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +38,8 @@ KEY: Final = "\0key"
 """The name of a group's own key in its row."""
 
 ONE: Final = Literal(1)
+GROUP_BYTES: Final = 250
+"""What a group takes in memory besides its key, and each aggregate of it again."""
 
 
 class Grouping(NamedTuple):
@@ -95,12 +98,10 @@ def group_rows(rows: Iterable[Row], grouping: Compiled, budget: Budget) -> Itera
     # Sorting takes all rows before it gives one, so the table is complete then.
     first = next(later, None)
     kept = sorted(table.groups.items(), key=itemgetter(0))
-    made = ((key, group_row(key, group)) for key, group in kept)
-    if first is None:
-        yield from map(itemgetter(1), made)
-        return
-    others = table.regroup(first, later, budget)
-    yield from map(itemgetter(1), merge(made, others, key=itemgetter(0)))
+    made: Iterator[tuple[bytes, Row]] = ((key, group_row(key, group)) for key, group in kept)
+    if first is not None:
+        made = merge(made, table.regroup(first, later, budget), key=itemgetter(0))
+    yield from paced(map(itemgetter(1), made), budget)
 
 
 class Table:
@@ -118,7 +119,7 @@ class Table:
         self.values = 0
         """How many values aggregates keep."""
         self.size = 0
-        """Bytes of the keys."""
+        """About how many bytes the groups take."""
 
     def take(self, rows: Iterable[Row], budget: Budget) -> Iterator[Item]:
         """Put rows into their groups; gives those, packed, of groups that have no room."""
@@ -137,9 +138,9 @@ class Table:
 
     def open(self, key: bytes, values: list[Value]) -> Group | None:
         """A new group, if there is room for one."""
-        if len(self.groups) >= limits.GROUPS_KEPT_MAX or self.size > limits.SORT_KEPT_BYTES_MAX:
+        if self.size > limits.SORT_KEPT_BYTES_MAX:
             return None
-        self.size += len(key)
+        self.size += len(key) + GROUP_BYTES * (1 + len(self.grouping.aggregates))
         group = self.groups[key] = Group(values, self.grouping.aggregates)
         return group
 

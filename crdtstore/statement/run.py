@@ -7,7 +7,7 @@ is read once for all of it. Statements that were read before are kept, a bounded
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +69,8 @@ def execute(
             case Select():
                 with store.view(at) as (snapshot, catalog):
                     view, ready = View(snapshot, catalog, None, store), ready_kept(text, context.profile)
-                    rows = keep_rows(select_json(view, ready, context, budget, whole=True))
-                    return Executed(last_txn(snapshot), rows)
+                    with closing(select_json(view, ready, context, budget, whole=True)) as found:
+                        return Executed(last_txn(snapshot), keep_rows(found))
             case Insert() | Update() | Remove():
                 return transact(store, [statement], context, budget, actor, after)[0]
             case CreateIndex() | DropIndex() | AlterSystem() | Show():
@@ -121,7 +121,9 @@ def stream(
     try:
         with store.view(at) as (snapshot, catalog):
             ready = ready_kept(text, context.profile)
-            yield select_json(View(snapshot, catalog, None, store), ready, context, budget, whole=False)
+            view = View(snapshot, catalog, None, store)
+            with closing(select_json(view, ready, context, budget, whole=False)) as rows:
+                yield rows
     finally:
         store.requests.end(request)
 

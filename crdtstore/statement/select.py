@@ -8,7 +8,7 @@ other rows as they are found. DISTINCT groups rows by all that they show, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,7 +38,7 @@ from crdtstore.statement.scope import (
     scope_of,
     within,
 )
-from crdtstore.statement.sort import sort_rows
+from crdtstore.statement.sort import paced, sort_rows
 
 if TYPE_CHECKING:
     from crdtstore.query.dql.evaluate import Context
@@ -160,8 +160,10 @@ def make_ready(select: Select, profile: Profile) -> Ready:
     return Ready(steps, read_plain(select, steps.order, profile))
 
 
-def select_json(view: View, ready: Ready, context: Context, budget: Budget, *, whole: bool) -> Iterator[bytes]:
-    """The rows of a SELECT as JSON.
+def select_json(
+    view: View, ready: Ready, context: Context, budget: Budget, *, whole: bool
+) -> Generator[bytes, None, None]:
+    """The rows of a SELECT as JSON; to be closed.
 
     Args:
         view: What is read.
@@ -174,8 +176,13 @@ def select_json(view: View, ready: Ready, context: Context, budget: Budget, *, w
         window = window_of(ready.steps.select, context)
         found = find_plain(view, ready.plain, context, budget, window, whole=whole)
         if found is not None:
-            return found
-    return map(write_json, run_steps(view, ready.steps, context, budget))
+            return flow(found)
+    return flow(paced(map(write_json, run_steps(view, ready.steps, context, budget)), budget))
+
+
+def flow(rows: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """The rows; who stops asking closes it, and with it all that they are made of."""
+    yield from rows
 
 
 def select_rows(view: View, select: Select, context: Context, budget: Budget) -> Iterator[Row]:

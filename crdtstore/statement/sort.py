@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import tempfile
 from errno import EDQUOT, EFBIG, ENOSPC
-from heapq import heappush, heappushpop, merge
+from heapq import heappush, heapreplace, merge
+from itertools import chain
 from operator import itemgetter
 from struct import Struct
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 Item: TypeAlias = tuple[bytes, bytes]
 """What is sorted by, and a row, packed."""
+
+Given = TypeVar("Given")
 
 LENGTHS: Final = Struct("<II")
 ITEM_BYTES: Final = 150
@@ -53,23 +56,43 @@ def sort_rows(rows: Iterable[Row], key: Callable[[Row], bytes], budget: Budget, 
         first: How many are wanted; None for all.
     """
     if first is not None and first <= limits.SORT_FIRST_MAX:
-        return first_rows(rows, key, budget, first)
-    return map(unpack, map(itemgetter(1), sort_items(((key(row), pack(row)) for row in rows), budget)))
+        items = first_items(rows, key, budget, first)
+    else:
+        items = sort_items(((key(row), pack(row)) for row in rows), budget)
+    return map(unpack, map(itemgetter(1), items))
 
 
-def first_rows(rows: Iterable[Row], key: Callable[[Row], bytes], budget: Budget, first: int) -> Iterator[Row]:
-    """The first few rows: no more than these are kept."""
-    kept: list[tuple[Backwards, int, Row]] = []
-    for number, row in enumerate(rows):
+def first_items(rows: Iterable[Row], key: Callable[[Row], bytes], budget: Budget, first: int) -> Iterator[Item]:
+    """The first few rows: no more than these are kept, unless they are large."""
+    if first == 0:
+        return
+    kept: list[tuple[Backwards, int, bytes]] = []
+    size = 0
+    numbered = enumerate(rows)
+    for number, row in numbered:
         if number % CHUNK == 0:
             budget.spend(0)
-        entry = (Backwards(key(row)), -number, row)
+        by = Backwards(key(row))
+        if len(kept) == first and not kept[0][0] < by:
+            continue
+        packed = pack(row)
+        size += len(by) + len(packed) + ITEM_BYTES
         if len(kept) < first:
-            heappush(kept, entry)
-        elif first:
-            heappushpop(kept, entry)
+            heappush(kept, (by, -number, packed))
+        else:
+            last = heapreplace(kept, (by, -number, packed))
+            size -= len(last[0]) + len(last[2]) + ITEM_BYTES
+        if size > limits.SORT_KEPT_BYTES_MAX:
+            others = ((key(row), pack(row)) for _, row in numbered)
+            yield from sort_items(chain(best_of(kept), others), budget)
+            return
+    yield from best_of(kept)
+
+
+def best_of(kept: list[tuple[Backwards, int, bytes]]) -> Iterator[Item]:
+    """What a heap keeps, from the first."""
     kept.sort(reverse=True)
-    return iter([row for _, _, row in kept])
+    return ((bytes(by), packed) for by, _, packed in kept)
 
 
 class Backwards(bytes):
@@ -105,9 +128,17 @@ def sort_items(items: Iterable[Item], budget: Budget) -> Iterator[Item]:
                 spill.write(kept, budget)
                 kept, size = [], 0
         kept.sort(key=by_key)
-        yield from merge(*spill.runs(), kept, key=by_key) if spill.ends else kept
+        yield from paced(merge(*spill.runs(), kept, key=by_key) if spill.ends else kept, budget)
     finally:
         spill.close()
+
+
+def paced(rows: Iterable[Given], budget: Budget) -> Iterator[Given]:
+    """The same, with a look at the time now and then."""
+    for number, row in enumerate(rows):
+        if number % CHUNK == 0:
+            budget.spend(0)
+        yield row
 
 
 class Run(NamedTuple):
