@@ -68,9 +68,12 @@ def execute(
         match statement:
             case Select():
                 with store.view(at) as (snapshot, catalog):
-                    view, ready = View(snapshot, catalog, None, store), ready_kept(text, context.profile)
-                    with closing(select_json(view, ready, context, budget, whole=True)) as found:
-                        return Executed(last_txn(snapshot), keep_rows(found))
+                    view, ready = (
+                        View(snapshot, catalog, None, store),
+                        ready_of(text, statement, profile, context.profile),
+                    )
+                    with closing(select_json(view, ready, context, budget, whole=True)) as rows:
+                        return Executed(last_txn(snapshot), keep_rows(rows))
             case Insert() | Update() | Remove():
                 return transact(store, [statement], context, budget, actor, after)[0]
             case CreateIndex() | DropIndex() | AlterSystem() | Show():
@@ -120,8 +123,7 @@ def stream(
     request = store.requests.begin(text, budget, context.clock())
     try:
         with store.view(at) as (snapshot, catalog):
-            ready = ready_kept(text, context.profile)
-            view = View(snapshot, catalog, None, store)
+            view, ready = View(snapshot, catalog, None, store), ready_of(text, statement, profile, context.profile)
             with closing(select_json(view, ready, context, budget, whole=False)) as rows:
                 yield rows
     finally:
@@ -142,13 +144,17 @@ def budget_of(store: Host, seconds: float | None) -> Budget:
     return Budget(chosen.seconds if seconds is None else seconds, chosen.examined_max)
 
 
+def ready_of(text: str, select: Select, written: Profile, profile: Profile) -> Ready:
+    """A SELECT, made ready for the profile that it runs with: once, unless its text is long."""
+    short = len(text) <= STATEMENT_KEPT_BYTES_MAX
+    return ready_kept(text, written, profile) if short else make_ready(select, profile)
+
+
 @lru_cache(maxsize=STATEMENTS_KEPT_MAX)
-def ready_kept(text: str, profile: Profile) -> Ready:
-    """A SELECT, made ready once."""
-    statement = parse_kept(text, profile)
-    if not isinstance(statement, Select):
-        raise InvalidQuery("Only the rows of a SELECT are read as a stream.")
-    return make_ready(statement, profile)
+def ready_kept(text: str, written: Profile, profile: Profile) -> Ready:
+    """The same by its text and the profile that it is written in."""
+    select: Any = kept(text, written)
+    return make_ready(select, profile)
 
 
 def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Profile) -> Context:

@@ -11,9 +11,11 @@ from crdtstore.command.command import Upsert
 from crdtstore.errors import LimitExceeded, MalformedRequest
 from crdtstore.query.dql.condition import split_condition
 from crdtstore.query.dql.evaluate import Context
+from crdtstore.query.dql.profile import Profile
 from crdtstore.query.parameters import put_values
 from crdtstore.statement import select
-from crdtstore.statement.run import parse_kept, ready_kept
+from crdtstore.statement.run import parse_kept
+from crdtstore.statement.select import Ready, make_ready
 from tests.statement.selecting import COLLECTION, VALUES, World, open_world
 
 CONDITIONS: Final = (
@@ -55,6 +57,12 @@ def world() -> Any:
         yield opened
 
 
+def ready(text: str, profile: Profile = "v5") -> Ready:
+    """A statement, made ready."""
+    statement: Any = parse_kept(text, profile)
+    return make_ready(statement, profile)
+
+
 def texts() -> list[str]:
     """Plain statements."""
     return [f"SELECT * FROM {COLLECTION} x WHERE {each} {tail}" for each in ("true", *CONDITIONS) for tail in TAILS]
@@ -70,7 +78,7 @@ def arguments(number: int) -> dict[str, Any]:
 def test_rows_are_those_of_the_steps(world: World, *, indexed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     store = world.indexed if indexed else world.plain
     for number, text in enumerate(texts()):
-        assert ready_kept(text, "v5").plain is not None, text
+        assert ready(text).plain is not None, text
         for more in range(5):
             given = arguments(number * 5 + more)
             found = store.execute(text, given).rows_json
@@ -83,22 +91,22 @@ def test_rows_are_those_of_the_steps(world: World, *, indexed: bool, monkeypatch
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_kept_condition_with_values_is_the_condition_read_with_them(condition: str) -> None:
-    ready = ready_kept(f"SELECT * FROM {COLLECTION} x WHERE {condition}", "v5")
-    assert ready.plain is not None
+    made = ready(f"SELECT * FROM {COLLECTION} x WHERE {condition}")
+    assert made.plain is not None
     for number in range(len(VALUES)):
         given = arguments(number)
-        split = split_condition(ready.steps.select.where, Context(given), "x")
+        split = split_condition(made.steps.select.where, Context(given), "x")
         assert not split.rest
-        assert put_values(ready.plain.node, given) == split.node
+        assert put_values(made.plain.node, given) == split.node
 
 
 @pytest.mark.parametrize("text", NOT_PLAIN)
 def test_what_depends_on_more_is_not_plain(text: str) -> None:
-    assert ready_kept(text, "v5").plain is None
+    assert ready(text).plain is None
 
 
 def test_types_of_a_strict_profile_are_not_plain() -> None:
-    assert ready_kept("SELECT * FROM c", "v4").plain is None
+    assert ready("SELECT * FROM c", "v4").plain is None
 
 
 def test_a_parameter_that_is_not_given_is_said(world: World) -> None:
