@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crdtstore import core
 from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.crdt.fold import Fold
+from crdtstore.crdt.identifier import decode_id
 from crdtstore.crdt.path import ROOT
 from crdtstore.crdt.record import encode_changes
 from crdtstore.errors import LimitExceeded
@@ -106,8 +107,8 @@ class DraftDocument:
         )
         if len(merged) > DOCUMENT_BYTES_MAX:
             message = (
-                f"A document of collection {self.collection.name} would take {len(merged)} bytes, bookkeeping "
-                f"included; at most {DOCUMENT_BYTES_MAX} are allowed."
+                f"Document {decode_id(self.id)!r:.60} of collection {self.collection.name} would take {len(merged)} "
+                f"bytes, bookkeeping included; at most {DOCUMENT_BYTES_MAX} are allowed."
             )
             raise LimitExceeded(message, limit="DOCUMENT_BYTES_MAX", value=len(merged), maximum=DOCUMENT_BYTES_MAX)
         return merged

@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT
 from tests.statement.scene import make_store, refused, rows
 
 PAGE: Final = (ROOT / "docs" / "query-dql.md").read_text(encoding="utf-8")
-SETUP: Final = next(line for line in PAGE.splitlines() if line.startswith("`INSERT INTO COLLECTION c")).split("`")[1]
+SETUP: Final = next(line for line in PAGE.splitlines() if line.startswith("INSERT INTO COLLECTION c"))
 
 
 def table() -> list[tuple[str, Profile, str]]:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtstore.errors import CallerError
+from crdtstore import core
+from crdtstore.errors import CallerError, ReplicationError
+from crdtstore.storage.draft import DraftDocument
 from tests.statement.scene import make_store, rows
 
 if TYPE_CHECKING:
@@ -53,14 +55,36 @@ def deliver(source: Store, target: Store) -> None:
     target.apply(entry.record for entry in source.changes())
 
 
-@settings(max_examples=60)
-@given(STATEMENTS)
-def test_a_store_that_applies_the_records_is_equal(statements: list[tuple[str, int, int]]) -> None:
+def check_copy(statements: list[tuple[str, int, int]]) -> None:
+    """A store that applies the records of another that ran statements is equal to it."""
     left, right = make_store(1), make_store(2)
     run(left, statements)
     deliver(left, right)
     assert right.digest() == left.digest()
     assert rows(right) == rows(left)
+
+
+@settings(max_examples=60)
+@given(STATEMENTS)
+def test_a_store_that_applies_the_records_is_equal(statements: list[tuple[str, int, int]]) -> None:
+    check_copy(statements)
+
+
+@pytest.mark.parametrize("text", ["UPDATE c SET s = :a, n = :b", "UPDATE c UNSET n", "DELETE FROM c"])
+def test_a_record_that_lacks_an_operation_is_found(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements = [("INSERT INTO c DOCUMENTS ({'_id': 1, 'n': 1, 'm': {'x': 1}})", 0, 0), (text, 2, 3)]
+    check_copy(statements)
+    merge = DraftDocument.merge
+
+    def forget(self: DraftDocument) -> bytes:
+        after = merge(self)
+        if self.before:
+            self.operations = core.encode_operations(self.fold.operations()[:-1])
+        return after
+
+    monkeypatch.setattr(DraftDocument, "merge", forget)
+    with pytest.raises((AssertionError, ReplicationError)):
+        check_copy(statements)
 
 
 @settings(max_examples=60)
