@@ -26,7 +26,6 @@ from crdtstore.cli.shell.prompt import SessionNames, interact
 from crdtstore.cli.shell.session import Session
 from crdtstore.crdt.value import Value
 from crdtstore.errors import InvalidQuery
-from crdtstore.indexes import IndexState
 from crdtstore.statement.answer import Executed
 from tests.cli.running import run
 
@@ -58,13 +57,7 @@ class Fake:
             raise KeyboardInterrupt
         if "much" in text or "LIMIT" in text:
             raise InvalidQuery("That is too much.")
-        yield iter([b'{"_id":1}'])
-
-    def collections(self) -> Mapping[str, int]:
-        return {"cities": 2}
-
-    def indexes(self) -> Sequence[IndexState]:
-        return []
+        yield iter([b'{"name":"cities","documents":2}' if "system:" in text else b'{"_id":1}'])
 
 
 @pytest.fixture(autouse=True)

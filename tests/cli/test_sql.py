@@ -306,10 +306,10 @@ def test_dot_commands_change_what_follows(cities: Place) -> None:
     assert done.stderr.startswith("1 row (")
 
 
-def test_indexes_are_listed(directory: Place) -> None:
-    assert run("sql", "-c", ".indexes", *directory).stdout == "none\n"
-    run("index", "create", "cities", "name", *directory)
-    assert run("sql", "-c", ".indexes", *directory).stdout.startswith("cities  name  name  2 entries")
+def test_indexes_are_listed(cities: Place) -> None:
+    assert run("sql", "-c", ".indexes", *cities).stdout == "none\n"
+    run("sql", "CREATE INDEX by_name ON cities (name)", *cities)
+    assert run("sql", "-c", ".indexes", *cities).stdout == "cities  by_name  name  2 entries\n"
 
 
 @pytest.mark.parametrize("line", [".what", ".format xml", ".timing perhaps", ".fields", ".params a"])

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from math import inf
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-import click
 import msgspec
 
 from crdtstore.cli.shell.statements import writes
@@ -22,13 +21,13 @@ from crdtstore.cli.target import Remote, choose, directory_of, open_server, open
 from crdtstore.client.blocking import SECONDS_DEFAULT
 from crdtstore.crdt.value import Value
 from crdtstore.errors import StoreReadOnly
-from crdtstore.indexes import IndexState
 from crdtstore.limits import STATEMENT_SECONDS_DEFAULT
 from crdtstore.settings import Layers
 from crdtstore.statement.answer import Executed
 from crdtstore.store import Store
 
 Parameters = Mapping[str, Value]
+Row = dict[str, Any]
 
 SAMPLE: Final = 1_000
 """Documents of a collection that are looked at to say which fields there are."""
@@ -49,12 +48,6 @@ class Database(Protocol):
 
     def stream(self, text: str, parameters: Parameters) -> AbstractContextManager[Iterator[bytes]]:
         """The rows of a SELECT, as they are found."""
-
-    def collections(self) -> Mapping[str, int]:
-        """The collections, and how many documents each has."""
-
-    def indexes(self) -> Sequence[IndexState]:
-        """The indexes of all collections."""
 
 
 class Directory:
@@ -77,14 +70,6 @@ class Directory:
     def stream(self, text: str, parameters: Parameters) -> AbstractContextManager[Iterator[bytes]]:
         """The rows of a SELECT, as `Store.stream`; whoever reads them slowly has all the time."""
         return self.store.stream(text, parameters, at=self.at, seconds=inf)
-
-    def collections(self) -> Mapping[str, int]:
-        """The collections, by name."""
-        return dict(sorted(self.store.stats().collections.items()))
-
-    def indexes(self) -> Sequence[IndexState]:
-        """The indexes, as `Store.indexes.list`."""
-        return self.store.indexes.list()
 
     def opened(self, *, writing: bool) -> Store:
         """The store, opened anew if that is needed for writing."""
@@ -128,15 +113,6 @@ class Server:
         """The rows of a SELECT, which come together."""
         yield iter(self.execute(text, parameters).rows_json)
 
-    def collections(self) -> Mapping[str, int]:
-        """The collections, by name; a server tells them to keys that may do everything."""
-        with reaching(self.place):
-            return dict(sorted(self.client.stats().collections.items()))
-
-    def indexes(self) -> Sequence[IndexState]:
-        """Nothing: a server does not tell its indexes in this form."""
-        raise click.UsageError("A server does not tell its indexes so; ask for them with --store DIR.")
-
 
 @contextmanager
 def open_database(layers: Layers, *, read_only: bool, at: int | None) -> Iterator[Database]:
@@ -155,8 +131,27 @@ def open_database(layers: Layers, *, read_only: bool, at: int | None) -> Iterato
             directory.close()
 
 
-def sample(database: Database, collection: str) -> list[dict[str, Value]]:
+# --- what every database can be asked ---
+
+
+def collections(database: Database) -> dict[str, int]:
+    """The collections, by name, and how many documents each has."""
+    found = rows_of(database, "SELECT name, documents FROM system:collections ORDER BY name")
+    return {row["name"]: row["documents"] for row in found}
+
+
+def indexes(database: Database) -> list[Row]:
+    """The indexes of all collections."""
+    return rows_of(database, "SELECT * FROM system:indexes ORDER BY `collection`, _id")
+
+
+def sample(database: Database, collection: str) -> list[Row]:
     """The first documents of a collection."""
     name = collection.replace("`", "``")
-    with database.stream(f"SELECT * FROM `{name}` LIMIT {SAMPLE}", {}) as rows:  # noqa: S608  it is quoted
+    return rows_of(database, f"SELECT * FROM `{name}` LIMIT {SAMPLE}")  # noqa: S608  it is quoted
+
+
+def rows_of(database: Database, text: str) -> list[Row]:
+    """The rows of a SELECT, decoded."""
+    with database.stream(text, {}) as rows:
         return [msgspec.json.decode(row) for row in rows]

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 import click
 import msgspec
 
-from crdtstore.cli.index import columns_of as columns_of_index
+from crdtstore.cli.index import counted_entries
 from crdtstore.cli.output import print_columns
-from crdtstore.cli.shell.database import SAMPLE, sample
+from crdtstore.cli.shell.database import SAMPLE, collections, indexes, sample
 from crdtstore.cli.shell.output import FORMATS
 from crdtstore.cli.shell.session import Session
 from crdtstore.cli.shell.statements import Piece
@@ -70,7 +70,7 @@ def show_help(_session: Session, _rest: str) -> None:
 
 def show_collections(session: Session, _rest: str) -> None:
     """List the collections."""
-    print_listed([(name, f"{documents:,}") for name, documents in session.database.collections().items()])
+    print_listed([(name, f"{documents:,}") for name, documents in collections(session.database).items()])
 
 
 def show_fields(session: Session, rest: str) -> None:
@@ -115,7 +115,14 @@ def type_of(value: Any) -> str:
 
 def show_indexes(session: Session, _rest: str) -> None:
     """List the indexes."""
-    print_listed([columns_of_index(state) for state in session.database.indexes()])
+    print_listed([columns_of_index(row) for row in indexes(session.database)])
+
+
+def columns_of_index(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """An index, as `crdtstore index list` shows it."""
+    building = f"{row['state']}, {row['documents']:,} of {row['documents_total']:,} documents"
+    state = counted_entries(row["entries"]) if row["state"] == "ready" else building
+    return row["collection"], row["_id"], ", ".join(row["fields"]) or row["kind"], state
 
 
 def choose_format(session: Session, rest: str) -> None:

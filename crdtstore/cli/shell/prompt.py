@@ -29,7 +29,7 @@ from crdtstore._version import __version__
 from crdtstore.cli.output import note
 from crdtstore.cli.shell.colors import spans_of
 from crdtstore.cli.shell.completion import offers
-from crdtstore.cli.shell.database import sample
+from crdtstore.cli.shell.database import collections, sample
 from crdtstore.cli.shell.dot_commands import Leave, run_pieces
 from crdtstore.cli.shell.history import open_history
 from crdtstore.cli.shell.session import Session
@@ -107,7 +107,7 @@ class SessionNames:
 
     def collections(self) -> Iterable[str]:
         """The collections."""
-        return self.known("", self.session.database.collections)
+        return self.known("", lambda: collections(self.session.database))
 
     def fields(self, collection: str) -> Iterable[str]:
         """The fields of a collection."""
@@ -127,7 +127,7 @@ class SessionNames:
         if key not in self.kept:
             try:
                 self.kept[key] = list(look())
-            except (CrdtStoreError, OSError, click.ClickException):
+            except (CrdtStoreError, OSError):
                 self.kept[key] = []
         return self.kept[key]
 
