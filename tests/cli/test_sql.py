@@ -312,6 +312,14 @@ def test_indexes_are_listed(cities: Place) -> None:
     assert run("sql", "-c", ".indexes", *cities).stdout == "cities  by_name  name  2 entries\n"
 
 
+def test_explanations_are_lines_in_a_table_s_place(cities: Place) -> None:
+    for text in (".explain SELECT * FROM cities", "EXPLAIN SELECT * FROM cities", "PROFILE SELECT * FROM cities"):
+        assert "cities" in run("sql", "-c", text, "--format", "table", *cities).stdout
+        assert documents(run("sql", "-c", text, *cities))
+    advised = run("sql", "ADVISE SELECT * FROM cities", "--format", "table", *cities)
+    assert advised.stdout == "No index would help.\n"
+
+
 @pytest.mark.parametrize("line", [".what", ".format xml", ".timing perhaps", ".fields", ".params a"])
 def test_a_dot_command_that_is_wrong_is_wrong_usage(place: Place, line: str) -> None:
     run("sql", "-c", line, *place, code=2)

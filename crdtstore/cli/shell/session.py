@@ -8,7 +8,7 @@ Not here: dot commands (`dot_commands`), formats (`output`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -16,12 +16,14 @@ import click
 import msgspec
 
 from crdtstore.cli.output import counted, note
+from crdtstore.cli.query import lines_of_statement
 from crdtstore.cli.shell.columns import named_columns
 from crdtstore.cli.shell.complaint import located
 from crdtstore.cli.shell.database import Database
 from crdtstore.cli.shell.output import print_rows
 from crdtstore.cli.shell.statements import CHANGING, READING, Piece, verb_of
 from crdtstore.crdt.value import Value
+from crdtstore.query.dql.statement_parser import EXPLAINS
 from crdtstore.query.lexer import check_text
 from crdtstore.statement.answer import Executed
 from crdtstore.statement.run import parse_kept
@@ -77,6 +79,9 @@ class Session:
         verb = verb_of(text)
         if verb not in READING and self.format == "json":
             click.echo(as_object(answer))
+        elif verb in EXPLAINS and self.format == "table":
+            click.echo("\n".join(explanation(answer, verb)) or "No index would help.")
+            return
         elif answer.rows_json or verb in READING:
             print_rows(iter(answer.rows_json), self.format, named_columns(text))
         self.tell(summary(answer, verb), began, always=verb in CHANGING)
@@ -94,6 +99,12 @@ def warn(*answers: Executed) -> None:
     """Tell the warnings of answers, each once."""
     for warning in dict.fromkeys(warning for answer in answers for warning in answer.warnings):
         note(f"Warning: {warning}")
+
+
+def explanation(answer: Executed, verb: str) -> Iterator[str]:
+    """How a statement is run, or which index it lacks, for people."""
+    advised = verb == "ADVISE"
+    return lines_of_statement({"steps": () if advised else answer.items, "advice": answer.items if advised else ()})
 
 
 def summary(answer: Executed, verb: str) -> str:
