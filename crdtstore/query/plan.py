@@ -119,6 +119,7 @@ def scan(collection: Collection, order: Order, wanted: int | None, matching: flo
 
 def index_plans(indexes: Iterable[Measured], node: Node, order: Order, wanted: int | None) -> Iterator[Plan]:
     """What each index can do."""
+    whole = Reading(EVERYTHING, exact=node == EVERY_DOCUMENT, spread=False, fixed=())
     for measured in indexes:
         if measured.index.kind == "conflicts":
             yield from conflict_plans(measured, node)
@@ -126,7 +127,7 @@ def index_plans(indexes: Iterable[Measured], node: Node, order: Order, wanted: i
         reading = read_index(measured.index, node)
         if reading is not None:
             yield filtering(measured, reading, order)
-        yield from ordering(measured, reading, order, wanted)
+        yield from ordering(measured, reading or whole, order, wanted)
 
 
 # --- reading an index for what a condition asks ---
@@ -211,12 +212,10 @@ def entry_ranges(index: Index, part: int, ranges: Sequence[Range]) -> Iterator[t
 # --- reading an index for an order ---
 
 
-def ordering(measured: Measured, reading: Reading | None, order: Order, wanted: int | None) -> Iterator[Plan]:
+def ordering(measured: Measured, reading: Reading, order: Order, wanted: int | None) -> Iterator[Plan]:
     """Read an index in its order, if it is the one that is asked for."""
     index = measured.index
-    used = Reading(EVERYTHING, exact=False, spread=False, fixed=())
-    if reading is not None and not reading.spread:
-        used = reading
+    used = Reading(EVERYTHING, exact=False, spread=False, fixed=()) if reading.spread else reading
     ranges = serve(index, used, order)
     if ranges is None:
         return
