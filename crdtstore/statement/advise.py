@@ -21,13 +21,14 @@ from crdtstore.query.bounds import bounds_of, is_points
 from crdtstore.query.dql.condition import parts_of
 from crdtstore.query.dql.statement import CreateIndex, Insert, Remove, Select, Update
 from crdtstore.query.dql.statement_print import print_statement
-from crdtstore.query.order import BY_ID, Order
 from crdtstore.query.plan import Plan, make_plan
 from crdtstore.query.statistics import Measured, Statistics
 from crdtstore.query.tree import ID_PATH, And, Field, Node, Path
 from crdtstore.statement.join import both, equalities, find_equality, heads, in_order, named
 from crdtstore.statement.rows import ask, ready_indexes
 from crdtstore.statement.scope import alias_of
+from crdtstore.statement.select import read_select
+from crdtstore.statement.wanted import EVERYTHING, Wanted, wanted_of
 from crdtstore.storage.documents import scan_living
 from crdtstore.storage.index import WHOLE, Index
 from crdtstore.storage.index_entries import HEAD_BYTES, entries_of, split_entry
@@ -59,8 +60,7 @@ class Need(NamedTuple):
 
     collection: Collection
     node: Node
-    order: Order
-    wanted: int | None
+    wanted: Wanted
 
 
 def advise(view: View, statement: Runnable, context: Context, budget: Budget) -> Iterator[Row]:
@@ -77,16 +77,19 @@ def advise(view: View, statement: Runnable, context: Context, budget: Budget) ->
 
 
 def advised(
-    view: View, statement: Runnable, context: Context, budget: Budget
+    view: View, statement: Runnable, context: Context, budget: Budget, *, in_draft: bool = False
 ) -> Iterator[tuple[Row, str, tuple[Path, ...]]]:
     """The same, maybe several times: for each index its row, its collection and its paths."""
     match statement:
         case Select() if statement.joins:
             yield from advise_join(view, statement, context, budget)
-        case Select(_, source) | Update(source) | Remove(_, source):
+        case Select(_, source):
+            wanted = wanted_of(read_select(statement), context, in_draft=in_draft)
+            yield from advise_source(view, source, statement.where, context, budget, wanted)
+        case Update(source) | Remove(_, source):
             yield from advise_source(view, source, statement.where, context, budget)
         case Insert(_, _, Select() as select):
-            yield from advised(view, select, context, budget)
+            yield from advised(view, select, context, budget, in_draft=True)
 
 
 def advise_join(
@@ -116,13 +119,18 @@ def advise_lookup(view: View, join: Join, known: list[str]) -> Iterator[tuple[Ro
 
 
 def advise_source(
-    view: View, source: Source, where: Expression | None, context: Context, budget: Budget
+    view: View,
+    source: Source,
+    where: Expression | None,
+    context: Context,
+    budget: Budget,
+    wanted: Wanted = EVERYTHING,
 ) -> Iterator[tuple[Row, str, tuple[Path, ...]]]:
     """The index that makes reading a source cheapest, if it is not there and worth it."""
     collection = view.catalog.by_name.get(source.name)
     if source.system or collection is None:
         return
-    need = Need(collection, ask(source, where, (), context).node, BY_ID, None)
+    need = Need(collection, ask(source, where, (), context).node, wanted)
     there = list(ready_indexes(view, collection))
     now = plan_with(need, there)
     candidates = candidates_of(need, {each.index.paths for each in there if each.index.kind == "fields"})
@@ -143,7 +151,7 @@ def advise_source(
 
 def plan_with(need: Need, indexes: list[Measured]) -> Plan:
     """The plan of a source with some indexes."""
-    return make_plan(need.collection, indexes, need.node, need.order, need.wanted)
+    return make_plan(need.collection, indexes, need.node, *need.wanted)
 
 
 def advice(collection: Collection, paths: tuple[Path, ...], reason: str, **costs: int) -> Row:
@@ -176,7 +184,7 @@ def candidates_of(need: Need, there: set[tuple[Path, ...]]) -> list[tuple[Path, 
         bounds = bounds_of(need.node, path)
         if bounds is not None and path != ID_PATH:
             (equal if is_points(bounds.ranges) else between).append(path)
-    order = tuple(key.path for key in need.order.keys)
+    order = tuple(key.path for key in need.wanted.order.keys)
     found: list[tuple[Path, ...]] = [(path,) for path in (*equal, *between)]
     found += [(*equal, path) for path in between]
     found += [tuple(equal), order, (*(path for path in equal if path not in order), *order)]

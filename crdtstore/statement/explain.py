@@ -27,9 +27,10 @@ from crdtstore.statement.declared import is_declared
 from crdtstore.statement.join import both, find_equality, heads, in_order, named
 from crdtstore.statement.rows import ask, plan_source, ready_indexes, split_where
 from crdtstore.statement.scope import alias_of
-from crdtstore.statement.select import amount, read_select, select_rows
+from crdtstore.statement.select import amount, make_ready, read_select, select_json
 from crdtstore.statement.system import check_writable
 from crdtstore.statement.view import View, view_of
+from crdtstore.statement.wanted import EVERYTHING, Wanted, wanted_of
 from crdtstore.storage.log import last_txn
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def explain(view: View, statement: Runnable, context: Context) -> Iterator[Row]:
             yield from select_steps(view, statement, context)
         case Insert(source, documents, select):
             if select is not None:
-                yield from select_steps(view, select, context)
+                yield from select_steps(view, select, context, in_draft=True)
             given: Row = {} if select is not None else {"documents": len(documents)}
             policy = "initial" if statement.initial else statement.policy
             yield {STEP: "insert", "collection": source.name, **given, "policy": policy}
@@ -86,26 +87,29 @@ def explain(view: View, statement: Runnable, context: Context) -> Iterator[Row]:
 # --- the steps of a SELECT ---
 
 
-def select_steps(view: View, select: Select, context: Context) -> Iterator[Row]:
+def select_steps(view: View, select: Select, context: Context, *, in_draft: bool = False) -> Iterator[Row]:
     """How rows are read, joined, grouped, sorted and shown."""
-    steps = read_select(select)
-    if is_counted(view, steps, context):
+    steps, ordered = read_select(select), False
+    if not in_draft and is_counted(steps, context):
         yield count_step(view, select, context)
     elif steps.scope.joined:
         yield from join_steps(view, select, context)
     else:
-        yield read_step(view, select.source, select.where, context)
+        wanted = wanted_of(steps, context, in_draft=in_draft)
+        row = read_step(view, select.source, select.where, context, wanted)
+        ordered = not in_draft and row.get("ordered", False)
+        yield row
     yield from group_steps(steps)
-    yield from sort_steps(select, context)
+    yield from sort_steps(select, context, ordered=ordered)
     yield {STEP: "show", "columns": print_projections(select.projections)}
 
 
-def is_counted(view: View, steps: Steps, context: Context) -> bool:
+def is_counted(steps: Steps, context: Context) -> bool:
     """Whether only the number of rows is asked for, and no row has to be read for it."""
     source, grouping = steps.select.source, steps.grouping
     if grouping is None or grouping.keys or any(each.argument for each in grouping.aggregates):
         return False
-    if steps.scope.joined or source.system or source.indexes or view.draft is not None:
+    if steps.scope.joined or source.system or source.indexes:
         return False
     return not is_declared(source, context.profile) and not ask(source, steps.select.where, (), context).tests
 
@@ -128,11 +132,11 @@ def group_steps(steps: Steps) -> Iterator[Row]:
         yield {STEP: "distinct"}
 
 
-def sort_steps(statement: Select | Remove, context: Context) -> Iterator[Row]:
-    """How rows are sorted, and how many of them are taken."""
+def sort_steps(statement: Select | Remove, context: Context, *, ordered: bool = False) -> Iterator[Row]:
+    """How rows are sorted unless they come in order, and how many of them are taken."""
     limit, offset = amount(statement.limit, context), amount(statement.offset, context) or 0
     last = None if limit is None else offset + limit
-    if statement.order:
+    if statement.order and not ordered:
         kept = "all" if last is None or last > SORT_FIRST_MAX else last
         yield {STEP: "sort", "by": [print_sort_key(key) for key in statement.order], "kept": kept}
     if statement.limit is not None or offset:
@@ -171,7 +175,9 @@ def join_step(view: View, join: Join, known: list[str]) -> Row:
     return {**row, "on": print_expression(join.on)}
 
 
-def read_step(view: View, source: Source, where: Expression | None, context: Context) -> Row:
+def read_step(
+    view: View, source: Source, where: Expression | None, context: Context, wanted: Wanted = EVERYTHING
+) -> Row:
     """How the documents of one source are read: what is asked of them as they lie, and what of their rows."""
     row: Row = {STEP: "read", "collection": name_of(source)}
     rest = split_where(source, where, context).rest
@@ -181,8 +187,10 @@ def read_step(view: View, source: Source, where: Expression | None, context: Con
         return {**row, "access": "system", "filter": None, "evaluated": print_condition(rest)}
     if collection is None:
         return {**row, "access": "none"}
-    plan = plan_source(view, collection, source, ask(source, where, (), context).node)
+    plan = plan_source(view, collection, source, ask(source, where, (), context).node, *wanted)
     filter_ = None if plan.exact else print_condition(said)
+    if wanted.order.keys:
+        row["ordered"] = plan.ordered
     return {**row, **plan_fields(plan), "filter": filter_, "evaluated": print_condition(rest)}
 
 
@@ -223,8 +231,11 @@ def profile_select(view: View, select: Select, context: Context, budget: Budget)
     """Run a SELECT, and say what its steps took."""
     rows = list(select_steps(view, select, context))
     begun = perf_counter()
-    returned = sum(1 for _ in select_rows(view, select, context, budget))
-    return [*put_figures(rows, budget.steps), total(budget, perf_counter() - begun, returned=returned)]
+    returned = sum(1 for _ in select_json(view, make_ready(select, context.profile), context, budget, whole=True))
+    took = perf_counter() - begun
+    if not budget.steps:  # a plain one, which is read and shown at once
+        rows[0] |= {"rows": returned, "milliseconds": milliseconds(took)}
+    return [*put_figures(rows, budget.steps), total(budget, took, returned=returned)]
 
 
 def profile_writing(store: Host, statement: Runnable, context: Context, budget: Budget, run: Run) -> list[Row]:

@@ -196,7 +196,7 @@ def find_plain(
             snapshot, catalog, collection, plan.source, filter_, plain.order, skip + wanted, None, skip
         )
         rows = (print_whole(id_, json) for _, id_, json in best)
-    budget.spend(examined.rows)
+    budget.spend(examined.rows, examined.entries)
     return rows
 
 

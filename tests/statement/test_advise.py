@@ -28,6 +28,8 @@ HELPED = {
     "DELETE FROM cities WHERE people < 5": ["people"],
     "INSERT INTO towns SELECT * FROM cities WHERE name = 'city 7'": ["name"],
     "SELECT COUNT(*) FROM cities WHERE name = 'city 7'": ["name"],
+    "SELECT * FROM cities ORDER BY people DESC LIMIT 5": ["people"],
+    "SELECT name FROM cities WHERE half = 1 ORDER BY people LIMIT 5": ["half", "people"],
 }
 NOT_HELPED = (
     "SELECT * FROM cities",

@@ -254,6 +254,23 @@ def test_parameters_bound_every_statement_that_says_nothing_else(store: Store) -
         store.execute("SELECT * FROM cities", seconds=-1.0)
 
 
+def test_strictness_is_the_stores_unless_a_caller_says_more(store: Store) -> None:
+    """A profile that names a version only; what is kept of a statement's text is of one strictness."""
+    change, look = "UPDATE cities SET area.zone = 1 WHERE _id = 1", "SELECT area FROM cities WHERE _id = 1"
+    assert store.execute(look).items == [{"area": {"zone": 1}}]
+    store.execute("ALTER SYSTEM SET DQL_STRICT_MODE = true")
+    assert store.execute(look).items == [{}]
+    assert store.execute(look, profile="v4-lenient").items == [{"area": {"zone": 1}}]
+    with pytest.raises(CallerError, match="REGISTER"):
+        store.execute(change)
+    with store.stream(look) as rows:
+        assert list(rows) == [b"{}"]
+    store.execute("ALTER SYSTEM SET DQL_STRICT_MODE = false")
+    assert store.execute(look, profile="v4").items == [{"area": {"zone": 1}}]
+    assert store.execute(look, profile="v5-strict").items == [{}]
+    assert store.execute(change).mutated == (1,)
+
+
 def test_parameters_outlive_the_process_that_set_them(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:
         store.execute("ALTER SYSTEM SET STATEMENT_SECONDS = 2.5")

@@ -76,6 +76,37 @@ def test_steps_stand_in_their_order(store: Store) -> None:
     assert by_step["limit"] == {"step": "limit", "limit": 5, "offset": 2}
 
 
+def test_what_comes_in_order_is_not_sorted(store: Store) -> None:
+    """By an index of the order, for a statement that is answered as a find and for one that is not."""
+    texts = (
+        "SELECT * FROM cities ORDER BY people DESC LIMIT 3",
+        "SELECT name FROM cities ORDER BY people DESC LIMIT 3",
+        "SELECT name FROM cities WHERE char_length(name) > 6 ORDER BY people LIMIT 3 OFFSET 1",
+    )
+    before = [store.execute(text).items for text in texts]
+    for text in texts:
+        rows = tell(store, f"EXPLAIN {text}")
+        assert [row["step"] for row in rows] == ["read", "sort", "limit", "show"]
+        assert rows[0]["ordered"] is False
+    store.execute("CREATE INDEX by_people ON cities (people)")
+    for text, items in zip(texts, before, strict=True):
+        rows = tell(store, f"EXPLAIN {text}")
+        assert [row["step"] for row in rows] == ["read", "limit", "show"]
+        assert (rows[0]["index"], rows[0]["ordered"], rows[0]["descending"]) == ("by_people", True, "DESC" in text)
+        *_, total = tell(store, f"PROFILE {text}")
+        assert total["examined"] < DOCUMENTS
+        assert total["entries"] == total["examined"]
+        assert store.execute(text).items == items
+
+
+def test_a_transaction_is_sorted_in_any_case(store: Store) -> None:
+    store.execute("CREATE INDEX by_people ON cities (people)")
+    text = "INSERT INTO towns SELECT * FROM cities ORDER BY people LIMIT 3"
+    assert [row["step"] for row in tell(store, f"EXPLAIN {text}")] == ["read", "sort", "limit", "show", "insert"]
+    *steps, _ = tell(store, f"PROFILE {text}")
+    assert next(row for row in steps if row["step"] == "sort")["rows"] == 3
+
+
 def test_a_join_tells_how_documents_are_looked_up(store: Store) -> None:
     text = "EXPLAIN SELECT * FROM cities c JOIN lands l ON c.land = {} WHERE c.people < 9 AND l.name > c.name"
     read, join, where, _ = tell(store, text.format("l._id"))
