@@ -181,19 +181,18 @@ def find_plain(
         return iter(())
     node: Node = put_values(plain.node, values) if values else plain.node
     wanted = min(limits.STATEMENT_ROWS_MAX + 1, limits.STATEMENT_ROWS_MAX + 1 if wanted is None else wanted)
-    snapshot, catalog = view.snapshot, view.catalog
+    snapshot, catalog, deadline = view.snapshot, view.catalog, budget.deadline
     plan = make_plan(collection, ready_indexes(view, collection), node, plain.order, skip + wanted)
     filter_ = None if plan.exact else filter_of(node)
-    budget.spend(0)
     # Without an order rows come as they are found.
     if plan.ordered or not plain.order.keys:
-        found, examined = search_json(snapshot, catalog, collection, plan.source, filter_, skip, wanted)
+        found, examined = search_json(snapshot, catalog, collection, plan.source, filter_, skip, wanted, deadline)
         rows = (print_whole(id_, json) for id_, json in found)
     elif skip + wanted > 2 * limits.STATEMENT_ROWS_MAX:
         return None
     else:
         best, _, examined = search_top(
-            snapshot, catalog, collection, plan.source, filter_, plain.order, skip + wanted, None, skip
+            snapshot, catalog, collection, plan.source, filter_, plain.order, skip + wanted, None, skip, deadline
         )
         rows = (print_whole(id_, json) for _, id_, json in best)
     budget.spend(examined.rows, examined.entries)

@@ -222,7 +222,15 @@ def fetch_rows(
     size = CHUNK_ROWS if wanted is None or asked.tests else min(CHUNK_ROWS, max(1, wanted))
     while source is not None:
         rows, source, examined = search_fields(
-            view.snapshot, view.catalog, collection, source, filter_, asked.names, size, EXAMINED_AT_ONCE
+            view.snapshot,
+            view.catalog,
+            collection,
+            source,
+            filter_,
+            asked.names,
+            size,
+            EXAMINED_AT_ONCE,
+            budget.deadline,
         )
         budget.spend(examined.rows, examined.entries)
         yield from rows
@@ -286,7 +294,7 @@ def order_of(keys: tuple[SortKey, ...]) -> Order | None:
 # --- counting ---
 
 
-def count_rows(view: View, source: Source, where: Expression | None, context: Context) -> int | None:
+def count_rows(view: View, source: Source, where: Expression | None, context: Context, budget: Budget) -> int | None:
     """How many rows a source has that match, None where they have to be read for that."""
     if source.system or view.draft is not None or is_declared(source, context.profile):
         return None
@@ -299,4 +307,4 @@ def count_rows(view: View, source: Source, where: Expression | None, context: Co
     if asked.node == tree.EVERY_DOCUMENT:
         counts = (row.living for row in read_counts(view.snapshot) if row.name == source.name)
         return next(counts, 0)
-    return count(view.snapshot, view.catalog, collection, asked.node)
+    return count(view.snapshot, view.catalog, collection, asked.node, budget.deadline)

@@ -229,7 +229,7 @@ def grouped_rows(view: View, steps: Steps, context: Context, budget: Budget, las
         return source_rows(view, steps, context, budget, last)
     compiled = compile_grouping(steps.grouping, context)
     having = None if steps.having is None else compile_expression(steps.having, context)
-    counted = count_only(view, steps, context)
+    counted = count_only(view, steps, context, budget)
     if counted is None:
         rows = group_rows(source_rows(view, steps, context, budget, None).rows, compiled, budget)
     else:
@@ -240,12 +240,12 @@ def grouped_rows(view: View, steps: Steps, context: Context, budget: Budget, las
     return Opened(rows, ordered=False)
 
 
-def count_only(view: View, steps: Steps, context: Context) -> int | None:
+def count_only(view: View, steps: Steps, context: Context, budget: Budget) -> int | None:
     """How many rows there are, where nothing else is asked and no row has to be read for it."""
     grouping, select = steps.grouping, steps.select
     if steps.scope.joined or grouping is None or grouping.keys or any(each.argument for each in grouping.aggregates):
         return None
-    return count_rows(view, select.source, select.where, context)
+    return count_rows(view, select.source, select.where, context, budget)
 
 
 def source_rows(view: View, steps: Steps, context: Context, budget: Budget, last: int | None) -> Opened:

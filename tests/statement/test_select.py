@@ -275,6 +275,8 @@ def test_a_statement_stops_when_its_time_is_over(world: World) -> None:
         f"SELECT * FROM {COLLECTION} ORDER BY n + 1",
         f"SELECT * FROM {COLLECTION} ORDER BY n + 1 LIMIT 3",
         f"SELECT * FROM {COLLECTION} x JOIN {COLLECTION} y ON x._id = y._id",
+        f"SELECT * FROM {COLLECTION} ORDER BY n",
+        f"SELECT COUNT(*) FROM {COLLECTION} WHERE n > 5",
     ):
         parse_kept(text, "v5")
         with pytest.raises(StatementTimeout):
