@@ -370,9 +370,9 @@ cdef int operations_merge(Merge *merge, dict numbers, list texts, Py_ssize_t max
     grow(<void **>&scratch.rows, &scratch.rows_size, operations.count * sizeof(Row))
     for at in range(operations.count):
         operations_row(merge, at, numbers, texts, scratch.rows + at)
-        digest_row(merge, scratch.rows + at, texts, replica_texts, True)
         known &= scratch.rows[at].path != UNRESOLVED
     scratch.count = operations.count
+    digest_new(merge, texts, replica_texts)
     if not known:
         local = resolve_paths(numbers, texts, maximum)
     sort_rows()
