@@ -109,7 +109,7 @@ def test_rows_come_before_the_last_document_is_read() -> None:
     spent: list[int] = []
     with Store.in_memory() as store, pytest.MonkeyPatch.context() as patched:
         fill(store, 2_000)
-        patched.setattr(Budget, "spend", lambda _, documents: spent.append(documents))
+        patched.setattr(Budget, "spend", lambda _, documents, *_entries: spent.append(documents))
         with store.stream("SELECT n FROM c") as rows:
             assert [next(rows) for _ in range(3)] == [b'{"n":0}', b'{"n":1}', b'{"n":2}']
             assert 0 < sum(spent) < 2_000
