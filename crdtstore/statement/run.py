@@ -12,7 +12,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from crdtstore.crdt.json_output import write_json
-from crdtstore.errors import InvalidQuery
+from crdtstore.crdt.value import check_value
+from crdtstore.errors import InvalidQuery, InvalidValue, LimitExceeded
 from crdtstore.limits import STATEMENT_KEPT_BYTES_MAX, STATEMENTS_KEPT_MAX
 from crdtstore.query.dql.evaluate import Context
 from crdtstore.query.dql.statement import (
@@ -62,16 +63,15 @@ def execute(
 ) -> Executed:
     """Run one statement; see `Store.execute`."""
     statement = parse_kept(text, profile)
+    check_parameters([statement], parameters)
     context, budget = context_of(store, parameters, profile), budget_of(store, seconds)
     request = store.requests.begin(text, budget, context.clock())
     try:
         match statement:
             case Select():
+                ready = ready_of(text, statement, profile, context.profile)
                 with store.view(at) as (snapshot, catalog):
-                    view, ready = (
-                        View(snapshot, catalog, None, store),
-                        ready_of(text, statement, profile, context.profile),
-                    )
+                    view = View(snapshot, catalog, None, store)
                     with closing(select_json(view, ready, context, budget, whole=True)) as rows:
                         return Executed(last_txn(snapshot), keep_rows(rows))
             case Insert() | Update() | Remove():
@@ -97,6 +97,7 @@ def execute_together(
 ) -> tuple[Executed, ...]:
     """Run statements as one transaction; see `Store.execute_together`."""
     statements = [parse_kept(text, profile) for text in texts]
+    check_parameters(statements, parameters)
     context, budget = context_of(store, parameters, profile), budget_of(store, seconds)
     request = store.requests.begin("; ".join(texts), budget, context.clock())
     try:
@@ -119,11 +120,13 @@ def stream(
     statement = parse_kept(text, profile)
     if not isinstance(statement, Select):
         raise InvalidQuery("Only the rows of a SELECT are read as a stream.")
+    check_parameters([statement], parameters)
     context, budget = context_of(store, parameters, profile), budget_of(store, seconds)
     request = store.requests.begin(text, budget, context.clock())
     try:
+        ready = ready_of(text, statement, profile, context.profile)
         with store.view(at) as (snapshot, catalog):
-            view, ready = View(snapshot, catalog, None, store), ready_of(text, statement, profile, context.profile)
+            view = View(snapshot, catalog, None, store)
             with closing(select_json(view, ready, context, budget, whole=False)) as rows:
                 yield rows
     finally:
@@ -155,6 +158,21 @@ def ready_kept(text: str, written: Profile, profile: Profile) -> Ready:
     """The same by its text and the profile that it is written in."""
     select: Any = kept(text, written)
     return make_ready(select, profile)
+
+
+def check_parameters(statements: Sequence[Statement], parameters: Mapping[str, Value] | None) -> None:
+    """Refuse parameters that no document could hold; what is inserted or set is checked where it is written.
+
+    Raises:
+        InvalidValue: A parameter is none of the value model.
+    """
+    if not parameters or all(isinstance(each, Insert | Update) for each in statements):
+        return
+    for name, value in parameters.items():
+        try:
+            check_value(value)
+        except (InvalidValue, LimitExceeded) as error:
+            raise InvalidValue(f"Parameter {name}: {error.message}", parameter=name) from None
 
 
 def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Profile) -> Context:

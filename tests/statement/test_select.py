@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cmp_to_key
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import pytest
 
 from crdtstore import Store
 from crdtstore.command.command import Upsert
-from crdtstore.errors import InvalidQuery, MalformedRequest, StatementTimeout, UnknownIndex
+from crdtstore.errors import InvalidQuery, InvalidValue, MalformedRequest, StatementTimeout, UnknownIndex
 from crdtstore.query.dql import messages
 from crdtstore.statement.run import parse_kept
 from tests.statement.selecting import COLLECTION, World, open_world, rows
@@ -234,6 +235,14 @@ def test_public_sentences() -> None:
     with pytest.raises(InvalidQuery) as ambiguous:
         one("SELECT * FROM c JOIN d ON c._id = d._id WHERE f = 1")
     assert ambiguous.value.data["description"] == messages.ambiguous("f")
+
+
+@pytest.mark.parametrize("value", [math.nan, [math.inf], "\ud800", 2**63, {1: 2}, (1,), object()])
+@pytest.mark.parametrize("text", ["SELECT :v FROM c", "SELECT * FROM c WHERE a = :v", "SELECT a FROM c ORDER BY :v"])
+def test_a_parameter_that_is_no_value_is_refused(value: Any, text: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        one(text, v=value)
+    assert refused.value.data["parameter"] == "v"
 
 
 def test_aliases_of_columns_order_and_hide_fields(world: World) -> None:
