@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from crdtstore.query.dql.evaluate import Context
     from crdtstore.query.dql.statement import Insert, Keys
     from crdtstore.statement.budget import Budget
+    from crdtstore.statement.host import Host
     from crdtstore.statement.mutated import Mutated
     from crdtstore.statement.rows import Row
+    from crdtstore.statement.view import View
     from crdtstore.storage.catalog import Collection
     from crdtstore.storage.draft import Draft
 
@@ -61,10 +63,10 @@ class Given(NamedTuple):
 KINDS_OF: Final = attrgetter("kinds")
 
 
-def insert(statement: Insert, draft: Draft, context: Context, budget: Budget) -> Mutated:
-    """Run an INSERT on a draft."""
+def insert(statement: Insert, draft: Draft, context: Context, budget: Budget, host: Host | None = None) -> Mutated:
+    """Run an INSERT on a draft; the host is for what a SELECT in it asks of the store itself."""
     source = statement.source
-    given = check_unique(list(give(statement, draft, context, budget)))
+    given = check_unique(list(give(statement, view_of(draft, host), context, budget)))
     collection = draft.catalog.intern(source.name)
     guarded = statement.initial or statement.policy in ("fail", "nothing")
     wanted = list(choose(statement, draft, collection, given)) if guarded else given
@@ -81,11 +83,11 @@ def insert(statement: Insert, draft: Draft, context: Context, budget: Budget) ->
 # --- what is to be written ---
 
 
-def give(statement: Insert, draft: Draft, context: Context, budget: Budget) -> Iterator[Given]:
+def give(statement: Insert, view: View, context: Context, budget: Budget) -> Iterator[Given]:
     """The documents, with their ids."""
     types, name = types_of(statement.source, context.profile), statement.source.name
     inferred = not types.declared and not types.strict
-    for number, document in enumerate(documents_of(statement, draft, context, budget)):
+    for number, document in enumerate(documents_of(statement, view, context, budget)):
         check_changed(number + 1)
         if number % CHUNK_ROWS == 0:
             budget.spend(0)
@@ -96,10 +98,10 @@ def give(statement: Insert, draft: Draft, context: Context, budget: Budget) -> I
             raise name_place(error, name, id_)  # noqa: B904  the same error
 
 
-def documents_of(statement: Insert, draft: Draft, context: Context, budget: Budget) -> Iterator[Row]:
+def documents_of(statement: Insert, view: View, context: Context, budget: Budget) -> Iterator[Row]:
     """What stands behind DOCUMENTS, arrays taken apart, or the rows of a SELECT."""
     if statement.select is not None:
-        yield from select_rows(view_of(draft), statement.select, context, budget)
+        yield from select_rows(view, statement.select, context, budget)
     for expression in statement.documents:
         value = compile_expression(expression, context)({})
         for document in value if isinstance(value, list) else [value]:

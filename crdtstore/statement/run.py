@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crdtstore.crdt.json_output import write_json
 from crdtstore.crdt.value import check_value
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from crdtstore.statement.host import Host
     from crdtstore.storage.draft import Draft
     from crdtstore.version.transaction import Sequenced
+
+T = TypeVar("T")
 
 
 def execute(
@@ -181,7 +183,7 @@ def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Pro
     return Context(parameters or {}, lambda: now, store.parameters.chosen().profile(profile))
 
 
-def keep_rows(rows: Iterator[bytes]) -> tuple[bytes, ...]:
+def keep_rows(rows: Iterator[T]) -> tuple[T, ...]:
     """All rows of an answer, which are not too many."""
     kept = []
     for row in rows:
@@ -220,9 +222,11 @@ def run_one(store: Host, statement: Statement, context: Context, budget: Budget,
         check_writable(statement.source)
     match statement:
         case Select():
-            return Mutated((), tuple(select_rows(view_of(draft, store), statement, context, budget)), is_mutation=False)
+            return Mutated(
+                (), keep_rows(select_rows(view_of(draft, store), statement, context, budget)), is_mutation=False
+            )
         case Insert():
-            return insert(statement, draft, context, budget)
+            return insert(statement, draft, context, budget, store)
         case Update():
             return update(statement, draft, context, budget)
         case Remove():

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.errors import LimitExceeded
 from crdtstore.limits import STATEMENT_CHANGED_MAX
-from crdtstore.query.find import filter_of
 from crdtstore.query.lookup import ID_FIELD
 from crdtstore.query.order import BY_ID
-from crdtstore.query.plan import make_plan
-from crdtstore.query.search import read_row, search_rows
+from crdtstore.query.search import read_row
 from crdtstore.statement.declared import is_declared, show_declared
-from crdtstore.statement.rows import CHUNK_ROWS, ask, named_indexes, ready_indexes
+from crdtstore.statement.rows import ask, find_stored, plan_source
 from crdtstore.statement.view import view_of
 from crdtstore.storage.documents import Row as StoredRow
 from crdtstore.storage.documents import id_key
@@ -30,11 +28,8 @@ if TYPE_CHECKING:
     from crdtstore.query.dql.evaluate import Context, Evaluator
     from crdtstore.query.dql.expression import Expression
     from crdtstore.query.dql.statement import Source
-    from crdtstore.query.tree import Node
     from crdtstore.statement.budget import Budget
     from crdtstore.statement.rows import Names, Row
-    from crdtstore.statement.view import View
-    from crdtstore.storage.catalog import Collection
     from crdtstore.storage.draft import Draft, DraftDocument
 
 
@@ -79,42 +74,16 @@ def match_rows(
     collection = draft.catalog.by_name.get(source.name)
     if collection is None:
         return
-    read = row_reader(draft, source, context, asked.names)
-    for row in watch(candidates(view_of(draft), collection, source, asked.node), budget):
-        if row is not None and (not asked.tests or passes(read(row), asked.tests)):
+    view, read = view_of(draft), row_reader(draft, source, context, asked.names)
+    plan = plan_source(view, collection, source, asked.node, BY_ID, None)
+    for row in find_stored(view, collection, plan, asked.node, budget):
+        if not asked.tests or passes(read(row), asked.tests):
             yield row
 
 
 def passes(row: Row, tests: Sequence[Evaluator]) -> bool:
     """Whether a row passes the tests that the tree cannot say."""
     return all(test(row) is True for test in tests)
-
-
-def candidates(view: View, collection: Collection, source: Source, node: Node) -> Iterator[StoredRow | None]:
-    """Each document that is looked at: itself if it meets the condition's part that the tree says, else None."""
-    filter_ = filter_of(node)
-    touched = {} if view.draft is None else {document.id: document for document in view.draft.touched(collection)}
-    for document in touched.values():
-        living = document.living()
-        matches = living and filter_.matches(view.catalog, collection, document.id, living)
-        yield StoredRow(document.id, living) if matches else None
-    indexes = named_indexes(view, collection, source.indexes) if source.indexes else ready_indexes(view, collection)
-    plan = make_plan(collection, list(indexes), node, BY_ID, None)
-    for row in search_rows(view.snapshot, view.catalog, collection, plan.source, None):
-        other = row.id not in touched
-        yield row if other and (plan.exact or filter_.matches(view.catalog, collection, *row)) else None
-
-
-def watch(rows: Iterator[StoredRow | None], budget: Budget) -> Iterator[StoredRow | None]:
-    """The same, spent from a budget."""
-    looked = 0
-    for row in rows:
-        looked += 1
-        if looked == CHUNK_ROWS:
-            budget.spend(looked)
-            looked = 0
-        yield row
-    budget.spend(looked)
 
 
 # --- rows of documents in a draft ---

@@ -209,6 +209,12 @@ def test_the_rows_of_a_select_are_inserted() -> None:
     assert len(store.execute("INSERT INTO d SELECT a FROM c").mutated) == 4
 
 
+def test_what_the_store_tells_of_itself_is_inserted() -> None:
+    store = make_store()
+    store.execute("INSERT INTO c DOCUMENTS ({'_id': 1})")
+    assert store.execute("INSERT INTO d SELECT * FROM system:collections").mutated == ("c",)
+
+
 def test_too_many_documents_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert STATEMENT_CHANGED_MAX > 2
     monkeypatch.setattr(targets, "STATEMENT_CHANGED_MAX", 2)
