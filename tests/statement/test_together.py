@@ -123,6 +123,25 @@ def test_a_transaction_that_is_not_there_is_waited_for_by_nobody() -> None:
     assert store.execute("DELETE FROM c", after=1).txn == 2
 
 
+@pytest.mark.parametrize("first", STATEMENTS)
+def test_a_store_on_disk_does_the_same(first: str, tmp_path: Path) -> None:
+    # There plain inserts are made ready at once, and taken apart again when another statement asks for them.
+    for number, second in enumerate(STATEMENTS):
+        with Store.open(tmp_path / str(number), durability="none") as on_disk, make_store() as in_memory:
+            texts = ["INSERT INTO d DOCUMENTS (:all)", first, second]
+            assert outcome(on_disk, texts) == outcome(in_memory, texts)
+
+
+def outcome(store: Store, texts: list[str]) -> Any:
+    """What statements together answer and leave, or how they are refused."""
+    store.execute(INSERT, TEN)
+    try:
+        done = [each.mutated for each in store.execute_together(texts, PARAMETERS)]
+    except CallerError as error:
+        return type(error), error.data.get("document"), rows(store)
+    return done, rows(store), rows(store, "d")
+
+
 # --- stopped half way ---
 
 
