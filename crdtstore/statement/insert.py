@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore import core
 from crdtstore.command.command import Upsert
-from crdtstore.command.execute import execute
-from crdtstore.command.upsert import check_not_buried, check_written, initialize, new_id, write_fields
+from crdtstore.command.staging import stage
+from crdtstore.command.upsert import check_not_buried, check_written, initialize, new_id, upsert, write_fields
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.json_output import write_json
 from crdtstore.crdt.path import ROOT
@@ -74,7 +74,7 @@ def insert(statement: Insert, draft: Draft, context: Context, budget: Budget, ho
         strict = is_strict(context.profile)
         wanted = [each for each in wanted if write(statement, draft, collection, each, budget, strict=strict)]
     else:
-        write_plainly(draft, collection, wanted)
+        write_plainly(draft, collection, wanted, budget)
     read = row_reader(draft, source, context)
     rows = (read(draft.document(collection, each.encoded_id)) for each in wanted)
     return mutated(tuple(each.id for each in wanted), rows, source, statement.returning, context, budget)
@@ -157,18 +157,18 @@ def name_of(id_: Value) -> str:
 # --- writing ---
 
 
-def write_plainly(draft: Draft, collection: Collection, given: list[Given]) -> None:
-    """Write documents as commands would."""
-    try:
-        execute([command_of(collection.name, each) for each in given], draft)
-    except CallerError:
-        # One of them is refused, and all with it: which?
-        for each in given:
-            try:
-                execute([command_of(collection.name, each)], draft)
-            except CallerError as error:
-                raise name_place(error, collection.name, each.id, path_of_fault(each.document))  # noqa: B904
-        raise
+def write_plainly(draft: Draft, collection: Collection, given: list[Given], budget: Budget) -> None:
+    """Write documents as commands would: all in one pass of the compiled core if it can, else one by one."""
+    commands = tuple(command_of(collection.name, each) for each in given)
+    if stage(commands, draft) is not None:
+        return
+    for number, (command, each) in enumerate(zip(commands, given, strict=True)):
+        if number % CHUNK_ROWS == 0:
+            budget.spend(0)
+        try:
+            upsert(command, draft)
+        except CallerError as error:
+            raise name_place(error, collection.name, each.id, path_of_fault(each.document))  # noqa: B904
 
 
 def command_of(collection: str, given: Given) -> Upsert:
