@@ -26,7 +26,7 @@ from crdtstore.query.lookup import ID_FIELD
 from crdtstore.statement.difference import write_difference
 from crdtstore.statement.faults import name_place
 from crdtstore.statement.field_types import kinds_in, types_of
-from crdtstore.statement.mutated import mutated
+from crdtstore.statement.mutated import Returning
 from crdtstore.statement.rows import CHUNK_ROWS
 from crdtstore.statement.select import select_rows
 from crdtstore.statement.targets import check_changed, row_reader
@@ -65,7 +65,7 @@ KINDS_OF: Final = attrgetter("kinds")
 
 def insert(statement: Insert, draft: Draft, context: Context, budget: Budget, host: Host | None = None) -> Mutated:
     """Run an INSERT on a draft; the host is for what a SELECT in it asks of the store itself."""
-    source = statement.source
+    source, returning = statement.source, Returning(statement, context, budget)
     given = check_unique(list(give(statement, view_of(draft, host), context, budget)))
     collection = draft.catalog.intern(source.name)
     guarded = statement.initial or statement.policy in ("fail", "nothing")
@@ -77,7 +77,7 @@ def insert(statement: Insert, draft: Draft, context: Context, budget: Budget, ho
         write_plainly(draft, collection, wanted, budget)
     read = row_reader(draft, source, context)
     rows = (read(draft.document(collection, each.encoded_id)) for each in wanted)
-    return mutated(tuple(each.id for each in wanted), rows, source, statement.returning, context, budget)
+    return returning.answer(tuple(each.id for each in wanted), rows)
 
 
 # --- what is to be written ---
@@ -102,8 +102,7 @@ def documents_of(statement: Insert, view: View, context: Context, budget: Budget
     """What stands behind DOCUMENTS, arrays taken apart, or the rows of a SELECT."""
     if statement.select is not None:
         yield from select_rows(view, statement.select, context, budget)
-    for expression in statement.documents:
-        value = compile_expression(expression, context)({})
+    for value in [compile_expression(expression, context)({}) for expression in statement.documents]:
         for document in value if isinstance(value, list) else [value]:
             if not isinstance(document, dict):
                 raise InvalidDocument(f"A document is an object; {document!r:.60} is not.")

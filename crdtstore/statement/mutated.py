@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtstore.statement.budget import check_rows
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from crdtstore.crdt.value import Value
     from crdtstore.query.dql.evaluate import Context
-    from crdtstore.query.dql.statement import Projection, Source
+    from crdtstore.query.dql.statement import Insert, Remove, Update
     from crdtstore.statement.budget import Budget
     from crdtstore.statement.rows import Row
 
@@ -26,16 +27,29 @@ class Mutated(NamedTuple):
     """False for what a SELECT in between read."""
 
 
-def mutated(
-    ids: tuple[Value, ...],
-    rows: Iterable[Row],
-    source: Source,
-    returning: tuple[Projection, ...],
-    context: Context,
-    budget: Budget,
-) -> Mutated:
-    """The answer of a statement that changed documents; of their rows, which are made only then, what it returns."""
-    if not returning:
-        return Mutated(ids)
-    check_rows(len(ids))
-    return Mutated(ids, tuple(show_rows(rows, returning, context, budget, source.alias)))
+class Returning:
+    """What a statement returns of the documents it changed: read before it does anything, made when all is done."""
+
+    def __init__(self, statement: Insert | Update | Remove, context: Context, budget: Budget) -> None:
+        """Read what stands behind RETURNING.
+
+        Raises:
+            InvalidQuery: Fields beside aggregates.
+            MalformedRequest: A parameter was not provided.
+        """
+        self.is_asked = bool(statement.returning)
+        self.rows: list[Iterable[Row]] = []
+        rows = chain.from_iterable(self.rows)
+        alias = statement.source.alias
+        self.shown = show_rows(rows, statement.returning, context, budget, alias) if self.is_asked else iter(())
+
+    def answer(self, ids: tuple[Value, ...], rows: Iterable[Row]) -> Mutated:
+        """The answer; the rows of the documents are made only if they are asked for.
+
+        Raises:
+            LimitExceeded: They are more than one answer may have.
+        """
+        if self.is_asked:
+            check_rows(len(ids))
+            self.rows.append(rows)
+        return Mutated(ids, tuple(self.shown))

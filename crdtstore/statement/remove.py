@@ -14,7 +14,7 @@ from crdtstore.crdt.path import ROOT
 from crdtstore.errors import InvalidQuery
 from crdtstore.query.dql.evaluate import compile_expression
 from crdtstore.query.order import DQL_ORDER, key_part
-from crdtstore.statement.mutated import mutated
+from crdtstore.statement.mutated import Returning
 from crdtstore.statement.scope import resolve, scope_of_source
 from crdtstore.statement.select import amount
 from crdtstore.statement.targets import check_changed, find_targets, ids_of, match_rows, row_reader, take
@@ -43,6 +43,7 @@ def remove(statement: Remove, draft: Draft, context: Context, budget: Budget) ->
             "from none of them again. DELETE removes documents everywhere."
         )
         raise InvalidQuery(message, reason="evict")
+    returning = Returning(statement, context, budget)
     documents = choose(statement, draft, context, budget)
     rows = list(map(row_reader(draft, statement.source, context), documents)) if statement.returning else []
     for document in documents:
@@ -52,16 +53,16 @@ def remove(statement: Remove, draft: Draft, context: Context, budget: Budget) ->
         else:
             document.fold.remove(ROOT)
         document.changed()
-    return mutated(ids_of(documents), rows, statement.source, statement.returning, context, budget)
+    return returning.answer(ids_of(documents), rows)
 
 
 def choose(statement: Remove, draft: Draft, context: Context, budget: Budget) -> list[DraftDocument]:
     """The documents that go."""
+    matching = match_rows(draft, statement.source, statement.where, context, budget)
+    key = make_key(statement, draft, context)
     offset, limit = amount(statement.offset, context) or 0, amount(statement.limit, context)
     if not statement.order and not offset and limit is None:
         return find_targets(draft, statement.source, statement.where, context, budget)
-    matching = match_rows(draft, statement.source, statement.where, context, budget)
-    key = make_key(statement, draft, context)
     if limit is not None:
         check_changed(offset + limit)
         rows = nsmallest(offset + limit, matching, key)

@@ -69,16 +69,15 @@ def check_changed(count: int) -> None:
 def match_rows(
     draft: Draft, source: Source, where: Expression | None, context: Context, budget: Budget
 ) -> Iterator[StoredRow]:
-    """The documents that a condition matches, as the draft has them, in no order."""
+    """The documents that a condition matches, as the draft has them, in no order; what is wrong is told at once."""
     asked = ask(source, where, (), context)
     collection = draft.catalog.by_name.get(source.name)
     if collection is None:
-        return
+        return iter(())
     view, read = view_of(draft), row_reader(draft, source, context, asked.names)
     plan = plan_source(view, collection, source, asked.node, BY_ID, None)
-    for row in find_stored(view, collection, plan, asked.node, budget):
-        if not asked.tests or passes(read(row), asked.tests):
-            yield row
+    stored = find_stored(view, collection, plan, asked.node, budget)
+    return (row for row in stored if not asked.tests or passes(read(row), asked.tests))
 
 
 def passes(row: Row, tests: Sequence[Evaluator]) -> bool:

@@ -33,7 +33,7 @@ from crdtstore.query.dql.evaluate import compile_expression
 from crdtstore.query.tree import ID_PATH, MISSING
 from crdtstore.statement.faults import modified_twice, name_place
 from crdtstore.statement.field_types import check_above, check_counter, default_of, kinds_at, types_of
-from crdtstore.statement.mutated import mutated
+from crdtstore.statement.mutated import Returning
 from crdtstore.statement.scope import resolve, scope_of_source
 from crdtstore.statement.targets import find_targets, ids_of, row_reader
 
@@ -62,7 +62,7 @@ def update(statement: Update, draft: Draft, context: Context, budget: Budget) ->
     """Run an UPDATE on a draft."""
     steps = make_steps(statement, types_of(statement.source, context.profile), context)
     constant = all(map(is_constant, expressions(statement)))
-    source = statement.source
+    source, returning = statement.source, Returning(statement, context, budget)
     read = row_reader(draft, source, context)
     changed = []
     for document in find_targets(draft, source, statement.where, context, budget):
@@ -70,7 +70,7 @@ def update(statement: Update, draft: Draft, context: Context, budget: Budget) ->
         row = {} if constant else read(document)
         if change(document, [(step, step.value(row)) for step in steps]):
             changed.append(document)
-    return mutated(ids_of(changed), map(read, changed), source, statement.returning, context, budget)
+    return returning.answer(ids_of(changed), map(read, changed))
 
 
 def expressions(statement: Update) -> list[Expression]:

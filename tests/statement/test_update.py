@@ -229,3 +229,20 @@ def test_statements_and_commands_log_the_same(steps: list[tuple[str, str, int]])
 def test_what_cannot_be_read_is_refused() -> None:
     refused(with_object(), "UPDATE c SET items[0] = 1", error=QuerySyntaxError)
     refused(with_object(), "UPDATE system:indexes SET a = 1", error=InvalidQuery)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO c DOCUMENTS ({'_id': 1}), ({'_id': 1}) RETURNING :absent",
+        "INSERT INTO c DOCUMENTS (1), (:absent)",
+        "UPDATE c APPLY a INCREMENT BY 1 RETURNING :absent",
+        "UPDATE c SET a = :absent WHERE false",
+        "DELETE FROM c WHERE :absent LIMIT -1",
+        "DELETE FROM nowhere WHERE :absent",
+        "DELETE FROM c ORDER BY :absent LIMIT -1 RETURNING 1",
+    ],
+)
+def test_a_parameter_that_is_not_provided_is_told_first(text: str) -> None:
+    error = refused(with_object(), text)
+    assert error.data["description"] == messages.parameter_not_provided("absent")
