@@ -29,6 +29,7 @@ from crdtstore.auth.permission import Permission
 from crdtstore.http.server import Application, application
 from crdtstore.query import language
 from crdtstore.query.find import kept_filter
+from crdtstore.statement import run
 from tests.docs.pages import ROOT
 from tests.http.calling import call, exchange, headers_for
 from tests.laws.conftest import use_core
@@ -168,6 +169,30 @@ def get(place: Place) -> None:
     assert place.store.get("c", 1) is not None
 
 
+def forget_texts() -> None:
+    """Statements that were read before are kept: each run begins as the first one does."""
+    run.kept.cache_clear()
+    run.ready_kept.cache_clear()
+    kept_filter.cache_clear()
+
+
+def select(place: Place) -> None:
+    """A SELECT with groups and an order, embedded."""
+    place.upsert(name="Basel")
+    forget_texts()
+    place.begin()
+    text = "SELECT name, COUNT(*) AS n FROM c WHERE name > 'A' GROUP BY name ORDER BY n"
+    assert place.store.execute(text).items == [{"name": "Basel", "n": 1}]
+
+
+def update(place: Place) -> None:
+    """An UPDATE, embedded."""
+    place.upsert(name="Basel")
+    forget_texts()
+    place.begin()
+    assert place.store.execute("UPDATE c SET seen = true WHERE name = 'Basel'").mutated == (1,)
+
+
 def apply(place: Place) -> None:
     """A record of another store."""
     with Store.in_memory() as other:
@@ -186,6 +211,10 @@ RUNS: dict[tuple[str, str], Callable[[Place], None]] = {
     ("A find", "compiled"): find,
     ("A get", "plain"): get,
     ("A get", "compiled"): get,
+    ("A statement that reads", "plain"): select,
+    ("A statement that reads", "compiled"): select,
+    ("A statement that writes", "plain"): update,
+    ("A statement that writes", "compiled"): update,
     ("Apply", "plain"): apply,
     ("Apply in the compiled core", "compiled"): apply,
 }
