@@ -15,7 +15,7 @@ from tests.query.worlds.documents import World, make_value
 from tests.query.worlds.dql import pattern, text
 from tests.statement.naive_expressions import Expression
 
-NUMBERS: Final = (0, 1, 2, 3, -1, 7, 0.5, 2.5, 1.0, -0.0, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), 1e300)
+NUMBERS: Final = (0, 1, 2, -3, -1, 7, 0.5, 2.5, 1.0, -0.0, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), 1e300)
 NUMERIC: Final = (("n",), ("n",), ("h",), ("b",), ("c", "k"), ("l", 0))
 FIELDS: Final = (
     *(("a",), ("a",), ("b",), ("b",), ("n",), ("n",), ("s",), ("s",), ("c", "d"), ("c", "k"), ("c",), ("l",)),
@@ -130,6 +130,18 @@ def sought(place: Place) -> Expression:
     return first
 
 
+def verdicts(place: Place) -> Expression:
+    """Several verdicts, of which each may be true, false, null or missing."""
+    random = place.random
+
+    def verdict() -> Expression:
+        known = (("value", True), ("value", False), ("value", None), ("missing",))
+        return random.choice((*known, path(place), compared(place), ("is", "missing", path(place))))
+
+    joined = ("logic", random.choice(("and", "or", "xor")), tuple([verdict() for _ in range(random.randrange(2, 4))]))
+    return ("not", joined) if random.random() < 0.3 else joined
+
+
 def quantified(place: Place, depth: int) -> Expression:
     """ANY or EVERY item of an array."""
     variable = place.random.choice(("x", "item", "n"))
@@ -152,7 +164,7 @@ def number(place: Place, depth: int) -> Expression:
         case 3 | 4:
             return ("value", random.choice(NUMBERS[:10] if random.random() < 0.8 else NUMBERS))
         case 5 | 6 | 7:
-            sign = random.choice(("+", "-", "*", "/", "%", "<<", ">>", "+", "-"))
+            sign = random.choice(("+", "-", "*", "/", "/", "%", "<<", ">>"))
             return ("binary", sign, number(place, depth - 1), number(place, depth - 1))
         case 8:
             return ("negate", number(place, depth - 1))
@@ -203,7 +215,7 @@ def anything(place: Place, depth: int) -> Expression:
         case 2:
             return string(place, depth)
         case 3:
-            return condition(place, depth)
+            return condition(place, depth) if random.random() < 0.5 else verdicts(place)
         case 4:
             return array(place, depth)
         case 5:
@@ -244,7 +256,9 @@ def aggregate(place: Place) -> Expression:
     name = random.choice((*AGGREGATES, "count", "sum"))
     if name == "count" and random.random() < 0.4:
         return ("aggregate", "count", None, False)
-    made = path(place) if random.random() < 0.4 else random.choice((number, anything))(place, 1)
+    made = path(place) if random.random() < 0.4 else random.choice((number, number, anything))(place, 1)
+    if name == "count" and random.random() < 0.5:
+        made = verdicts(place)
     return ("aggregate", name, made, random.random() < 0.3)
 
 

@@ -24,6 +24,7 @@ from tests.statement.expressions import (
     operand,
     path,
     sought,
+    verdicts,
 )
 from tests.statement.naive import Delete, Insert, Statement, Update
 from tests.statement.naive_expressions import Expression
@@ -35,7 +36,19 @@ IDS: Final[tuple[Any, ...]] = (
 )
 NAMES: Final = ("x", "y", "total", "n", "b")
 KEYS: Final = (("a",), ("b",), ("n",), ("s",), ("c", "k"), ("c", "d"), ("l", 0), ("none",), ("h",))
-CHANGED: Final = (("a",), ("b",), ("n",), ("s",), ("c",), ("c", "k"), ("c", "d"), ("l",), ("m", "d", "k"), ("new",))
+CHANGED: Final = (
+    ("a",),
+    ("a", "k"),
+    ("b",),
+    ("n",),
+    ("s",),
+    ("c",),
+    ("c", "k"),
+    ("c", "d"),
+    ("l",),
+    ("m", "d", "k"),
+    ("new",),
+)
 DOCUMENTS: Final = 7
 POLICIES: Final[tuple[Literal["fail", "nothing", "update", "update_local_diff"], ...]] = (
     *("fail", "nothing", "update", "update", "update_local_diff"),
@@ -54,7 +67,7 @@ class Program(NamedTuple):
 
 def make_world(random: Random) -> World:
     """What the documents of a world are at its beginning; its values are what statements are about."""
-    values = (*make_values(random, binary=False), 1, 2, "a", None, True)
+    values = (*make_values(random, binary=False), 1, 2, "a", None, True, False)
     ids = random.sample(IDS, DOCUMENTS)
     return World(random, values, [make_document(random, values, id_) for id_ in ids], {})
 
@@ -150,12 +163,22 @@ def make_projections(place: Place, source: Source) -> tuple[Projection, ...]:
         return (("all",), *[each for each in left_out if is_plain(each[1])])
     columns: list[Projection] = []
     for name in random.sample(NAMES, random.randrange(1, 4)):
-        value = path(place) if random.random() < 0.4 else anything(place, random.randrange(1, 3))
+        value = column(place)
         named = value[0] != "path" or random.random() < 0.3
         columns.append(("column", value, name if named and random.random() < 0.8 else None))
     if source.alias is not None and random.random() < 0.2:
         columns.append(("all of", source.alias))
     return tuple(columns)
+
+
+def column(place: Place) -> Expression:
+    """What a column shows: what is seen nowhere else of verdicts and numbers, too."""
+    kind = place.random.randrange(20)
+    if kind < 8:
+        return path(place)
+    if kind < 10:
+        return verdicts(place)
+    return number(place, 2) if kind < 13 else anything(place, place.random.randrange(1, 3))
 
 
 def called_apart(projections: tuple[Projection, ...]) -> tuple[Projection, ...]:

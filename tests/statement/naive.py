@@ -266,18 +266,29 @@ def change(node: Node, statement: Update, row: Row, scope: Scope, time: Time) ->
     for path, expression in statement.set:
         value = evaluate(expression, row, scope)
         if value is not MISSING:
-            node.at(path).write(value, time)
+            node.at(below(path, statement.source.alias)).write(value, time)
             wrote = True
     for path, operation, given in statement.apply:
-        count(node.at(path), operation, 0 if given is None else evaluate(given, row, scope), time)
+        count(
+            node.at(below(path, statement.source.alias)),
+            operation,
+            0 if given is None else evaluate(given, row, scope),
+            time,
+        )
         wrote = True
-    for path in statement.unset:
+    gone = [below(path, statement.source.alias) for path in statement.unset]
+    for path in gone:
         wrote |= node.at(path).time() != NEVER
         node.remove(path)
-    for path in statement.unset:
+    for path in gone:
         if at(before, path[:-1]) is not MISSING:
             node.keep(path[:-1], time)
     return wrote
+
+
+def below(path: Keys, alias: str | None) -> Keys:
+    """A path of the document, which may have stood behind the source's alias."""
+    return path[1:] if path[0] == alias and path[1:] else path
 
 
 def count(counter: Node, operation: str, amount: Any, time: Time) -> None:

@@ -42,7 +42,7 @@ def difference(rows: list[Row], ranked: Ranked, *, exact: bool) -> str | None:
         first, last = max(place, ranked.first), min(place + size, ranked.last)
         found = Counter(map(form, rows[first - ranked.first : max(first, last) - ranked.first]))
         if not found <= members:
-            wrong = next(row for row in rows[first - ranked.first :] if form(row) not in members)
+            wrong = next(row for row in rows[first - ranked.first :] if form(row) in found - members)
             some = ranked.rows[first:last][:3]
             return f"rows {first} to {last}: {wrong!r} is not of {some!r}"
         place += size
