@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.statement.naive_expressions import Expression, Refused
-from tests.statement.naive_select import Select, is_grouped
+from tests.statement.naive_select import Select
 
 Indexed = dict[str, set[tuple[str, ...]]]
 
@@ -24,7 +24,7 @@ def check_select(select: Select, indexed: Indexed) -> None:
             if any(str(keys[0]) not in names for keys in paths_in(expression)):
                 raise Refused("ambiguous")
         check_join(select, indexed)
-    if is_grouped(select):
+    if select.is_grouped:
         check_grouped(without_alias(select, select.source.alias))
 
 

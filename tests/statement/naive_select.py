@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from crdtstore.query.tree import MISSING
@@ -59,6 +60,12 @@ class Select:
     limit: Expression | None = None
     offset: Expression | None = None
 
+    @cached_property
+    def is_grouped(self) -> bool:
+        """Whether rows are made of many."""
+        parts = (self.projections, tuple([key for key, _ in self.order]))
+        return bool(self.group) or self.having is not None or has_aggregate(parts)
+
 
 class Found(NamedTuple):
     """A row: what `*` shows, and what paths begin with; in a group its rows, in the order of their ids."""
@@ -86,24 +93,20 @@ def select(statement: Select, sources: Sequence[list[Row]], parameters: Row) -> 
     """The rows of a SELECT, of the documents of its sources."""
     scope = Scope(parameters)
     rows = joined(statement, sources, scope)
-    rows = [row for row in rows if is_true(statement.where, row.names, scope)]
-    if is_grouped(statement):
+    if statement.where is not None:
+        rows = [row for row in rows if is_true(statement.where, row.names, scope)]
+    if statement.is_grouped:
         rows = grouped(rows, statement.group, scope)
-    rows = [row for row in rows if is_true(statement.having, row.names, Scope(parameters, row.group))]
+    if statement.having is not None:
+        rows = [row for row in rows if is_true(statement.having, row.names, Scope(parameters, row.group))]
     pairs = [(show(row, statement.projections, parameters), row) for row in rows]
     if statement.distinct:
         pairs = different(pairs)
     pairs = ranked(pairs, statement, parameters)
     first = amount(statement.offset, scope, 0)
     last = min(len(pairs), first + amount(statement.limit, scope, len(pairs)))
-    ranks = [rank(statement, shown, row, parameters) for shown, row in pairs]
+    ranks = [rank(statement, shown, row, parameters) for shown, row in pairs] if statement.order else [()] * len(pairs)
     return Ranked([shown for shown, _ in pairs], ranks, min(first, len(pairs)), last)
-
-
-def is_grouped(statement: Select) -> bool:
-    """Whether rows are made of many."""
-    parts = (statement.projections, statement.having or (), tuple(key for key, _ in statement.order))
-    return bool(statement.group) or statement.having is not None or has_aggregate(parts)
 
 
 def amount(expression: Expression | None, scope: Scope, otherwise: int) -> int:
