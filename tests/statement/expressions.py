@@ -29,6 +29,8 @@ ONE_TEXT: Final = ("byte_length", "char_length", "character_length", "deserializ
 TWO_TEXTS: Final = ("contains", "starts_with", "ends_with")
 ONE_OF_ANY: Final = ("is_boolean", "is_number", "is_string", "ismissingornull", "array_contains_null")
 AGGREGATES: Final = ("count", "sum", "avg", "min", "max", "median", "mid")
+DETERMINED: Final = ("count", "sum", "avg", "median", "mid")
+"""Those that are one value whatever the order of rows; MIN and MAX of objects are any of these."""
 
 
 class Place(NamedTuple):
@@ -250,10 +252,10 @@ def case(place: Place, depth: int) -> Expression:
 # --- of groups ---
 
 
-def aggregate(place: Place) -> Expression:
+def aggregate(place: Place, among: tuple[str, ...] = AGGREGATES) -> Expression:
     """Something made of all rows of a group."""
     random = place.random
-    name = random.choice((*AGGREGATES, "count", "sum"))
+    name = random.choice((*among, "count", "sum"))
     if name == "count" and random.random() < 0.4:
         return ("aggregate", "count", None, False)
     made = path(place) if random.random() < 0.4 else random.choice((number, number, anything))(place, 1)
@@ -265,21 +267,30 @@ def aggregate(place: Place) -> Expression:
 def of_group(place: Place, keys: tuple[Expression, ...], depth: int) -> Expression:
     """Something made of aggregates and what is the same in all rows of a group."""
     random = place.random
-
-    def one() -> Expression:
-        return of_group(place, keys, depth - 1)
-
     match random.randrange(8) if depth else random.randrange(3):
         case 0 if keys:
             return random.choice(keys)
         case 0 | 1 | 2:
             return aggregate(place)
         case 3:
-            return ("compare", random.choice(OPERATORS), one(), one())
+            return ("call", random.choice(("coalesce", "ifmissing")), (of_group(place, keys, 0), constant(place)))
         case 4:
-            return ("compare", random.choice(OPERATORS), aggregate(place), ("value", random.choice(NUMBERS[:6])))
-        case 5:
-            return ("call", random.choice(("coalesce", "ifmissing")), (one(), constant(place)))
-        case 6:
-            return ("logic", random.choice(("and", "or")), (one(), one()))
-    return ("is", random.choice(("null", "missing")), one())
+            return ("logic", random.choice(("and", "or")), (judged(place, keys, depth), judged(place, keys, depth)))
+    return judged(place, keys, depth)
+
+
+def judged(place: Place, keys: tuple[Expression, ...], depth: int) -> Expression:
+    """A verdict on a group: not on the least of its objects, since objects have no order."""
+    random = place.random
+
+    def one() -> Expression:
+        return random.choice(keys) if keys and random.random() < 0.4 else aggregate(place, DETERMINED)
+
+    match random.randrange(4):
+        case 0:
+            return ("compare", random.choice(OPERATORS), one(), one())
+        case 1:
+            return ("is", random.choice(("null", "missing")), of_group(place, keys, depth - 1) if depth else one())
+        case 2 if keys:
+            return ("compare", random.choice(OPERATORS), random.choice(keys), constant(place))
+    return ("compare", random.choice(OPERATORS), one(), ("value", random.choice(NUMBERS[:6])))

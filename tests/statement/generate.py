@@ -92,22 +92,35 @@ def make_document(random: Random, values: tuple[Any, ...], id_: Any) -> dict[str
     return {"_id": id_, **{key: value for key, value in fields.items() if random.random() < 0.75}}
 
 
-def make_program(world: World, others: tuple[str, ...] = ("c", "d")) -> Program:
-    """A statement about the collections of a world."""
-    random = world.random
-    kind = random.randrange(100)
-    if kind < 78:
-        statement: Statement = make_select(world, others)
-    elif kind < 88:
-        statement = make_update(world, others[0])
-    elif kind < 96:
-        statement = make_insert(world, others)
-    else:
-        statement = make_delete(world, others[0])
+def make_programs(world: World, others: tuple[str, ...]) -> tuple[Program, ...]:
+    """A statement, or several that run as one transaction, of which one writes and the others see what it wrote."""
+    if world.random.random() < 0.94:
+        return (make_program(world, make_statement(world, others), {}),)
     parameters: dict[str, Any] = {}
+    written = make_written(world, others)
+    statements = [make_select(world, others), written, make_select(world, others), make_select(world, others)]
+    return tuple([make_program(world, each, parameters) for each in statements[world.random.randrange(2) :]])
+
+
+def make_statement(world: World, others: tuple[str, ...]) -> Statement:
+    """A statement about the collections of a world."""
+    return make_select(world, others) if world.random.random() < 0.78 else make_written(world, others)
+
+
+def make_written(world: World, others: tuple[str, ...]) -> Statement:
+    """A statement that writes."""
+    kind = world.random.randrange(22)
+    if kind < 10:
+        return make_update(world, others[0])
+    return make_insert(world, others) if kind < 18 else make_delete(world, others[0])
+
+
+def make_program(world: World, statement: Statement, parameters: dict[str, Any]) -> Program:
+    """A statement and its text; its parameters come to those of the statements that run with it."""
+    alone, random = not parameters, world.random
     written = Writer(random, parameters).statement(statement)
     joins = isinstance(statement, Select) and bool(statement.joins)
-    lacks = bool(parameters) and not joins and random.random() < 0.01
+    lacks = alone and bool(parameters) and not joins and random.random() < 0.01
     if lacks:
         parameters.pop(random.choice(list(parameters)))
     return Program(statement, written, parameters, lacks)

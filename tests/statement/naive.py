@@ -319,6 +319,6 @@ def removed(world: World, statement: Delete, scope: Scope, chosen: tuple[Any, ..
         offset=statement.offset,
     )
     found = execute(world, asked, scope.parameters).rows
-    if chosen is not None and difference([{"_id": id_} for id_ in chosen], found, exact=True) is None:
+    if chosen is not None and difference([{"_id": id_} for id_ in chosen], found) is None:
         return list(chosen)
     return [row["_id"] for row in found.rows[found.first : found.last]]

@@ -1,7 +1,7 @@
 """Whether an engine's rows are those that the naive interpreter says: in their order, and of one rank in any.
 
-Rules: two rows are the same when all their values are; numbers of one value and two types are two, unless a row stands
-for several of them, of which any may be the one shown.
+Rules: two rows are the same when all their values are; numbers of one value and two types are two (`exactly`), unless a
+row stands for several of them, of which any may be the one shown (`identity`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 
 from crdtstore.query.tree import MISSING
 from tests.query.oracles.values import kind_of
+from tests.statement.naive_aggregates import ORDER
 from tests.statement.naive_expressions import Row
-from tests.statement.naive_select import Ranked, identity
+from tests.statement.naive_select import Ranked
 
 
 def exactly(value: Any) -> Hashable:
@@ -29,9 +30,13 @@ def exactly(value: Any) -> Hashable:
     return kind, None if value is MISSING else value
 
 
-def difference(rows: list[Row], ranked: Ranked, *, exact: bool) -> str | None:
-    """Why these rows are not the ones asked for, if they are not."""
-    form: Callable[[Any], Hashable] = exactly if exact else identity
+def in_order(value: Any) -> Hashable:
+    """The same for rows whose values have the same place in the order: MIN and MAX of objects are any of them."""
+    return tuple([(key, ORDER.key(value[key])) for key in sorted(value)])
+
+
+def difference(rows: list[Row], ranked: Ranked, form: Callable[[Any], Hashable] = exactly) -> str | None:
+    """Why these rows are not the ones asked for, if they are not; a form is the same for rows that may be either."""
     wanted = ranked.last - ranked.first
     if len(rows) != max(0, wanted):
         return f"{len(rows)} rows, not {max(0, wanted)}: {rows[:3]!r}"

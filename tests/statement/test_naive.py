@@ -46,6 +46,6 @@ def test_a_store_gives_what_the_naive_interpreter_gives(
             came[outcome.came] += 1
     assert came.total() >= runs
     shares = {name: count / came.total() for name, count in came.items()}
-    assert shares["rows"] > 0.4, shares
-    assert shares["changes"] > 0.08, shares
-    assert 0.01 < shares["refused"] < 0.1, shares
+    assert shares["rows"] > 0.3, shares
+    assert shares["changes"] > 0.05, shares
+    assert 0.01 < shares["refused"] < 0.15, shares
