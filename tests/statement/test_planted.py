@@ -183,10 +183,10 @@ def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is kept of statements that ran before; indexes are looked into."""
     monkeypatch.setattr(plan, "LOOKUP_COST", 0)
     monkeypatch.setattr(index_build, "INDEX_BUILD_DOCUMENTS", 7)
-    for keep in (run.parse_kept, run.ready_kept):
+    for keep in (run.kept, run.ready_kept):
         keep.cache_clear()
     yield
-    for keep in (run.parse_kept, run.ready_kept):
+    for keep in (run.kept, run.ready_kept):
         keep.cache_clear()
 
 
