@@ -51,7 +51,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: i
     """
     names = [shown_text(name) for name in columns]
     cells = [[cell_of(row[name]) if name in row else MISSING for name in columns] for row in rows]
-    widths = fitted([max(map(cell_len, texts)) for texts in zip(names, *texts_of(cells, width), strict=True)], width)
+    widths = fitted([max(map(width_of, texts)) for texts in zip(names, *texts_of(cells, width), strict=True)], width)
     yield line_of([styled(Cell(name), size, bold=True) for name, size in zip(names, widths, strict=False)])
     yield "┼".join("─" * (size + 2) for size in widths)
     for row_cells in cells:
@@ -59,6 +59,11 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: i
     if len(widths) < len(columns):
         left = ", ".join(names[len(widths) :])
         yield click.style(clipped(f"not shown, for the terminal is too narrow: {left}", width), dim=True)
+
+
+def width_of(text: str) -> int:
+    """How many columns of a terminal a printable text takes."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def texts_of(cells: Sequence[Sequence[Cell]], width: int | None) -> list[list[str]]:
@@ -95,14 +100,14 @@ def line_of(texts: Sequence[str]) -> str:
 def styled(cell: Cell, width: int, *, bold: bool = False) -> str:
     """A cell as it stands in its column."""
     text = clipped(cell.text, width)
-    space = " " * (width - cell_len(text))
+    space = " " * (width - width_of(text))
     shown = click.style(text, bold=bold or None, dim=cell.dim or None) if bold or cell.dim else text
     return space + shown if cell.right else shown + space
 
 
 def clipped(text: str, width: int | None) -> str:
     """A text, cut where it is wider."""
-    if width is None or (len(text) <= width and cell_len(text) <= width):
+    if width is None or (len(text) <= width and width_of(text) <= width):
         return text
     return set_cell_size(text[:width], max(width - 1, 0)).rstrip() + CUT
 
