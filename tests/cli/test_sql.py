@@ -153,9 +153,9 @@ def test_a_transaction_is_all_or_nothing(place: Place) -> None:
     run("sql", "--transaction", *place, given=f"{insert(1)}; {insert(1)}", code=3)
     run("sql", "--transaction", *place, given=f"{insert(1)}; SELECT", code=3)
     assert documents(run("sql", "SELECT * FROM c", *place)) == []
-    done = run("sql", "--transaction", *place, given=f"{insert(1)};\n{insert(2)};")
+    done = run("sql", "--transaction", *place, given=f"{insert(1)};\n{insert(2)}; SELECT * FROM c;")
     assert done.stderr == "1 document changed, transaction 1\n" * 2
-    assert documents(run("sql", "SELECT * FROM c", *place)) == [{"_id": 1}, {"_id": 2}]
+    assert documents(done) == documents(run("sql", "SELECT * FROM c", *place)) == [{"_id": 1}, {"_id": 2}]
     done = run("sql", "--transaction", "--timing", f"{insert(3)}; {insert(4)}", *place)
     assert re.fullmatch(r"(1 document changed, transaction 2\n){2}2 statements \([\d.]+ ms\)\n", done.stderr)
 
@@ -300,7 +300,7 @@ def test_dot_commands_stand_between_statements(cities: Place) -> None:
 
 
 def test_dot_commands_change_what_follows(cities: Place) -> None:
-    given = ".params n=3\n.timing on\n.timing\n.format json\nSELECT name FROM cities WHERE visits = :n;\n"
+    given = ".params n=3\n.timing on;\n.timing;\n.format json ; \nSELECT name FROM cities WHERE visits = :n;\n"
     done = run("sql", *cities, given=given)
     assert done.stdout == ':n  3\ntiming on\ntiming on\nformat json\n[{"name":"Basel"}]\n'
     assert done.stderr.startswith("1 row (")

@@ -1,6 +1,7 @@
 """Dot commands: what the shell does that no statement says.
 
-Rules: one a line, its words separated by spaces; without `;`. What has a choice shows it when none is made.
+Rules: one a line, its words separated by spaces; a `;` at its end is left out. What has a choice shows it when none is
+made.
 """
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ def run_dot_command(session: Session, piece: Piece) -> None:
         Leave: The session ends.
         click.UsageError: There is no such command, or what follows it is wrong.
     """
-    name, _, rest = piece.text.strip().partition(" ")
+    name, _, rest = piece.text.strip().removesuffix(";").partition(" ")
     command = DOT_COMMANDS.get(name)
     if command is None:
         raise click.UsageError(f"There is no command {name}; .help lists them.")
-    command.run(session, rest.strip().removesuffix(";").rstrip())
+    command.run(session, rest.strip())
 
 
 def show_help(_session: Session, _rest: str) -> None:
