@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,9 +19,10 @@ import pytest
 
 from crdtstore.cli.shell import output
 from crdtstore.cli.shell.database import Directory
+from crdtstore.cli.shell.prompt import CONTINUED, PROMPT
 from crdtstore.errors import StoreLocked
 from crdtstore.limits import DOCUMENT_BYTES_WARN
-from tests.cli.running import documents, error_of, run
+from tests.cli.running import documents, error_of, lines, run, upsert
 
 ALONE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 KEY = f"{'a' * 12}_cs1_{'b' * 33}"
@@ -330,3 +332,25 @@ def test_help_names_every_dot_command(place: Place) -> None:
     assert [line.split()[0] for line in text.splitlines()[:-1]] == [
         *(".help", ".collections", ".fields", ".indexes", ".explain", ".params", ".format", ".timing", ".exit"),
     ]
+
+
+# --- the page ---
+
+
+def without_times(text: str) -> list[str]:
+    """The lines of an output, without what differs from run to run."""
+    return [re.sub(r" \([\d.]+ ms\)", "", line.rstrip()) for line in text.splitlines()]
+
+
+def test_the_page_shows_what_is_printed() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Statements\n")[2].partition("\n## ")[0]
+    script, table, session = re.findall(r"^```(?:sh|text)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    run("init", "--store", "cities-data")
+    run("write", "--store", "cities-data", given=lines({**upsert("basel", name="Basel"), "collection": "cities"}))
+    printed = [run(*shlex.split(line)[1:]).stdout for line in script.splitlines()]
+    assert without_times(printed[-1]) == without_times(table)
+    typed = [line[len(PROMPT) :] for line in session.splitlines() if line.startswith((PROMPT, CONTINUED))]
+    shown = [line for line in session.splitlines() if not line.startswith((PROMPT, CONTINUED))]
+    done = run("sql", "--store", "cities-data", "--format", "table", "--timing", given="\n".join(typed))
+    assert without_times(done.stdout) == without_times("\n".join(shown))
