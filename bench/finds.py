@@ -1,5 +1,7 @@
 """S6 and S7: documents by an index and by a scan, as JSON bytes, against JSON texts in SQLite and jsonb in PostgreSQL.
 
+A SELECT is measured against the find that gives the same documents.
+
 Rules: all sides hold the same documents and give the same ones, which is checked before anything is measured. SQLite
 has expression indexes, one prepared statement a query, a cache that holds everything, and gives the stored bytes as
 they are. PostgreSQL, where it is installed, answers in a process of its own, so it is compared in wall time, by its own
@@ -33,6 +35,9 @@ SCANS = 3
 ONE = "email == $args.email"
 RANGE = "count >= $args.low && count < $args.high"
 SCAN = "city == 'Ogden' && count >= {low}"
+
+SELECT_ONE = f"SELECT * FROM {COLLECTION} WHERE email = :email"
+SELECT_RANGE = f"SELECT * FROM {COLLECTION} WHERE `count` >= :low AND `count` < :high ORDER BY `count`"
 
 SQLITE_ONE = "SELECT j FROM people WHERE json_extract(j, '$.email') = ?"
 SQLITE_RANGE = "SELECT j FROM people WHERE json_extract(j, '$.count') >= ? AND json_extract(j, '$.count') < ?"
@@ -69,10 +74,26 @@ def indexed(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
         check_equal([run([documents // 2]) for run in ranges.values()])
         times = race({name: side(run, documents, POINTS) for name, run in ones.items()}, rounds)
         wide = race({name: side(run, documents - RANGE_HITS, RANGES) for name, run in ranges.items()}, rounds)
+        selects = select_rows(store, rounds, documents)
     peer = f"SQLite {sqlite3.sqlite_version}, expression index"
     return [
         versus("S6.one", peer, times, "ours", "sqlite", documents=documents),
         versus("S6.range", peer, wide, "ours", "sqlite", documents=documents, hits=RANGE_HITS),
+        *selects,
+    ]
+
+
+def select_rows(store: Store, rounds: int, documents: int) -> list[Row]:
+    """One document and a hundred by a SELECT, and by a find: neither is prepared by its caller."""
+    ones = {"select": select_one(store), "find": find_one(store)}
+    ranges = {"select": select_range(store), "find": find_range(store)}
+    check_equal([run([7, documents - 1]) for run in ones.values()])
+    check_equal([run([documents // 2]) for run in ranges.values()])
+    times = race({name: side(run, documents, POINTS) for name, run in ones.items()}, rounds)
+    wide = race({name: side(run, documents - RANGE_HITS, RANGES) for name, run in ranges.items()}, rounds)
+    return [
+        versus("S6.select.one", "Store.find", times, "select", "find", hits=1, documents=documents),
+        versus("S6.select.range", "Store.find", wide, "select", "find", hits=RANGE_HITS, documents=documents),
     ]
 
 
@@ -165,6 +186,42 @@ def sqlite_range(database: sqlite3.Connection) -> Callable[[Sequence[int]], list
     return lambda numbers: [
         [text for (text,) in run(SQLITE_RANGE, (number, number + RANGE_HITS)).fetchall()] for number in numbers
     ]
+
+
+def select_one(store: Store) -> Callable[[Sequence[int]], list[Any]]:
+    """By a statement."""
+    run = store.execute
+    return lambda numbers: [
+        list(run(SELECT_ONE, {"email": f"jane{number}@example.com"}).rows_json) for number in numbers
+    ]
+
+
+def find_one(store: Store) -> Callable[[Sequence[int]], list[Any]]:
+    """By the find that says the same."""
+    find = store.find
+    return lambda numbers: [
+        [document.json for document in find(COLLECTION, ONE, args={"email": f"jane{number}@example.com"}).documents]
+        for number in numbers
+    ]
+
+
+def select_range(store: Store) -> Callable[[Sequence[int]], list[Any]]:
+    """A hundred documents by a statement."""
+    run = store.execute
+    return lambda numbers: [
+        list(run(SELECT_RANGE, {"low": number, "high": number + RANGE_HITS}).rows_json) for number in numbers
+    ]
+
+
+def find_range(store: Store) -> Callable[[Sequence[int]], list[Any]]:
+    """A hundred documents by the find that says the same."""
+
+    def run(number: int) -> list[bytes]:
+        args = {"low": number, "high": number + RANGE_HITS}
+        found = store.find(COLLECTION, RANGE, args=args, order=["count"])
+        return [document.json for document in found.documents]
+
+    return lambda numbers: [run(number) for number in numbers]
 
 
 def ours_scan(store: Store, low: int) -> Callable[[], list[Any]]:
