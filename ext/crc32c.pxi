@@ -38,9 +38,19 @@ cdef extern from *:
             wide = __builtin_ia32_crc32di(wide, word);
         }
         state = (uint32_t)wide;
-        for (; length > 0; data++, length--)
-            state = __builtin_ia32_crc32qi(state, *data);
-        return state;
+        if (length & 4) {
+            uint32_t part;
+            memcpy(&part, data, 4);
+            state = __builtin_ia32_crc32si(state, part);
+            data += 4;
+        }
+        if (length & 2) {
+            uint16_t part;
+            memcpy(&part, data, 2);
+            state = __builtin_ia32_crc32hi(state, part);
+            data += 2;
+        }
+        return length & 1 ? __builtin_ia32_crc32qi(state, *data) : state;
     }
     #define crc32c_has_cpu() __builtin_cpu_supports("sse4.2")
     #elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32) && !defined(__AARCH64EB__)

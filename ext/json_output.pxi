@@ -30,7 +30,7 @@ def document_json(bytes document not None, paths, replicas):
         return b"null"
     visible_view(document, &view)
     json_document.length = 0
-    json_emit(&view, paths, replicas, &json_document)
+    json_emit(&view, json_shapes(paths), paths, replicas, &json_document)
     return json_take(&json_document)
 
 
@@ -42,12 +42,12 @@ cdef bytes json_take(JsonBuffer *out):
     return written
 
 
-cdef int json_emit(const DocumentView *view, paths, replicas, JsonBuffer *out) except -1:
+cdef int json_emit(const DocumentView *view, JsonShapes shapes, paths, replicas, JsonBuffer *out) except -1:
     """Append a document as JSON; after an error the buffer holds a part of it."""
     cdef const JsonProgram *program
     if view.n == 0:
         return json_append(out, b"null", 4)
-    program = json_program(view, paths)
+    program = json_program(view, shapes, paths)
     if program != NULL:
         return json_run(program, view, replicas, out)
     return json_general(view, name_table(paths), name_table(replicas), out)

@@ -164,13 +164,16 @@ cdef inline bint json_fits(const JsonProgram *program, const DocumentView *view)
     )
 
 
-cdef const JsonProgram *json_program(const DocumentView *view, paths) except? NULL:
-    """The program of a document's shape; NULL without an error where the general way is to be taken."""
-    cdef JsonShapes shapes
+cdef JsonShapes json_shapes(paths):
+    """The programs of a collection. Who prints many documents of one snapshot asks once."""
     found = paths.shapes
     if type(found) is not JsonShapes:
         found = paths.shapes = JsonShapes()
-    shapes = <JsonShapes>found
+    return <JsonShapes>found
+
+
+cdef const JsonProgram *json_program(const DocumentView *view, JsonShapes shapes, paths) except? NULL:
+    """The program of a document's shape; NULL without an error where the general way is to be taken."""
     if view.local != NULL or view.n > JSON_SHAPE_BYTES_MAX // sizeof(JsonStep):
         return NULL
     if not json_fits(shapes.last, view):
@@ -370,7 +373,11 @@ cdef inline unsigned char *json_quick(
     if kind == KIND_DOUBLE:
         memcpy(&number, slot, 8)
         return json_decimal(at, number)
-    return json_constant(at, kind) if kind <= KIND_TRUE else NULL
+    if kind <= KIND_TRUE:
+        return json_constant(at, kind)
+    if kind != KIND_ARRAY or heap_read(view, slot, &text, &size) or <size_t>(limit - at) < 6 * size + JSON_ROOM:
+        return NULL
+    return json_packed(&text, text + size, VALUE_DEPTH_MAX, at)
 
 
 cdef int json_step(const DocumentView *view, uint32_t row, replicas, JsonBuffer *out) except -1:

@@ -230,12 +230,13 @@ cdef extern from *:
     /* Whether a key stands in the leaf of a path, or would: between two of its keys; the path leads to its place. */
     static int lmdb_is_near(const lmdb_trees *trees, const lmdb_value *wanted, lmdb_path *path) {
         lmdb_step *step;
+        lmdb_node node;
         int index;
         if (path->depth < 0)
             return 0;
         step = &path->steps[path->depth];
-        if (step->index + 1 < step->count && lmdb_is_before(trees, step, step->index, wanted, 0) == 1
-                && lmdb_is_before(trees, step, step->index + 1, wanted, 0) == 0) {
+        if (step->index + 1 < step->count && lmdb_node_of(trees, step, step->index + 1, &node)
+                && !lmdb_compare(node.key, node.size, (const unsigned char *)wanted->data, wanted->size)) {
             step->index++;
             return 1;
         }

@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 from crdtstore import errors
 
 
+@cython.freelist(8)
 @cython.no_gc_clear
 cdef class Snapshot:
     """A read view that never changes: any thread may use it, one at a time."""

@@ -37,7 +37,9 @@ cdef int read_key(bytes prefix, object id_, unsigned char *key, size_t *length) 
     return 1
 
 
-cdef object read_print(Snapshot snapshot, int table, bytes prefix, object id_, paths, replicas):
+cdef object read_print(
+    Snapshot snapshot, int table, bytes prefix, object id_, JsonShapes shapes, paths, replicas
+):
     """One document as JSON, None when it does not exist, False for an id that the plain twin must encode."""
     cdef unsigned char key[READ_KEY_BYTES]
     cdef size_t key_length = 0, length = 0
@@ -52,7 +54,7 @@ cdef object read_print(Snapshot snapshot, int table, bytes prefix, object id_, p
     if document_is_grave(&view):
         return None
     json_document.length = 0
-    json_emit(&view, paths, replicas, &json_document)
+    json_emit(&view, shapes, paths, replicas, &json_document)
     return json_take(&json_document)
 
 
@@ -60,11 +62,12 @@ def read_json(Environment environment not None, int table, bytes prefix not None
     """A document as JSON, in a snapshot of its own."""
     cdef Snapshot snapshot = environment_snapshot_c(environment)
     try:
-        return read_print(snapshot, table, prefix, id_, paths, replicas)
+        return read_print(snapshot, table, prefix, id_, json_shapes(paths), paths, replicas)
     finally:
         snapshot_end(snapshot)
 
 
 def read_json_many(Snapshot snapshot not None, int table, bytes prefix not None, ids, paths, replicas):
     """Each document of a list of ids as JSON, None or False as read_json gives them, all of one snapshot."""
-    return [read_print(snapshot, table, prefix, id_, paths, replicas) for id_ in ids]
+    cdef JsonShapes shapes = json_shapes(paths)
+    return [read_print(snapshot, table, prefix, id_, shapes, paths, replicas) for id_ in ids]

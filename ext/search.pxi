@@ -61,7 +61,7 @@ cdef class Search:
 
 cdef struct SearchMatch:
     lmdb_value id_
-    lmdb_value document
+    DocumentView view
 
 
 cdef inline Search search_open(SearchSource source):
@@ -247,7 +247,7 @@ cdef inline int search_take_c(Search self) except -2 nogil:
     if self.purpose == SEARCH_COUNTED or self.matched <= self.skip:
         return SEARCH_FOUND
     match = &self.matches[self.waiting]
-    match.id_, match.document = self.row.id_, self.row.document
+    match.id_, match.view = self.row.id_, self.row.view
     self.waiting += 1
     if self.waiting == SEARCH_MATCHES or self.matched - self.skip == self.limit:
         return SEARCH_PAUSE
@@ -288,25 +288,23 @@ cdef int search_raise_reason(int failure) except -1 with gil:
 cdef int search_print_waiting(Search self) except -1:
     """Print the matches that wait."""
     cdef const SearchMatch *match
+    cdef JsonShapes shapes = json_shapes(self.paths)
     cdef int index
     for index in range(self.waiting):
         match = &self.matches[index]
         if self.purpose == SEARCH_SHOWN:
-            self.found.append(row_show(self.fields, &match.id_, &match.document))
+            self.found.append(row_show(self.fields, &match.id_, &match.view))
             continue
-        text = search_text(self, &match.document)
+        text = search_text(self, &match.view, shapes)
         self.found.append(text if self.without_ids else (search_bytes(&match.id_), text))
     self.waiting = 0
     return 0
 
 
-cdef bytes search_text(Search self, const lmdb_value *document):
+cdef bytes search_text(Search self, const DocumentView *view, JsonShapes shapes):
     """A document as JSON."""
-    cdef DocumentView view
-    if document_open(<const unsigned char *>document.data, document.size, &view):
-        search_raise_cut()
     json_document.length = 0
-    json_emit(&view, self.paths, self.replicas, &json_document)
+    json_emit(view, shapes, self.paths, self.replicas, &json_document)
     return json_take(&json_document)
 
 
@@ -340,13 +338,14 @@ cdef int search_print_kept(Search self, size_t index) except -1:
 cdef int search_print_some(Search self, size_t *index) except -1:
     """Print as many kept documents as may wait to be printed."""
     cdef size_t end = min(index[0] + SEARCH_MATCHES, self.top.count)
+    cdef JsonShapes shapes = json_shapes(self.paths)
     cdef const TopKey *key
     while index[0] < end:
         key = &self.top.keys[index[0]]
         self.row.key.data, self.row.key.size = key.data + key.size - key.id_size, key.id_size
         search_get(self.source, &self.row)
         sort_key = PyBytes_FromStringAndSize(<const char *>key.data, <Py_ssize_t>key.size)
-        self.found.append((sort_key, search_bytes(&self.row.id_), search_text(self, &self.row.document)))
+        self.found.append((sort_key, search_bytes(&self.row.id_), search_text(self, &self.row.view, shapes)))
         index[0] += 1
     return 0
 

@@ -79,20 +79,17 @@ cdef RowFields row_fields(tuple names, paths, replicas):
     return self
 
 
-cdef dict row_show(RowFields self, const lmdb_value *id_, const lmdb_value *document):
+cdef dict row_show(RowFields self, const lmdb_value *id_, const DocumentView *view):
     """A living document as a row."""
-    cdef DocumentView view
     cdef dict shown = {}
-    if document_open(<const unsigned char *>document.data, document.size, &view):
-        search_raise_cut()
     if self.has_id:
         shown[row_id_name] = row_id(<value_place>id_.data, id_.size)
     if view.n == 0:
         return shown
     if self.names is not None:
-        row_fill(self, &view, shown)
+        row_fill(self, view, shown)
     else:
-        row_fill_all(self, &view, shown)
+        row_fill_all(self, view, shown)
     return shown
 
 

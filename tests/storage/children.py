@@ -175,7 +175,7 @@ def damage_pages(engine: str, path: Path, seed: str) -> None:
     draw = random.Random(int(seed))
     rows = {b"key %05d" % number: draw.randbytes(draw.choice((5, 40, 300, 6_000))) for number in range(500)}
     found = {"altered": 0, "met": 0}
-    with open_engine(engine, path) as storage, open(path / "data.mdb", "r+b", buffering=0) as file:
+    with open_engine(engine, path) as storage, (path / "data.mdb").open("r+b", buffering=0) as file:
         fill(storage, rows)
         fill(storage, {b"another": b"commit"}, Table.META)
         content(storage)
