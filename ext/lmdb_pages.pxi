@@ -83,6 +83,11 @@ cdef extern from *:
         return (size > other_size) - (size < other_size);
     }
 
+    static inline int lmdb_compare_values(const lmdb_value *one, const lmdb_value *other) {
+        const unsigned char *left = (const unsigned char *)one->data, *right = (const unsigned char *)other->data;
+        return lmdb_compare(left, one->size, right, other->size);
+    }
+
     /* Open a page: its kind, or 0 if it is none that is followed. */
     static inline unsigned lmdb_page(const lmdb_trees *trees, size_t number, lmdb_step *step) {
         unsigned kind, end;
@@ -148,12 +153,13 @@ cdef extern from *:
     }
 
     /* The first node from `low` on that does not stand before a key, or `at` it; -1: a node is not inside the page.
-       Of many the keys that part them in eight are asked for together, so that memory is waited for once. */
+       Of many in a leaf the keys that part them in eight are asked for together, so that memory is waited for once;
+       the pages above leaves are few and near. */
     static int lmdb_search(const lmdb_trees *trees, const lmdb_step *step, unsigned low, const lmdb_value *wanted,
                            int at) {
         unsigned high = step->count, marks[LMDB_NARROW + 1], first, last, middle;
         int before;
-        while (high > low + LMDB_NARROW) {
+        while (!at && high > low + LMDB_NARROW) {
             for (middle = 1; middle < LMDB_NARROW; middle++) {
                 marks[middle] = low + (high - low) * middle / LMDB_NARROW;
                 lmdb_expect(step, marks[middle]);
@@ -170,7 +176,7 @@ cdef extern from *:
             low = first > 1 ? marks[first - 1] + 1 : low;
             high = first < LMDB_NARROW ? marks[first] : high;
         }
-        for (middle = low; middle < high; middle++)
+        for (middle = low; !at && middle < high; middle++)
             lmdb_expect(step, middle);
         while (low < high) {
             middle = (low + high) / 2;
@@ -320,7 +326,7 @@ cdef extern from *:
         lmdb_path path;
         lmdb_row *row = range->rows;
         size_t bytes = 0;
-        int code = lmdb_descend(trees, root, &range->start, &path);
+        int ordered, code = lmdb_descend(trees, root, &range->start, &path);
         while (!code) {
             lmdb_step *step = &path.steps[path.depth];
             lmdb_node node;
@@ -337,8 +343,12 @@ cdef extern from *:
             if (range->passed && !range->count && row->key.size == range->start.size
                     && !memcmp(row->key.data, range->start.data, row->key.size))
                 continue;
-            range->damage = lmdb_ordered(range, &row->key) ? 0 : LMDB_UNORDERED;
-            if (!range->damage && lmdb_outside(range, &row->key))
+            if (range->count)
+                ordered = lmdb_compare_values(&row[-1].key, &row->key) < 0;
+            else
+                ordered = lmdb_ordered(range, &row->key);
+            range->damage = ordered ? 0 : LMDB_UNORDERED;
+            if (ordered && range->bounded && lmdb_compare_values(&row->key, &range->end) >= 0)
                 break;
             bytes += row->value.size;
             if (!range->damage)
