@@ -174,28 +174,24 @@ cdef inline size_t digest_room(const Row *row) noexcept nogil:
     return row.text_length + row.heap_length + 128
 
 
-cdef int digest_write(const Row *row, list texts, list replica_texts, unsigned char *out, size_t *size) except -1:
-    """A row's canonical form; canonical_parts in crdt/document.py."""
-    cdef const unsigned char *text
-    cdef size_t length
-    row_text(row, texts, &text, &length)
+cdef inline size_t digest_write(const Row *row, const unsigned char *text, size_t length, list replica_texts,
+                                unsigned char *out) noexcept:
+    """A row's canonical form, of its path and all else; canonical_parts in crdt/document.py. Returns its bytes."""
+    cdef size_t size = 2 + length
     out[0] = <unsigned char>length
     out[1] = <unsigned char>(length >> 8)
     memcpy(out + 2, text, length)
-    out += 2 + length
-    out[0] = row.code
-    put64(out + 1, row.timestamp)
-    memcpy(out + 9, PyBytes_AS_STRING(<object>PyList_GET_ITEM(replica_texts, row.replica)), 32)
-    size[0] = length + 43
-    out += 41
+    out[size] = row.code
+    put64(out + size + 1, row.timestamp)
+    memcpy(out + size + 9, PyBytes_AS_STRING(<object>PyList_GET_ITEM(replica_texts, row.replica)), 32)
+    size += 41
     if row.code == CODE_TOTAL:
-        put64(out, row.cell_timestamp)
-        memcpy(out + 8, PyBytes_AS_STRING(<object>PyList_GET_ITEM(replica_texts, row.cell_replica)), 32)
-        size[0] += 40
-        out += 40
+        put64(out + size, row.cell_timestamp)
+        memcpy(out + size + 8, PyBytes_AS_STRING(<object>PyList_GET_ITEM(replica_texts, row.cell_replica)), 32)
+        size += 40
     if row.code & 7 != CODE_MAP and row.code != CODE_GRAVE:
-        size[0] += write_row_value(out, row)
-    return 0
+        size += write_row_value(out + size, row)
+    return size
 
 
 cdef inline void digest_add(Merge *merge, const uint64_t *words) noexcept nogil:
@@ -207,12 +203,12 @@ cdef inline void digest_add(Merge *merge, const uint64_t *words) noexcept nogil:
 cdef int digest_row(Merge *merge, const Row *row, list texts, list replica_texts, bint added) except -1:
     """Add a row's hash to the change of the digest, or take it away."""
     cdef const unsigned char *text
-    cdef size_t length, size = 0
+    cdef size_t length, size
     cdef uint64_t words[2]
     cdef uint64_t before = merge.digest_low
     row_text(row, texts, &text, &length)
     grow(<void **>&scratch.message, &scratch.message_size, length + row.heap_length + 128)
-    digest_write(row, texts, replica_texts, scratch.message, &size)
+    size = digest_write(row, text, length, replica_texts, scratch.message)
     siphash128_c(merge.key, scratch.message, size, words)
     if added:
         digest_add(merge, words)
@@ -226,14 +222,16 @@ cdef int digest_new(Merge *merge, list texts, list replica_texts) except -1:
     """Add the hashes of all rows, whose texts are set: two at a time."""
     cdef Row *row = scratch.rows
     cdef Row *end = scratch.rows + scratch.count
-    cdef size_t first, size = 0, other = 0
+    cdef unsigned char *second
+    cdef size_t size, other
     cdef uint64_t words[4]
     while row + 1 < end:
-        first = digest_room(row)
-        grow(<void **>&scratch.message, &scratch.message_size, first + digest_room(row + 1))
-        digest_write(row, texts, replica_texts, scratch.message, &size)
-        digest_write(row + 1, texts, replica_texts, scratch.message + first, &other)
-        siphash128_pair(merge.key, scratch.message, size, scratch.message + first, other, words)
+        size = digest_room(row)
+        grow(<void **>&scratch.message, &scratch.message_size, size + digest_room(row + 1))
+        second = scratch.message + size
+        size = digest_write(row, row.text, row.text_length, replica_texts, scratch.message)
+        other = digest_write(row + 1, row[1].text, row[1].text_length, replica_texts, second)
+        siphash128_pair(merge.key, scratch.message, size, second, other, words)
         digest_add(merge, words)
         digest_add(merge, words + 2)
         row += 2
