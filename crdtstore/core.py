@@ -56,6 +56,7 @@ __all__ = [
     "stage_upserts",
     "sum_documents",
     "value_key",
+    "whole_json",
 ]
 
 
@@ -91,6 +92,7 @@ def pick(name: str, plain: Any) -> Any:
 merge_document = pick("merge_document", document_bytes.merge_document)
 document_digest = pick("document_digest", document_bytes.document_digest)
 document_json = pick("document_json", json_output.document_json)
+whole_json = pick("whole_json", json_output.whole_json)
 read_field = pick("read_field", field.read_field)
 scan_json = pick("scan_json", json_scan.scan_json)
 siphash128 = pick("siphash128", siphash.siphash128)

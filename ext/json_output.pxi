@@ -14,6 +14,9 @@ cdef extern from "Python.h":
     char *PyOS_double_to_string(double number, char code, int precision, int flags, int *kind) except NULL
     int Py_DTSF_ADD_DOT_0
 
+from crdtstore.crdt.identifier import read_id as json_read_id
+from crdtstore.crdt.json_output import write_json as json_write_value
+
 cdef enum:
     # Strings are written in pieces, so that room is asked for what they take and not for the worst.
     JSON_PIECE = 4_096
@@ -32,6 +35,36 @@ def document_json(bytes document not None, paths, replicas):
     json_document.length = 0
     json_emit(&view, json_shapes(paths), paths, replicas, &json_document)
     return json_take(&json_document)
+
+
+def whole_json(bytes encoded_id not None, bytes printed not None):
+    """Put a document's `_id` before the fields of its JSON."""
+    cdef value_place at = <value_place>PyBytes_AS_STRING(encoded_id)
+    cdef size_t size = PyBytes_GET_SIZE(encoded_id)
+    cdef size_t fields = PyBytes_GET_SIZE(printed)
+    cdef Item item
+    cdef bytes other = None
+    if not json_is_scalar_id(at, size) or item_id(at, size, NULL, 0, &item) < 0:
+        other = json_write_value(json_read_id(encoded_id))
+    json_document.length = 0
+    json_append(&json_document, b'{"_id":', 7)
+    if other is None:
+        json_scalar(&item.value, &json_document)
+    else:
+        json_append(&json_document, PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other))
+    if fields > 2:
+        json_append(&json_document, b",", 1)
+        json_append(&json_document, PyBytes_AS_STRING(printed) + 1, fields - 1)
+    else:
+        json_append(&json_document, b"}", 1)
+    return json_take(&json_document)
+
+
+cdef inline bint json_is_scalar_id(value_place id_, size_t size) noexcept nogil:
+    """Whether an id stands as a scalar does that may be written at once; all others are decoded by the plain twin."""
+    if size == 0:
+        return False
+    return size == 1 or id_[0] == ID_STRING or (size == 1 + ID_NUMBER_BYTES and id_[0] == ID_NUMBER)
 
 
 cdef bytes json_take(JsonBuffer *out):

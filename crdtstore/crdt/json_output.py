@@ -14,6 +14,7 @@ from base64 import b64encode
 
 from crdtstore.crdt.document import visible
 from crdtstore.crdt.document_bytes import unpack_document
+from crdtstore.crdt.identifier import read_id
 from crdtstore.crdt.names import Names, Replicas
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Corrupted
@@ -34,6 +35,17 @@ def document_json(document: bytes, paths: Names, replicas: Replicas) -> bytes:
         Corrupted: The bytes are not a document's.
     """
     return write_json(visible(unpack_document(document, paths, replicas)))
+
+
+def whole_json(encoded_id: bytes, printed: bytes) -> bytes:
+    """A document as JSON with its `_id` before the fields.
+
+    Args:
+        encoded_id: Its id, as a seal guards it.
+        printed: Its fields, as `document_json` writes them.
+    """
+    shown = b'{"_id":' + write_json(read_id(encoded_id))
+    return shown + (b"}" if printed == b"{}" else b"," + printed[1:])
 
 
 def write_json(value: Value) -> bytes:

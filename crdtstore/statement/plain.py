@@ -7,12 +7,9 @@ would give, in the same order; where all of them would have to be sorted and nob
 
 from __future__ import annotations
 
-from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdtstore import limits
-from crdtstore.crdt.identifier import STRING, read_id
-from crdtstore.crdt.json_output import write_json
+from crdtstore import core, limits
 from crdtstore.query import tree
 from crdtstore.query.dql.condition import join_all, parts_of, to_condition
 from crdtstore.query.dql.evaluate import Context, constant
@@ -47,8 +44,6 @@ if TYPE_CHECKING:
     from crdtstore.query.tree import Path
     from crdtstore.statement.budget import Budget
     from crdtstore.statement.view import View
-
-QUOTE_STRING = bytes([STRING])
 
 
 class Plain(NamedTuple):
@@ -187,19 +182,13 @@ def find_plain(
     # Without an order rows come as they are found.
     if plan.ordered or not plain.order.keys:
         found, examined = search_json(snapshot, catalog, collection, plan.source, filter_, skip, wanted, deadline)
-        rows = (print_whole(id_, json) for id_, json in found)
+        rows = (core.whole_json(id_, json) for id_, json in found)
     elif skip + wanted > 2 * limits.STATEMENT_ROWS_MAX:
         return None
     else:
         best, _, examined = search_top(
             snapshot, catalog, collection, plan.source, filter_, plain.order, skip + wanted, None, skip, deadline
         )
-        rows = (print_whole(id_, json) for _, id_, json in best)
+        rows = (core.whole_json(id_, json) for _, id_, json in best)
     budget.spend(examined.rows, examined.entries)
     return rows
-
-
-def print_whole(id_: bytes, json: bytes) -> bytes:
-    """A document's JSON with its `_id` before the fields."""
-    shown = encode_basestring(id_[1:].decode()).encode() if id_[:1] == QUOTE_STRING else write_json(read_id(id_))
-    return b'{"_id":%b}' % shown if json == b"{}" else b'{"_id":%b,%b' % (shown, json[1:])
