@@ -3,7 +3,8 @@
 Rules: as much of the condition as the shared tree can say is planned, and tested on documents as they lie; what is left
 is evaluated on the row. A row has the fields that were asked for and that the document has, `_id` first. In a
 transaction the documents that it touched come first, as it left them, then the others as a reader finds them. Where the
-types of fields are declared the condition is evaluated on rows, all but what it says of the `_id`.
+types of fields are declared the condition is evaluated on rows, all but what it says of the `_id`; the tree leaves out
+what cannot match whatever its types.
 
 Not here: which types of fields are shown (`declared`), where documents are looked for (`query/plan.py`).
 """
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
+from crdtstore.crdt.identifier import encode_id
 from crdtstore.errors import InvalidQuery, UnknownIndex
 from crdtstore.limits import ORDER_KEYS_MAX
 from crdtstore.query import tree
@@ -27,11 +29,12 @@ from crdtstore.query.plan import make_plan
 from crdtstore.query.search import names_in_order, read_row, search_fields, search_rows
 from crdtstore.query.statistics import measure_ready, measured_indexes
 from crdtstore.query.tree import ID_PATH
-from crdtstore.statement.declared import is_declared, show_declared
+from crdtstore.statement.declared import is_declared, is_sure, show_declared
 from crdtstore.statement.scope import Scope, fields_in, resolve
 from crdtstore.statement.system import rows_of
 from crdtstore.storage.catalog import read_counts
 from crdtstore.storage.documents import Row as StoredRow
+from crdtstore.storage.documents import living_document
 from crdtstore.storage.index import read_indexes
 
 if TYPE_CHECKING:
@@ -109,7 +112,7 @@ def open_rows(
         return Opened(iter(()), ordered=True)
     plan = plan_source(view, collection, source, asked.node, order, wanted)
     if is_declared(source, context.profile):
-        stored = find_stored(view, collection, plan, asked.node, budget)
+        stored = look_up(view, collection, plan, asked, budget)
         rows: Iterator[Row] = (
             show_declared(view.catalog, collection, each, source, context.profile) for each in stored
         )
@@ -141,13 +144,20 @@ def split_where(source: Source, where: Expression | None, context: Context) -> S
     if not source.system and not is_declared(source, context.profile):
         return split
     said: list[Node] = []
+    sure: list[Node] = []
     rest: list[Expression] = []
     for part in parts_of(where):
         node = split_condition(part, context, source.alias)
-        if source.system or node.rest or not about_id(part, source.alias):
+        if node.rest or source.system:
             rest.append(part)
-        else:
+        elif about_id(part, source.alias):
             said.append(node.node)
+        else:
+            rest.append(part)
+            sure += [node.node] if is_sure(node.node) else []
+    if sure:
+        # Where types rival a reader may see another one than the statement does.
+        said.append(tree.Or((join_all(sure), tree.Conflicted(()))))
     return Split(join_all(said), tuple(rest))
 
 
@@ -234,6 +244,16 @@ def fetch_rows(
         )
         budget.spend(examined.rows, examined.entries)
         yield from rows
+
+
+def look_up(view: View, collection: Collection, plan: Plan, asked: Asked, budget: Budget) -> Iterator[StoredRow]:
+    """The documents of a view that the tree matches, as they are stored: of a snapshot by the ids that it finds."""
+    if view.draft is not None:
+        yield from find_stored(view, collection, plan, asked.node, budget)
+        return
+    for row in fetch_rows(view, collection, plan, asked._replace(names=(ID_FIELD,)), budget, None):
+        id_ = encode_id(row[ID_FIELD])
+        yield StoredRow(id_, living_document(view.snapshot, collection, id_))
 
 
 def find_stored(view: View, collection: Collection, plan: Plan, node: Node, budget: Budget) -> Iterator[StoredRow]:
