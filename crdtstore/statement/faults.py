@@ -1,4 +1,4 @@
-"""An error of a statement that writes says at which document it happened, and at which path where that is known.
+"""An error of a statement says where in its text stands what it names; one that writes, at which document it happened.
 
 Rules: the error stays what it is; its message and its data are added to. What a statement refuses in the words of
 `query/dql/messages.py` has these as `description`.
@@ -6,14 +6,17 @@ Rules: the error stays what it is; its message and its data are added to. What a
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from crdtstore.crdt.path import format_steps
 from crdtstore.errors import CallerError, InvalidQuery
 from crdtstore.query.dql import messages
+from crdtstore.query.dql.tokens import END, tokenize
 
 if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
+    from crdtstore.query.dql.profile import Profile
     from crdtstore.query.dql.statement import Keys
 
 
@@ -27,6 +30,21 @@ def name_place(error: CallerError, collection: str, id_: Value, path: Keys | Non
         error.message += f" Document: {id_!r:.60} of collection {collection}."
     error.args = (error.message,)
     return error
+
+
+def show_place(error: CallerError, text: str, profile: Profile) -> None:
+    """Say of an error that names something where that stands in the statement, unless it says so itself."""
+    name = error.data.get("name")
+    if not isinstance(name, str) or "line" in error.data:
+        return
+    written = takewhile(lambda token: token.kind != END, tokenize(text, profile))
+    at = next((token.start for token in written if token.value == name), None)
+    if at is None:
+        return
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    error.data |= {"line": line, "column": column}
+    error.message += f" It stands at line {line}, column {column}."
+    error.args = (error.message,)
 
 
 def not_on_register(path: Keys) -> InvalidQuery:

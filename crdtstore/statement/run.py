@@ -12,8 +12,12 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crdtstore.crdt.json_output import write_json
+<<<<<<< HEAD
 from crdtstore.crdt.value import check_value
 from crdtstore.errors import InvalidQuery, InvalidValue, LimitExceeded
+=======
+from crdtstore.errors import CallerError, InvalidQuery
+>>>>>>> a7dccae (Show in a statement's errors where what they name stands)
 from crdtstore.limits import STATEMENT_KEPT_BYTES_MAX, STATEMENTS_KEPT_MAX
 from crdtstore.query.dql.evaluate import Context
 from crdtstore.query.dql.statement import (
@@ -32,6 +36,7 @@ from crdtstore.statement.answer import Executed
 from crdtstore.statement.budget import Budget, check_rows
 from crdtstore.statement.define import define
 from crdtstore.statement.explain import answer
+from crdtstore.statement.faults import show_place
 from crdtstore.statement.insert import insert
 from crdtstore.statement.mutated import Mutated
 from crdtstore.statement.remove import remove
@@ -74,6 +79,10 @@ def execute(
                 ready = ready_of(text, statement, profile, context.profile)
                 with store.view(at) as (snapshot, catalog):
                     view = View(snapshot, catalog, None, store)
+<<<<<<< HEAD
+=======
+                    ready = ready_of(text, statement, profile, context.profile)
+>>>>>>> a7dccae (Show in a statement's errors where what they name stands)
                     with closing(select_json(view, ready, context, budget, whole=True)) as rows:
                         return Executed(last_txn(snapshot), keep_rows(rows))
             case Insert() | Update() | Remove():
@@ -83,6 +92,9 @@ def execute(
             case Explain():
                 txn, told = answer(store, statement, context, budget, at, partial(run_one, store))
                 return Executed(txn, tuple(map(write_json, told)))
+    except CallerError as error:
+        show_place(error, text, profile)
+        raise
     finally:
         store.requests.end(request)
 

@@ -158,6 +158,24 @@ def test_indexes_are_bounded(store: Store) -> None:
         store.execute("CREATE INDEX more ON new (more)")
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("SHOW unheard_of", (1, 6)),
+        ("ALTER SYSTEM SET\n  unheard_of = 1", (2, 3)),
+        ("SELECT *\nFROM system:unheard_of", (2, 13)),
+        ("DROP INDEX `not there` ON cities", (1, 12)),
+        ("INSERT INTO __own DOCUMENTS ({})", (1, 13)),
+        ("EXPLAIN SELECT * FROM cities USE INDEX unheard_of", (1, 40)),
+    ],
+)
+def test_errors_show_where_it_stands(store: Store, text: str, place: tuple[int, int]) -> None:
+    with pytest.raises(CallerError) as caught:
+        store.execute(text)
+    assert (caught.value.data["line"], caught.value.data["column"]) == place
+    assert str(caught.value).endswith(f"line {place[0]}, column {place[1]}.")
+
+
 def test_a_definition_is_part_of_no_transaction(store: Store) -> None:
     for text in (CREATE, "DROP INDEX by_name ON cities", "ALTER SYSTEM SET DQL_STRICT_MODE = true"):
         with pytest.raises(InvalidQuery):
