@@ -108,7 +108,7 @@ def scanned(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
         return scan_rows(scans, rounds, documents) + postgres_rows(scans["ours"], low, rounds, documents, folder)
 
 
-def side(run: Callable[[Sequence[int]], Iterator[Any]], numbers: int, finds: int) -> Side:
+def side(run: Callable[[Sequence[int]], Iterable[Any]], numbers: int, finds: int) -> Side:
     """Numbers that are drawn anew in each round, the same for both sides."""
 
     def measured(number: int) -> float:

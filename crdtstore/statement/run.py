@@ -12,12 +12,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crdtstore.crdt.json_output import write_json
-<<<<<<< HEAD
 from crdtstore.crdt.value import check_value
-from crdtstore.errors import InvalidQuery, InvalidValue, LimitExceeded
-=======
-from crdtstore.errors import CallerError, InvalidQuery
->>>>>>> a7dccae (Show in a statement's errors where what they name stands)
+from crdtstore.errors import CallerError, InvalidQuery, InvalidValue, LimitExceeded
 from crdtstore.limits import STATEMENT_KEPT_BYTES_MAX, STATEMENTS_KEPT_MAX
 from crdtstore.query.dql.evaluate import Context
 from crdtstore.query.dql.statement import (
@@ -79,10 +75,6 @@ def execute(
                 ready = ready_of(text, statement, profile, context.profile)
                 with store.view(at) as (snapshot, catalog):
                     view = View(snapshot, catalog, None, store)
-<<<<<<< HEAD
-=======
-                    ready = ready_of(text, statement, profile, context.profile)
->>>>>>> a7dccae (Show in a statement's errors where what they name stands)
                     with closing(select_json(view, ready, context, budget, whole=True)) as rows:
                         return Executed(last_txn(snapshot), keep_rows(rows))
             case Insert() | Update() | Remove():
