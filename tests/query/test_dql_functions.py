@@ -246,6 +246,13 @@ def aggregated(name: Any, given_values: list[Any], *, distinct: bool = False) ->
     return accumulator.result()
 
 
+@given(st.permutations([1, 1.0, 2, 2.0, -0.0, 0, {"a": 1}, {"b": 2}, [{}], [{"a": 1}]]), st.integers(1, 10))
+def test_the_least_does_not_depend_on_the_order_of_rows(given_values: list[Any], count: int) -> None:
+    kept = given_values[:count]
+    for name in ("min", "max"):
+        assert repr(aggregated(name, kept)) == repr(aggregated(name, kept[::-1]))
+
+
 @given(NUMBERS)
 def test_aggregates_of_numbers_are_exact(numbers: list[Any]) -> None:
     exact = [Fraction(number) for number in numbers]

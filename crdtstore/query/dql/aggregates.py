@@ -14,12 +14,15 @@ from collections.abc import Callable, Hashable
 from fractions import Fraction
 from typing import Final, Protocol
 
-from crdtstore.crdt.value import Number, Value
+from crdtstore.crdt.value import Number, Value, encode_value
 from crdtstore.query.dql.expression import Aggregate, Expression, children
 from crdtstore.query.dql.order import SortKey, sort_key
 from crdtstore.query.dql.values import bounded
 from crdtstore.query.relation import TYPES, identity
 from crdtstore.query.tree import MISSING
+
+VARYING: Final = frozenset({float, list, dict})
+"""Types whose values may differ from others of which none is less; an integer is so beside a double only."""
 
 PARTS_BITS: Final = 1_074
 """The least double is 2 to the power of minus this."""
@@ -166,9 +169,11 @@ class Extreme:
         key = sort_key(value)
         if self.best is None or (key > self.best[0] if self.greatest else key < self.best[0]):
             self.best = (key, value)
+        elif key == self.best[0] and VARYING & {value.__class__, self.best[1].__class__}:
+            self.best = (key, min(self.best[1], value, key=encode_value))
 
     def result(self) -> Value:
-        """The first of the least, or of the greatest."""
+        """The least, or the greatest; of those that nothing orders the one whose bytes are least."""
         return MISSING if self.best is None else self.best[1]
 
 
