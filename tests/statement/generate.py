@@ -95,7 +95,7 @@ def make_document(random: Random, values: tuple[Any, ...], id_: Any) -> dict[str
 def make_programs(world: World, others: tuple[str, ...]) -> tuple[Program, ...]:
     """A statement, or several that run as one transaction, of which one writes and the others see what it wrote."""
     if world.random.random() < 0.94:
-        return (make_program(world, make_statement(world, others), {}),)
+        return (lacking(world.random, make_program(world, make_statement(world, others), {})),)
     parameters: dict[str, Any] = {}
     written = make_written(world, others)
     statements = [make_select(world, others), written, make_select(world, others), make_select(world, others)]
@@ -117,13 +117,16 @@ def make_written(world: World, others: tuple[str, ...]) -> Statement:
 
 def make_program(world: World, statement: Statement, parameters: dict[str, Any]) -> Program:
     """A statement and its text; its parameters come to those of the statements that run with it."""
-    alone, random = not parameters, world.random
-    written = Writer(random, parameters).statement(statement)
-    joins = isinstance(statement, Select) and bool(statement.joins)
-    lacks = alone and bool(parameters) and not joins and random.random() < 0.01
-    if lacks:
-        parameters.pop(random.choice(list(parameters)))
-    return Program(statement, written, parameters, lacks)
+    return Program(statement, Writer(world.random, parameters).statement(statement), parameters)
+
+
+def lacking(random: Random, program: Program) -> Program:
+    """The same, now and then without one of its parameters."""
+    joins = isinstance(program.statement, Select) and bool(program.statement.joins)
+    if not program.parameters or joins or random.random() > 0.01:
+        return program
+    program.parameters.pop(random.choice(list(program.parameters)))
+    return program._replace(lacks=True)
 
 
 # --- SELECT ---
