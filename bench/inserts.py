@@ -3,7 +3,7 @@
 Rules: bare LMDB puts each document as msgpack under its number, with nothing else: no merge, no log, no digest, no
 seal. SQLite keeps them as JSON texts with two expression indexes, in a write-ahead log, `synchronous=FULL`. All flush
 at every commit, on the same disk, so wall time is compared; `S8.insert.cpu` leaves the flushes out on both sides and
-compares CPU time. Every round begins with empty files.
+compares CPU time. Every round begins with empty files. An INSERT is measured against the write that does the same.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,10 +27,12 @@ from crdtstore import Store, Upsert
 
 DOCUMENTS = 10_000
 BATCH = 100
+STATED = 1_000
 MAP_BYTES = 1 << 30
 INDEXED = ("name", "city")
 
 Document = Mapping[str, Any]
+Writing = Callable[[Store, list[dict[str, Any]]], object]
 
 
 def rows(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
@@ -49,11 +52,17 @@ def rows(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
         },
         rounds,
     )
+    writings = {"statement": by_statement, "write": by_write}
+    stated = race(
+        {name: side(partial(insert_by, write=write), made, is_durable=False) for name, write in writings.items()},
+        rounds,
+    )
     sqlite = f"SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL, two expression indexes"
     return [
         versus("S8.indexed", sqlite, indexed, "ours", "sqlite", batch=BATCH),
         versus("S8.insert", peer, flushed, "ours", "bare", batch=BATCH),
         versus("S8.insert.cpu", peer, times, "ours", "bare", batch=BATCH),
+        versus("S8.statement", "Store.write", stated, "statement", "write", batch=STATED),
     ]
 
 
@@ -81,6 +90,29 @@ def insert(folder: Path, made: Sequence[Document], *, is_durable: bool, indexed:
         spent = measured(work, len(made), is_durable=is_durable)
         assert store.stats().documents == len(made)
     return spent
+
+
+def insert_by(folder: Path, made: Sequence[Document], *, is_durable: bool, write: Writing) -> float:
+    """Ours, STATED documents with their ids a transaction."""
+    with Store.open(folder / "store", durability="sync" if is_durable else "none", clock=clock) as store:
+
+        def work() -> None:
+            for start in range(0, len(made), STATED):
+                write(store, [{"_id": number, **one} for number, one in enumerate(made[start : start + STATED], start)])
+
+        spent = measured(work, len(made), is_durable=is_durable)
+        assert store.stats().documents == len(made)
+    return spent
+
+
+def by_statement(store: Store, some: list[dict[str, Any]]) -> object:
+    """One INSERT, the documents in one parameter."""
+    return store.execute(f"INSERT INTO {COLLECTION} DOCUMENTS (:documents)", {"documents": some})
+
+
+def by_write(store: Store, some: list[dict[str, Any]]) -> object:
+    """As many upserts."""
+    return store.write([Upsert(COLLECTION, one) for one in some])
 
 
 def insert_bare(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:

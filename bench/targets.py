@@ -45,6 +45,7 @@ INSERT = "insert documents, {batch} a transaction, without indexes"
 INSERT_CPU = "the same without flushing on either side"
 BATCH = "read by id as JSON, {documents:,} documents, {batch:,} ids a call"
 CALL = "the same, an id a call"
+STATED = "INSERT of documents, {batch:,} a statement, against the same upserts in one write"
 INDEXED = "insert documents, {batch} a transaction, two indexes kept"
 ONE = "find 1 of {documents:,} by an index, as JSON, prepared"
 RANGE = "find {hits} of {documents:,} by a range of an index, as JSON, prepared"
@@ -91,6 +92,7 @@ TARGETS: Mapping[str, Target] = {
     "S7.postgres": Target(SCAN, "faster", ratio_min=1, unit="wall us/op"),
     "S8.insert": Target(INSERT, "at least 0.8 times as fast as bare LMDB", ratio_min=0.8, unit="wall us/op"),
     "S8.insert.cpu": Target(INSERT_CPU, UNBOUND),
+    "S8.statement": Target(STATED, UNBOUND),
     "S8.indexed": Target(INDEXED, "at least as fast as SQLite with two", ratio_min=1, unit="wall us/op"),
     "S13.log": Target(f"{SYNC}; {REQUESTS}", "at most 2,000", value_max=2_000),
     "S13.equal": Target(f"{EQUAL}; {REQUESTS}", "at most 100", value_max=100),
