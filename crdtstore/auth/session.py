@@ -42,6 +42,11 @@ class Session:
         """The newest transaction that reads see; every answer says it, so it is no secret."""
         return self.store.applied
 
+    @property
+    def oldest_readable(self) -> int | None:
+        """The oldest version that is retained; None where none but the newest is."""
+        return min(self.store.retained.txns, default=None)
+
     def submit(self, commands: Sequence[Command], *, actor: bytes | None, after: int | None = None) -> Future[Written]:
         """Write in one transaction, as `Store.submit`.
 

@@ -22,7 +22,7 @@ from crdtstore import core, limits
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
-from crdtstore.http.request import CBOR, JSON, PAYLOAD, Form, Receive, Request, actor_of, txn_of
+from crdtstore.http.request import CBOR, JSON, PAYLOAD, Form, Receive, Request, actor_of, txn_of, wait_of
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
 from crdtstore.http.wait import Held, until_applied
@@ -69,7 +69,8 @@ class Call:
         actor_of(self.request)
         txn = txn_of(self.request)
         if txn is not None:
-            await until_applied(self.session, collections, txn, self.wait_seconds, self.receive, self.held)
+            seconds = wait_of(self.request, self.wait_seconds)
+            await until_applied(self.session, collections, txn, seconds, self.receive, self.held)
 
     async def decode(self, kind: type[Result]) -> Result:
         """Read the body, strictly, as one of this type; in a thread if it is long."""

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from crdtstore import errors
+from crdtstore.http.request import JSON
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.route import ErrorForm
 
@@ -135,18 +136,22 @@ def answer_to(error: errors.CrdtStoreError, form: ErrorForm = "both") -> Answer:
     if isinstance(error, errors.StoreError) or (status >= 500 and not error.retryable):
         logger.error("%s: %s", error.code, error.message)
         text = next((NEUTRAL[kind] for kind in type(error).__mro__ if kind in NEUTRAL), UNEXPECTED)
-        return Answer(status, FORMS[form](status, text, {"code": error.code}), headers=headers_of(status, error))
-    return Answer(
-        status,
-        FORMS[form](status, error.message, {**error.data, "code": error.code}),
-        headers=headers_of(status, error),
-    )
+        return written(form, status, text, {"code": error.code}, headers_of(status, error))
+    return written(form, status, error.message, {**error.data, "code": error.code}, headers_of(status, error))
 
 
 def answer_to_unexpected(method: str, path: str, error: Exception, form: ErrorForm = "both") -> Answer:
     """Write an error that nobody foresaw as an answer, and log it with its traceback."""
     logger.error("%s %.200r failed", method, path, exc_info=error)
-    return Answer(500, FORMS[form](500, UNEXPECTED, {"code": errors.CrdtStoreError.code}))
+    return written(form, 500, UNEXPECTED, {"code": errors.CrdtStoreError.code})
+
+
+def written(
+    form: ErrorForm, status: int, message: str, data: dict[str, Any], headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> Answer:
+    """Write an error in a form."""
+    media_type = PROBLEM if form == "problem" else JSON.media_type
+    return Answer(status, FORMS[form](status, message, data), headers=headers, media_type=media_type)
 
 
 def in_both(status: int, message: str, data: dict[str, Any]) -> bytes:
@@ -171,11 +176,22 @@ def in_statement(status: int, message: str, data: dict[str, Any]) -> bytes:
     return encode({"queryType": "unknown", **empty, "error": described, "totalWarningsCount": 0})
 
 
+def in_problem(status: int, message: str, data: dict[str, Any]) -> bytes:
+    """Problem details (RFC 9457), for who asks for them; what an error carries stands beside their members."""
+    code = data["code"]
+    title = code.replace("-", " ").capitalize()
+    members = {"type": f"urn:crdtstore:error:{code}", "title": title, "status": status, "detail": message}
+    return encode({**data, **members})
+
+
+PROBLEM: Final = b"application/problem+json"
+
 FORMS: Final[dict[ErrorForm, Callable[[int, str, dict[str, Any]], bytes]]] = {
     "both": in_both,
     "error": in_error,
     "message": in_message,
     "statement": in_statement,
+    "problem": in_problem,
 }
 
 

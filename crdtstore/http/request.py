@@ -48,6 +48,7 @@ KEPT: Final = frozenset(
         b"content-length",
         b"content-type",
         b"host",
+        b"prefer",
         b"transfer-encoding",
         b"x-crdtstore-at",
         b"x-ditto-client-id",
@@ -58,7 +59,7 @@ KEPT: Final = frozenset(
 )
 """Headers that mean something here. Each may come once, but for lists; of all others nothing is kept."""
 
-LISTS: Final = frozenset({b"accept"})
+LISTS: Final = frozenset({b"accept", b"prefer"})
 """Headers that are lists: sent several times they are one list."""
 
 ALIASES: Final = {
@@ -77,6 +78,7 @@ LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST_FORM: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 LENGTH_FORM: Final = re.compile(rb"[0-9]{1,18}")
 TXN_FORM: Final = re.compile(rb"[0-9]{1,19}")
+WAIT_FORM: Final = re.compile(rb"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:;.*)?", re.IGNORECASE)
 CHARSET_FORM: Final = re.compile(rb';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 
 
@@ -398,6 +400,18 @@ def at_of(request: Request) -> int | None:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
     return number_of(request, "X-CRDTSTORE-AT")
+
+
+def wait_of(request: Request, seconds: float) -> float:
+    """Read how long a read may wait, from `Prefer: wait=N`: never longer than the server would.
+
+    Args:
+        request: The request; what it prefers besides, or in another form, is none of ours and means nothing.
+        seconds: How long the server would.
+    """
+    preferences = request.headers.get(b"prefer", b"").split(b",")
+    found = next((match for each in preferences if (match := WAIT_FORM.fullmatch(each))), None)
+    return seconds if found is None else min(float(found[1]), seconds)
 
 
 def number_of(request: Request, header: str) -> int | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crdtstore.http.respond import Answer
     from crdtstore.http.store.version import Version
 
-ErrorForm: TypeAlias = Literal["both", "error", "message", "statement"]
+ErrorForm: TypeAlias = Literal["both", "error", "message", "statement", "problem"]
 """How an error is written: see `faults`."""
 
 

@@ -15,13 +15,31 @@ from urllib.parse import unquote
 from crdtstore.errors import MalformedRequest, MethodNotAllowed, NotFound
 from crdtstore.http.admin.backup import backup
 from crdtstore.http.admin.stats import stats
+from crdtstore.http.admin.transactions import transactions
+from crdtstore.http.index import index_of
 from crdtstore.http.replication.exchange import exchange
 from crdtstore.http.request import MESSAGE, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.routes import STORE_ROUTES
+from crdtstore.http.store.version import VERSIONS, Version
+
+
+def every_route() -> tuple[Route, ...]:
+    """The table, for what is in it and lists it."""
+    return ROUTES
+
+
+def index_route(path: str, name: str, version: Version | None = None) -> Route:
+    """The index of an API."""
+    errors = "both" if version is None else version.errors
+    return Route(path, ("GET",), index_of(name, every_route), takes_body=False, version=version, errors=errors)
+
 
 ROUTES: Final[tuple[Route, ...]] = (
+    index_route("/", "all"),
+    *(index_route(f"/api/{version.name}", f"store {version.name}", version) for version in VERSIONS.values()),
     *STORE_ROUTES,
+    Route("/txn", ("GET",), transactions, takes_body=False),
     Route("/admin/stats", ("GET",), stats, takes_body=False),
     Route("/admin/backup", ("GET",), backup, takes_body=False),
     Route("/api/replication/v1", ("POST",), exchange, forms=(MESSAGE,)),

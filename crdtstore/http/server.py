@@ -28,10 +28,11 @@ from crdtstore.auth.session import Session
 from crdtstore.errors import CrdtStoreError
 from crdtstore.http.call import Call
 from crdtstore.http.cbor import json_as_cbor
-from crdtstore.http.faults import answer_to, answer_to_unexpected
+from crdtstore.http.faults import PROBLEM, answer_to, answer_to_unexpected
 from crdtstore.http.negotiate import choose
 from crdtstore.http.request import (
     CBOR,
+    JSON,
     MESSAGE,
     Body,
     Disconnected,
@@ -168,7 +169,10 @@ async def represent(call: Call, answer: Answer) -> Answer:
 
 
 def error_form(scope: Scope) -> ErrorForm:
-    """How errors of a path are written, whoever asks for it and however."""
+    """How an error is written: as the caller prefers, else as the path's route does, whoever asks for it."""
+    accept = b", ".join(value for name, value in scope["headers"] if name == b"accept")
+    if choose(accept, (JSON.media_type, PROBLEM)) == PROBLEM:
+        return "problem"
     try:
         found = find_route((scope.get("raw_path") or scope["path"].encode()).decode("latin-1"))
     except CrdtStoreError:
