@@ -68,5 +68,5 @@ def check_rows(_data: bytes, rows: list[Any]) -> None:
 
 
 TARGETS = [
-    Target("dql-run", run, (CallerError, RetryLater), seeds, check_rows, cases=20_000, form="text", fragments=PIECES),
+    Target("dql-run", run, (CallerError, RetryLater), seeds, check_rows, cases=10_000, form="text", fragments=PIECES),
 ]

@@ -22,6 +22,7 @@ from crdtstore.query.dql import condition, expression_print
 from crdtstore.query.dql.reader import Reader
 from crdtstore.query.tree import LEGACY
 from crdtstore.replication import body, columns, snapshot
+from crdtstore.statement import project
 from tests.core.json_texts import refusal
 from tests.fuzz import corpus, engine
 from tests.fuzz.engine import SANITIZED, Finding, Run, Target, cases, execute, replay, run
@@ -132,6 +133,13 @@ PLANTED: list[tuple[str, str, Any, str, Any]] = [
     ("no bound on the depth of statements", "dql", Reader, "enter", lambda _self, _token: None),
     ("names that are printed bare", "dql", expression_print, "is_alias", lambda _word: True),
     ("a tree of another language", "dql", condition, "DQL", LEGACY),
+    (
+        "a field that is left out and is not there",
+        "dql-run",
+        project,
+        "leave_out",
+        lambda made, path: made.pop(path[0]),
+    ),
 ]
 
 
