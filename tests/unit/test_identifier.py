@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtstore.crdt.identifier import decode_id, encode_id
+from crdtstore.crdt.identifier import EXACT_MAX, decode_id, encode_id, encode_other_id
 from crdtstore.errors import InvalidId
 
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -63,3 +63,20 @@ def test_kinds_are_distinct() -> None:
     """1 and 1.0 are one id; "1" and true are others."""
     assert encode_id(1) == encode_id(1.0)
     assert len({encode_id(value) for value in (1, "1", True, {"1": 1})}) == 4
+
+
+@given(
+    st.integers(-(2**63), 2**63 - 1)
+    | st.integers(EXACT_MAX - 3, EXACT_MAX + 3)
+    | st.integers(0, 300)
+    | st.text(min_size=1)
+)
+def test_common_ids_are_encoded_as_any_id_is(value: Any) -> None:
+    assert encode_id(value) == encode_other_id(value)
+
+
+@pytest.mark.parametrize("size", [1, 1023, 1024])
+def test_common_ids_have_the_same_bound(size: int) -> None:
+    assert encode_id("a" * size) == encode_other_id("a" * size)
+    with pytest.raises(InvalidId):
+        encode_id("a" * 1025)
