@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
+from math import floor
 from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any, NamedTuple, TypeAlias
@@ -87,7 +88,8 @@ def versus(row_id: str, peer: str, times: Times, ours: str, theirs: str, **sizes
         theirs: The peer's.
         sizes: What the target's text names.
     """
-    ratio = median(their / our for our, their in zip(times[ours], times[theirs], strict=True))
+    exact = median(their / our for our, their in zip(times[ours], times[theirs], strict=True))
+    ratio = floor(exact * 100) / 100  # never rounded up to a bound that was missed
     value = median(times[ours])
     target = TARGETS[row_id]
     return Row(
@@ -96,7 +98,7 @@ def versus(row_id: str, peer: str, times: Times, ours: str, theirs: str, **sizes
         ours=round(value, 4),
         peer=peer,
         peer_value=round(median(times[theirs]), 4),
-        ratio=round(ratio, 2),
+        ratio=ratio,
         unit=target.unit,
         runs=len(times[ours]),
         holds=target.holds(value, ratio),
