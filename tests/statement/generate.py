@@ -374,4 +374,4 @@ def make_delete(world: World, collection: str) -> Delete:
     limit = ("value", random.randrange(3)) if random.random() < 0.5 else None
     offset = ("value", random.randrange(2)) if random.random() < 0.2 else None
     where = condition(place, 1) if random.random() < 0.9 else ("value", text(world) == "a")
-    return Delete(source, where, order, limit, offset, make_returning(place, source))
+    return Delete(source, random.random() < 0.15, where, order, limit, offset, make_returning(place, source))

@@ -77,6 +77,7 @@ def is_same_refusal(kind: str, error: CrdtStoreError) -> bool:
 
 OTHERWISE: Final[dict[str, tuple[str, ...]]] = {
     "amount": ("invalid-query",),
+    "buried": ("document-buried",),
     "grouped": ("invalid-query",),
     "document": ("invalid-document", "invalid-id", "invalid-value"),
     "value": ("invalid-value", "invalid-document"),
@@ -179,7 +180,7 @@ class Pair:
     def compare_refusal(self, programs: tuple[Program, ...], error: CrdtStoreError) -> str | None:
         """What is different about a refusal, after which nothing is written."""
         self.came = "refused"
-        before = {name: dict(stored) for name, stored in self.world.collections.items()}
+        before = {name: dict(stored) for name, stored in self.world.collections.items()}, dict(self.world.buried)
         kinds: set[str] = set()
         for program in programs:
             kinds |= {"parameter"} if program.lacks else set()
@@ -189,7 +190,7 @@ class Pair:
                 kinds.add(str(refused))
             if kinds:
                 break
-        self.world.collections = before
+        self.world.collections, self.world.buried = before
         if not kinds:
             return f"It is refused: {error.code} {error}"
         same = any(is_same_refusal(kind, error) for kind in kinds)

@@ -52,9 +52,10 @@ class Update:
 
 @dataclass(frozen=True)
 class Delete:
-    """DELETE."""
+    """DELETE, or TOMBSTONE, which uses up the ids."""
 
     source: Source
+    buries: bool = False
     where: Expression | None = None
     order: tuple[SortKey, ...] = ()
     limit: Expression | None = None
@@ -95,6 +96,7 @@ class World:
 
     collections: dict[str, dict[Hashable, Stored]] = field(default_factory=dict)
     indexed: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)
+    buried: dict[str, frozenset[Hashable]] = field(default_factory=dict)
     statements: int = 0
 
     def documents(self, collection: str) -> list[Row]:
@@ -145,22 +147,32 @@ def execute(world: World, statement: Statement, parameters: Row, chosen: tuple[A
         return Answer(select(statement, [world.read(source, scope) for source in sources], parameters))
     world.statements += 1
     before = copy.copy(world.collections.get(statement.source.collection, {}))
-    if isinstance(statement, Insert):
-        ids = insert(world, statement, scope, chosen or ())
-        shown = documents_of(world, statement.source, ids)
-    elif isinstance(statement, Update):
-        ids = update(world, statement, scope)
-        shown = documents_of(world, statement.source, ids)
-    else:
-        ids = removed(world, statement, scope, chosen)
-        shown = documents_of(world, statement.source, ids)
-        for id_ in ids:
-            del world.collections[statement.source.collection][identity(id_)]
     try:
-        return Answer(returned(statement, shown, parameters), tuple(ids))
+        ids, documents = written(world, statement, scope, chosen)
+        answer = Answer(returned(statement, documents, parameters), tuple(ids))
     except Refused:
         world.collections[statement.source.collection] = before
         raise
+    if isinstance(statement, Delete) and statement.buries:
+        bury(world, statement.source.collection, ids)
+    return answer
+
+
+def written(
+    world: World, statement: Insert | Update | Delete, scope: Scope, chosen: tuple[Any, ...] | None
+) -> tuple[list[Any], list[Row]]:
+    """The ids of the documents that were written, and these as they are shown."""
+    if isinstance(statement, Delete):
+        ids = removed(world, statement, scope, chosen)
+        documents = documents_of(world, statement.source, ids)
+        for id_ in ids:
+            del world.collections[statement.source.collection][identity(id_)]
+        return ids, documents
+    if isinstance(statement, Insert):
+        ids = insert(world, statement, scope, chosen or ())
+    else:
+        ids = update(world, statement, scope)
+    return ids, documents_of(world, statement.source, ids)
 
 
 def documents_of(world: World, source: Source, ids: list[Any]) -> list[Row]:
@@ -195,6 +207,10 @@ def insert(world: World, statement: Insert, scope: Scope, chosen: tuple[Any, ...
         id_ = document["_id"] if "_id" in document else dict(enumerate(chosen)).get(len(written), "?")
         if identity(id_) in known and (statement.initial or statement.policy == "nothing"):
             continue
+        if identity(id_) in world.buried.get(statement.source.collection, ()):
+            if statement.initial:
+                continue
+            raise Refused("buried")
         if put(known, id_, document, statement, (not statement.initial, world.statements)):
             written.append(id_)
     return written
@@ -306,6 +322,11 @@ def count(counter: Node, operation: str, amount: Any, time: Time) -> None:
 
 
 # --- DELETE ---
+
+
+def bury(world: World, collection: str, ids: list[Any]) -> None:
+    """Use up ids."""
+    world.buried[collection] = world.buried.get(collection, frozenset()) | {identity(id_) for id_ in ids}
 
 
 def removed(world: World, statement: Delete, scope: Scope, chosen: tuple[Any, ...] | None) -> list[Any]:

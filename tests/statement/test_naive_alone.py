@@ -109,7 +109,7 @@ def test_changes(changes: list[tuple[str, Any]], expected: Any) -> None:
 
 def test_removals_give_what_was_there() -> None:
     made = four()
-    answer = execute(made, Delete(C, X, returning=(column(("aggregate", "count", None, False), "removed"),)), {})
+    answer = execute(made, Delete(C, where=X, returning=(column(("aggregate", "count", None, False), "removed"),)), {})
     assert (answer.rows.rows, answer.ids) == ([{"removed": 1}], ("t",))
     assert len(made.documents("c")) == 3
 

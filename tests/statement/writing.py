@@ -233,7 +233,8 @@ class Writer:
 
     def delete(self, delete: Delete) -> str:
         """DELETE."""
-        text = f"{self.word('DELETE FROM')} {self.source(delete.source)}{self.value('WHERE', delete.where)}"
+        word = self.word("TOMBSTONE FROM" if delete.buries else "DELETE FROM")
+        text = f"{word} {self.source(delete.source)}{self.value('WHERE', delete.where)}"
         return text + self.tail(delete) + self.part("RETURNING", self.projections(delete.returning))
 
 
