@@ -167,12 +167,12 @@ def ready_kept(text: str, written: Profile, profile: Profile) -> Ready:
 
 
 def check_parameters(statements: Sequence[Statement], parameters: Mapping[str, Value] | None) -> None:
-    """Refuse parameters that no document could hold; what is inserted or set is checked where it is written.
+    """Refuse parameters that no document could hold, where they are only read; what is set is checked by who does.
 
     Raises:
         InvalidValue: A parameter is none of the value model.
     """
-    if not parameters or all(isinstance(each, Insert | Update) for each in statements):
+    if not parameters or not any(isinstance(each, Select | Remove | Explain) for each in statements):
         return
     for name, value in parameters.items():
         try:
