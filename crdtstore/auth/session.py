@@ -152,7 +152,7 @@ class Session:
         actor: bytes | None,
         after: int | None,
         at: int | None,
-        seconds: float,
+        seconds: float | None,
     ) -> Executed:
         """Run a statement, as `Store.execute`.
 
@@ -173,7 +173,7 @@ class Session:
         profile: Profile,
         actor: bytes | None,
         after: int | None,
-        seconds: float,
+        seconds: float | None,
     ) -> tuple[Executed, ...]:
         """Run statements as one transaction, as `Store.execute_together`.
 
