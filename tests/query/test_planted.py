@@ -28,7 +28,7 @@ from crdtstore.query import (
     platform_tree,
     relation,
     rql_tree,
-    search,
+    source,
     tree,
 )
 from crdtstore.query.dql import condition
@@ -242,8 +242,8 @@ FAULTS = [
         lambda original: {**original, "ends_with": "starts_with"},
     ),
     Fault("legacy", "one id is looked up", plan, "point_ids", first_only),
-    Fault("legacy", "the last row is forgotten", search, "read_documents", last_dropped),
-    Fault("legacy", "rows come backwards", search, "read_documents", reversed_rows),
+    Fault("legacy", "the last row is forgotten", source, "read_documents", last_dropped),
+    Fault("legacy", "rows come backwards", source, "read_documents", reversed_rows),
     Fault(
         "legacy", "an id has no parts", lookup, "walk", constantly(lambda value, path: tree.MISSING if path else value)
     ),
@@ -260,7 +260,7 @@ FAULTS = [
     Fault("legacy", "a date is its text", bounds, "parse_instant", constantly(lambda _text: None), "indexed"),
     Fault("platform", "a page begins where the last one did", find, "sources_behind", from_the_start, "indexed"),
     Fault("platform", "a write forgets the indexes", draft, "change_entries", constantly(lambda *_: None), "indexed"),
-    Fault("rql", "documents are found twice", search, "read_indexed", repeated, "indexed"),
+    Fault("rql", "documents are found twice", source, "read_indexed", repeated, "indexed"),
     Fault("legacy", "what is built is not kept up", Index, "covers", constantly(lambda *_: False), "building"),
     Fault("dql", "what is being built is used", Index, "ready", constantly(property(is_there)), "building"),
 ]
