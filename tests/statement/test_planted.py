@@ -133,7 +133,7 @@ FAULTS = (
     Fault("null counts as a value", functions.OPEN, "coalesce", instead(functions.ifmissing)),
     Fault("COUNT counts false", aggregates.Count, "add", counts_false),
     Fault("AVG is of one more", aggregates.Average, "result", of_one_more),
-    Fault("MAX is the least", aggregates, "sort_key", lambda original: lambda value: (original(value)[0],)),
+    Fault("MIN and MAX know types only", aggregates, "sort_key", lambda original: lambda value: (original(value)[0],)),
     Fault("aggregates are never of different values", group, "make_accumulator", asked(distinct=False)),
     Fault("1 and 1.0 are two groups", keys, "identity_key", typed_key),
     Fault("HAVING is ignored", select, "filter_rows", lambda _original: lambda rows, _tests: rows),
