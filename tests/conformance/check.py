@@ -7,6 +7,7 @@ is answered when it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any
 
 from tests.conformance.case import Case, captured, fill
@@ -21,14 +22,22 @@ def problems_of(case: Case, target: Target) -> list[str]:
         return list(replica_problems(case))
     if case.request["method"] == "INTERNAL" or "event" in case.expect:
         return ["a feed of changes is needed to see the event"]
+    try:
+        return list(request_problems(case, target))
+    except (OSError, HTTPException) as error:
+        return [f"the server did not answer: {error!r}"]
+
+
+def request_problems(case: Case, target: Target) -> Iterator[str]:
+    """The same for a case that asks a server."""
     known = dict(target.variables)
     for step in case.setup:
         for one, variables in repeated(step, known):
             problem = prepare(one, variables, known, target)
             if problem:
-                return [problem]
-    answer = target.send(fill(case.request, known))
-    return list(answer_problems(fill(case.expect, known), answer))
+                yield problem
+                return
+    yield from answer_problems(fill(case.expect, known), target.send(fill(case.request, known)))
 
 
 def repeated(step: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
@@ -53,7 +62,10 @@ def prepare(step: Mapping[str, Any], variables: dict[str, Any], known: dict[str,
     if not 200 <= answer.status < 300:
         return f"a step of the setup was answered {answer.status}: {answer.body[:300]!r}"
     for name, path in step.get("capture", {}).items():
-        known[name] = captured(answer.json, path)
+        try:
+            known[name] = captured(answer.json, path)
+        except (LookupError, TypeError):
+            return f"a step of the setup was answered without {path}: {answer.body[:300]!r}"
     return None
 
 

@@ -66,14 +66,23 @@ def array_differences(expected: list[Any], found: Any, place: str) -> Iterator[s
 
 
 def is_permutation(expected: list[Any], found: list[Any]) -> bool:
-    """Whether each expected item matches one found, and none is left."""
-    left = list(found)
-    for item in expected:
-        number = next((place for place, other in enumerate(left) if not list(differences(item, other))), None)
-        if number is None:
-            return False
-        left.pop(number)
-    return not left
+    """Whether each expected item can have one of its own that it matches, and none is left.
+
+    What matches one may match others too, so an item that is taken is given up where its holder finds another.
+    """
+    fits = [[place for place, other in enumerate(found) if not list(differences(item, other))] for item in expected]
+    holders: dict[int, int] = {}
+
+    def take(item: int, seen: set[int]) -> bool:
+        for place in fits[item]:
+            if place not in seen:
+                seen.add(place)
+                if place not in holders or take(holders[place], seen):
+                    holders[place] = item
+                    return True
+        return False
+
+    return len(expected) == len(found) and all(take(item, set()) for item in range(len(expected)))
 
 
 def shown(value: Any) -> str:

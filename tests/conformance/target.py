@@ -1,7 +1,9 @@
-"""A server under test: one that is given by its address, or one of our own for each case.
+"""A server under test, as a case sees it: requests go to an address, answers come back.
 
 Rules: each case starts on an empty store. A server that is given keeps what it has: there the collections of a case get
-names of their own, everywhere in its requests and answers. A server of ours is stopped by who started it.
+names of their own, everywhere in its requests and answers.
+
+Not here: servers of our own (`own`).
 """
 
 from __future__ import annotations
@@ -11,18 +13,13 @@ import json
 import re
 import secrets
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection, HTTPSConnection
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
-from crdtstore import Store
-from crdtstore.auth.api_key import KeyRing
-from crdtstore.auth.permission import Permission
-from crdtstore.http.server import application
 from tests.conformance.case import Case
-from tests.http.calling import serving
 
 TIMEOUT_SECONDS: Final = 60
 BOUNDARY: Final = "conformance-boundary"
@@ -62,6 +59,10 @@ class Target(Protocol):
         """Make a key with some permissions; None where that cannot be done."""
 
 
+MakeTarget: TypeAlias = "Callable[[Case], AbstractContextManager[Target]]"
+"""Makes what a case is run against."""
+
+
 class Remote:
     """A server at an address."""
 
@@ -91,46 +92,7 @@ class Remote:
         self.connection.close()
 
 
-class Own(Remote):
-    """A server of our own, over a store that is empty."""
-
-    def __init__(self, base: str, keyring: KeyRing) -> None:
-        super().__init__(base, keyring.create("conformance", Permission.full()))
-        self.keyring = keyring
-
-    def create_key(self, asked: Mapping[str, Any]) -> str | None:
-        """As far as permissions go yet: all, or some collections as a whole."""
-        permissions = asked["permissions"]
-        verbs = {verb: permissions[verb] for verb in ("read", "write")}
-        if asked.get("expires_in_s") or any(rule != ["true"] for one in verbs.values() for rule in queries(one)):
-            return None
-        everything = frozenset(verb for verb, one in verbs.items() if one["everything"])
-        if everything or not any(queries(one) for one in verbs.values()):
-            return self.keyring.create("limited", Permission(everything))
-        names = frozenset(name for one in verbs.values() for name in one["queriesByCollection"])
-        some = frozenset(verb for verb, one in verbs.items() if queries(one))
-        return self.keyring.create("limited", Permission(some, names))
-
-
-def queries(permission: Mapping[str, Any]) -> list[list[str]]:
-    """What a verb is allowed by collection."""
-    return list(permission["queriesByCollection"].values())
-
-
-@contextmanager
-def own_target(case: Case) -> Iterator[Target]:
-    """A server on a free port, over an empty store in memory."""
-    with Store.in_memory() as store:
-        keyring = KeyRing(store)
-        with serving(application(store, keyring)) as (host, port):
-            target = Own(f"http://{host}:{port}", keyring)
-            try:
-                yield target
-            finally:
-                target.close()
-
-
-def remote_target(base: str, key: str) -> Any:
+def remote_target(base: str, key: str) -> MakeTarget:
     """What makes a target of a server that is given."""
 
     @contextmanager
@@ -228,6 +190,3 @@ def part_of(named: tuple[str, Mapping[str, Any]]) -> bytes:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{part["filename"]}"\r\n\r\n'
     content = b64decode(part["content_b64"]) if "content_b64" in part else bytes(part["zeros"])
     return head.encode() + content + b"\r\n"
-
-
-MakeTarget = type[AbstractContextManager[Target]]
