@@ -77,6 +77,7 @@ class Session:
         order: Sequence[str] = (),
         limit: int,
         offset: int = 0,
+        cursor: str | None = None,
         form: Form = "values",
         at: int | None = None,
     ) -> Found:
@@ -86,7 +87,17 @@ class Session:
             Forbidden: The permission does not cover it.
         """
         self.permission.check("read", collection)
-        return self.store.find(collection, query, args=args, order=order, limit=limit, offset=offset, form=form, at=at)
+        return self.store.find(
+            collection,
+            query,
+            args=args,
+            order=order,
+            limit=limit,
+            offset=offset,
+            cursor=cursor,
+            form=form,
+            at=at,
+        )
 
     def count(
         self, collection: str, query: str, *, args: Mapping[str, Value] | None = None, at: int | None = None

@@ -90,7 +90,7 @@ def version_table() -> str:
         "results tell counts that are always zero": [yes(version.all_counts) for version in every],
         "a document that is not there is": [version.missing_document for version in every],
         "`findbyid` answers": [answers[version.document_inside] for version in every],
-        "`find` takes `sort`": [yes(version.sorts) for version in every],
+        "`find` takes `sort`, `cursor`": [yes(version.sorts) for version in every],
         "a body is bounded by": [f"`{version.payload.limit}`" for version in every],
         "an error has": [ERROR_KEYS[version.errors] for version in every],
         "statements are of": [version.profile for version in every],

@@ -2,7 +2,8 @@
 
 Rules: stored documents come out as JSON bytes and are joined, never decoded. The search runs in a thread. Without an
 order, and in versions that know none, documents come in the order of their ids. `describe` answers how they would be
-found instead, as one document.
+found instead, as one document. A page that is not the last has a `nextCursor`, which a call with the same query and
+order takes as `cursor`.
 
 Not here: the query language (`crdtstore.query`).
 """
@@ -14,7 +15,6 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 
 from crdtstore import limits
-from crdtstore.auth.session import Session
 from crdtstore.finding import Found
 from crdtstore.http.call import Call
 from crdtstore.http.request import at_of
@@ -45,12 +45,14 @@ class FindBody(msgspec.Struct, frozen=True, rename="camel"):
     describe: bool = False
     serialized_as: SerializedAs = "latestValues"
     sort: tuple[SortKey, ...] = ()
+    cursor: str | None = None
 
 
 class UnsortedBody(FindBody, frozen=True, rename="camel"):
-    """The same where `sort` is a key like any other that is not known."""
+    """The same where `sort` and `cursor` are keys like any other that is not known."""
 
     sort: Any = ()
+    cursor: Any = None
 
 
 async def find(call: Call) -> Answer:
@@ -60,7 +62,7 @@ async def find(call: Call) -> Answer:
     await call.until_readable(asked.collection)
     order = tuple(map(order_text, asked.sort)) if call.version.sorts else ()
     run = describe if asked.describe else search
-    return await call.in_thread(lambda: run(call.session, asked, order, at))
+    return await call.in_thread(lambda: run(call, asked, order, at))
 
 
 def order_text(key: SortKey) -> str:
@@ -68,25 +70,27 @@ def order_text(key: SortKey) -> str:
     return f"-{key.property}" if key.direction == "desc" else key.property
 
 
-def search(session: Session, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:
+def search(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:
     """Run the query and write the answer; in a thread, since both may take long."""
-    found = session.find(
+    pages = call.version.sorts
+    found = call.session.find(
         asked.collection,
         asked.query,
         args=asked.args,
         order=order,
         limit=asked.limit,
         offset=asked.offset or 0,
+        cursor=asked.cursor if pages else None,
         form=FORMS[asked.serialized_as],
         at=at,
     )
-    return Answer(200, body_of(found), found.txn)
+    return Answer(200, body_of(found, found.cursor if pages else None), found.txn)
 
 
-def describe(session: Session, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:  # noqa: ARG001  a plan is of now
+def describe(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:  # noqa: ARG001  a plan is of now
     """Say how the documents would be found: by an index, and of which paths, or by reading all."""
-    txn = session.applied
-    plan = session.explain(asked.collection, asked.query, args=asked.args, order=order, limit=asked.limit)
+    txn = call.session.applied
+    plan = call.session.explain(asked.collection, asked.query, args=asked.args, order=order, limit=asked.limit)
     return Answer(200, encode({"documents": [{"id": "query_details", "fields": details_of(plan)}], "txnId": txn}), txn)
 
 
@@ -97,10 +101,11 @@ def details_of(plan: dict[str, Any]) -> dict[str, Any]:
     return {"id_lookup": {}} if plan["access"] == "ids" else {"full_scan": {}}
 
 
-def body_of(found: Found) -> bytes:
+def body_of(found: Found, cursor: str | None) -> bytes:
     """Join the documents to the body of the answer."""
     documents = b",".join(map(join, found.documents))
-    return b'{"documents":[%b],"txnId":%d}' % (documents, found.txn)
+    behind = b"" if cursor is None else b',"nextCursor":"%b"' % cursor.encode()
+    return b'{"documents":[%b],"txnId":%d%b}' % (documents, found.txn, behind)
 
 
 def join(document: Document) -> bytes:

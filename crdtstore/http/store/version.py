@@ -35,7 +35,7 @@ class Version(NamedTuple):
     """Whether findbyid answers the document under its own name, or its id and fields at the top."""
 
     sorts: bool
-    """Whether a find says its order; otherwise `sort` is a key like any other that is not known."""
+    """Whether a find says its order and goes on page by page; otherwise neither is a known key."""
 
     payload: Form
     """What a request's body is, and how long it may be."""
