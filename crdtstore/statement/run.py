@@ -6,7 +6,7 @@ is read once for all of it. Statements that were read before are kept, a bounded
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ from crdtstore.crdt.value import check_value
 from crdtstore.errors import CallerError, InvalidQuery, InvalidValue, LimitExceeded
 from crdtstore.limits import STATEMENT_KEPT_BYTES_MAX, STATEMENTS_KEPT_MAX
 from crdtstore.query.dql.evaluate import Context
+from crdtstore.query.dql.expression import Expression, Parameter, children
 from crdtstore.query.dql.statement import (
     AlterSystem,
     CreateIndex,
@@ -172,13 +173,32 @@ def check_parameters(statements: Sequence[Statement], parameters: Mapping[str, V
     Raises:
         InvalidValue: A parameter is none of the value model.
     """
-    if not parameters or not any(isinstance(each, Select | Remove | Explain) for each in statements):
+    if not parameters:
         return
-    for name, value in parameters.items():
+    for name in set().union(*(read_names(statement, parameters) for statement in statements)) & set(parameters):
         try:
-            check_value(value)
+            check_value(parameters[name])
         except (InvalidValue, LimitExceeded) as error:
             raise InvalidValue(f"Parameter {name}: {error.message}", parameter=name) from None
+
+
+def read_names(statement: Statement, names: Iterable[str]) -> set[str]:
+    """Those of the names of parameters with which a statement compares or computes."""
+    match statement:
+        case Insert(select=None) | CreateIndex() | DropIndex() | AlterSystem() | Show():
+            return set()
+        case Update(source=source, where=where):
+            listed = () if source.ids is None else source.ids.items
+            named = set() if source.ids is None or source.ids.parameter is None else {source.ids.parameter}
+            return named.union(*map(parameter_names, (*listed, *(() if where is None else (where,)))))
+    return set(names)
+
+
+def parameter_names(expression: Expression) -> set[str]:
+    """The parameters in an expression."""
+    if isinstance(expression, Parameter):
+        return {expression.name}
+    return set().union(*map(parameter_names, children(expression)))
 
 
 def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Profile) -> Context:

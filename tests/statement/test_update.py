@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtstore import Increment, Set, Update
+from crdtstore import Increment, Set, Store, Update
 from crdtstore.errors import InvalidQuery, InvalidValue, LimitExceeded, QuerySyntaxError, UnknownIndex
 from crdtstore.query.dql import messages
 from crdtstore.statement import targets
@@ -246,3 +246,17 @@ def test_what_cannot_be_read_is_refused() -> None:
 def test_a_parameter_that_is_not_provided_is_told_first(text: str) -> None:
     error = refused(with_object(), text)
     assert error.data["description"] == messages.parameter_not_provided("absent")
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800", 2**80, float("nan"), {"a": b"x", "b": object()}], ids=["surrogate", "large", "nan", "object"]
+)
+@pytest.mark.parametrize(
+    "text", ["UPDATE c SET a = 1 WHERE a = :p", "UPDATE c USE IDS :p SET a = 1", "UPDATE c USE IDS LIST :p SET a = 1"]
+)
+def test_what_is_no_value_is_refused_where_it_is_compared(text: str, value: Any) -> None:
+    store = Store.in_memory()
+    store.execute("INSERT INTO c DOCUMENTS ({'_id': 1, 'a': 1})")
+    with pytest.raises(InvalidValue, match="Parameter p"):
+        store.execute(text, {"p": value})
+    assert store.applied == 1
