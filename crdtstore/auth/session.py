@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+from crdtstore._version import __version__
 from crdtstore.auth.permission import Permission, Verb
 from crdtstore.command.command import Command
 from crdtstore.command.result import Written
+from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
@@ -196,6 +198,15 @@ class Session:
         return self.store.execute_together(
             statements, parameters, profile=profile, actor=actor, after=after, seconds=seconds
         )
+
+    def as_peer(self) -> dict[str, Value]:
+        """What statements for peers know of this store, which answers them with whatever it holds.
+
+        Raises:
+            Forbidden: The permission does not cover reading the whole store.
+        """
+        self.permission.check_scope("read", None)
+        return {"peerKeyString": format_actor(self.store.origin), "version": __version__}
 
     def notify(self, collections: Iterable[str], txn: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Be told when a transaction is applied, on behalf of a read of `collections`, as `Store.notify`.

@@ -35,7 +35,12 @@ class Sample(NamedTuple):
 
 
 BODIES: Final[dict[tuple[str, str], Any]] = {
-    ("POST", f"/api/{version}/store/execute"): {"statement": "SELECT * FROM c"} for version in ("v4", "v5")
+    ("POST", f"/api/{version}/{name}"): {"statement": statement}
+    for version in ("v4", "v5")
+    for name, statement in {
+        "store/execute": "SELECT * FROM c",
+        "sync/remote_execute": "SYNC CONTEXT (PEERS WHERE true) SELECT * FROM c",
+    }.items()
 }
 """Bodies of their own, by method and path of the route."""
 

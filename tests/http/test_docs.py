@@ -109,17 +109,20 @@ def run_curl(app: Application, command: str, key: str) -> Answered:
     return call(app, "GET" if body is None else "POST", path, body, {**headers, "host": "localhost:8080"})
 
 
-def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+VARYING: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("origin", "digest", "peer"), len),
+    **dict.fromkeys(("bytes_on_disk", "core", "elapsedMilliseconds", "routes", "version"), type),
+}
+"""What is told of values that differ from store to store."""
+
+
+def comparable(answer: Any) -> Any:
     """Leave of the values that differ from store to store their type and length."""
-    varying: dict[str, Callable[[Any], Any]] = {
-        "origin": len,
-        "digest": len,
-        "bytes_on_disk": type,
-        "core": type,
-        "version": type,
-        "routes": type,
-    }
-    return {key: varying[key](value) if key in varying else value for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [comparable(item) for item in answer]
+    if not isinstance(answer, dict):
+        return answer
+    return {key: VARYING[key](value) if key in VARYING else comparable(value) for key, value in answer.items()}
 
 
 def test_the_examples_answer_what_the_page_says(app: Application, key: str) -> None:

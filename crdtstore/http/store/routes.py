@@ -11,6 +11,7 @@ from crdtstore.http.store.count import count
 from crdtstore.http.store.execute import execute
 from crdtstore.http.store.find import find
 from crdtstore.http.store.findbyid import findbyid
+from crdtstore.http.store.remote_execute import remote_execute
 from crdtstore.http.store.version import VERSIONS, Version
 from crdtstore.http.store.write import write
 
@@ -34,6 +35,7 @@ def statement_routes(version: Version) -> tuple[Route, ...]:
     return (
         route("count", READS, count),
         route("execute", ("POST",), execute, errors="statement", gives=(JSON.media_type,)),
+        route("remote_execute", ("POST",), remote_execute, path=f"/api/{version.name}/sync/remote_execute"),
     )
 
 
