@@ -9,7 +9,8 @@ Not here: how documents are found (`query/find.py`), how one query is run often 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import inf
@@ -32,7 +33,9 @@ from crdtstore.query.find import (
     explain,
     explain_page,
     find,
+    matching_rows,
     plan_query,
+    show_row,
 )
 from crdtstore.query.language import language_of, read_order, read_paths
 from crdtstore.query.legacy import parse_path
@@ -69,6 +72,13 @@ class Distinct(NamedTuple):
 
     txn: int
     values: tuple[Value, ...]
+
+
+class Matching(NamedTuple):
+    """Documents that match, while they are found, and the version at which they are read."""
+
+    txn: int
+    documents: Iterator[Document]
 
 
 class Finding(Reading):
@@ -125,6 +135,48 @@ class Finding(Reading):
                 return Found(txn, ())
             page = find(snapshot, catalog, known, asked, deadline)
         return Found(txn, page.documents, self.cursor_behind(collection, asked, page))
+
+    @contextmanager
+    def matching(
+        self,
+        collection: str,
+        query: str | Node = "true",
+        *,
+        language: str = "legacy",
+        args: Mapping[str, Value] | None = None,
+        limit: int | None = None,
+        at: int | None = None,
+        seconds: float = inf,
+    ) -> Iterator[Matching]:
+        """The documents that a query matches, one by one, however many, in bounded memory.
+
+        The snapshot is held until the block ends. Documents may be taken in several threads, in one at a time.
+
+        Args:
+            collection: Its name; one that does not exist is empty.
+            query: See `find`, and the arguments that are not named here.
+            language: The text's.
+            args: What `$args` names in it.
+            limit: At most this many, the first in the order of their ids; None for all, in whatever order.
+            at: The version to read; None for the newest.
+            seconds: How long it may take until the last one is found.
+
+        Raises:
+            StatementTimeout: It took longer; also while documents are taken.
+        """
+        check_page(limit or 0, 0)
+        deadline = monotonic() + seconds
+        node = self.read_condition(query, language, args)
+        with self.retained.holding(at) as version:
+            catalog = self.names(version.snapshot)
+            known = catalog.by_name.get(collection)
+            if known is None:
+                yield Matching(version.txn, iter(()))
+                return
+            with version.lock:
+                rows = matching_rows(version.snapshot, catalog, known, node, limit, deadline)
+            taken = rows if at is None else version.in_turns(rows)
+            yield Matching(version.txn, (show_row(catalog, known, row) for row in taken))
 
     def explain(
         self,

@@ -434,6 +434,14 @@ STOP_SECONDS_MAX: Final = 10
 READ_THREADS: Final = 4
 """Threads that run finds, so that the event loop goes on; more only take turns at the interpreter's lock."""
 
+LINES_PIECE_BYTES: Final = 64 * 1_024
+"""Bytes of lines that are made before they are sent: as many as a socket takes, so that a listing of any length takes
+little memory."""
+
+LISTING_SECONDS_MAX: Final = 30.0
+"""How long an answer of lines may take until it is read to its end: while it does, its snapshot keeps every page that
+is replaced."""
+
 BACKUPS_AT_ONCE_MAX: Final = 2
 """Backups that a server sends at the same time: each is a process that reads all of the store, and holds a snapshot."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -22,7 +23,7 @@ from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
-from crdtstore.finding import Counted, Found
+from crdtstore.finding import Counted, Found, Matching
 from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.reach import Reach, reach_of
 from crdtstore.query.find import Document, Form
@@ -100,6 +101,29 @@ class Session:
             form=form,
             at=at,
         )
+
+    def matching(
+        self, collection: str, query: str, *, limit: int | None = None, at: int | None = None, seconds: float
+    ) -> AbstractContextManager[Matching]:
+        """Find documents one by one, as `Store.matching`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.matching(collection, query, limit=limit, at=at, seconds=seconds)
+
+    def collections(self) -> tuple[str, ...]:
+        """The names of the collections that hold a document and that the permission lets be read."""
+        return tuple(filter(self.may_read, self.store.collections()))
+
+    def may_read(self, collection: str) -> bool:
+        """Whether the permission covers reading a collection."""
+        try:
+            self.permission.check("read", collection)
+        except Forbidden:
+            return False
+        return True
 
     def count(
         self, collection: str, query: str, *, args: Mapping[str, Value] | None = None, at: int | None = None

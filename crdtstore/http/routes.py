@@ -21,6 +21,7 @@ from crdtstore.http.replication.exchange import exchange
 from crdtstore.http.request import MESSAGE, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.routes import STORE_ROUTES
+from crdtstore.http.store.v1.routes import V1_ROUTES
 from crdtstore.http.store.version import VERSIONS, Version
 
 
@@ -38,6 +39,7 @@ def index_route(path: str, name: str, version: Version | None = None) -> Route:
 ROUTES: Final[tuple[Route, ...]] = (
     index_route("/", "all"),
     *(index_route(f"/api/{version.name}", f"store {version.name}", version) for version in VERSIONS.values()),
+    *V1_ROUTES,
     *STORE_ROUTES,
     Route("/txn", ("GET",), transactions, takes_body=False),
     Route("/admin/stats", ("GET",), stats, takes_body=False),

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import nsmallest
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -35,7 +37,7 @@ from crdtstore.query.plan import Plan, make_plan
 from crdtstore.query.position import Position, sources_behind
 from crdtstore.query.program import Filter, compile_filter
 from crdtstore.query.project import print_fields
-from crdtstore.query.search import search_count, search_json, search_top
+from crdtstore.query.search import search_count, search_json, search_rows, search_top
 from crdtstore.query.source import Examined
 from crdtstore.query.statistics import measured_indexes
 from crdtstore.query.tree import as_json, canonical
@@ -43,6 +45,8 @@ from crdtstore.query.typed import print_typed
 from crdtstore.storage.documents import Row, id_key, living_document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crdtstore.crdt.value import Value
     from crdtstore.query.tree import Node, Path
     from crdtstore.storage.catalog import Catalog, Collection
@@ -162,6 +166,24 @@ def read_ordered(
         found += some
         rows, entries = rows + examined.rows, entries + examined.entries
     return [Hit(*each) for each in found[query.offset - skip :]], Examined(rows, entries)
+
+
+def matching_rows(
+    snapshot: Snapshot, catalog: Catalog, collection: Collection, node: Node, limit: int | None, deadline: float
+) -> Iterator[Row]:
+    """The documents that match, one by one: the first `limit` in the order of their ids, or all in whatever order.
+
+    Where another order is the quickest way, ids are sorted, never documents.
+    """
+    plan = make_plan(collection, measured_indexes(snapshot, catalog, collection), node, BY_ID, limit)
+    filter_ = None if plan.exact else filter_of(node)
+    rows = search_rows(snapshot, catalog, collection, plan.source, filter_, deadline)
+    if limit is None:
+        return rows
+    if plan.ordered:
+        return islice(rows, limit)
+    ids = [id_ for _, id_ in nsmallest(limit, ((id_key(row.id), row.id) for row in rows))]
+    return (Row(id_, living_document(snapshot, collection, id_)) for id_ in ids)
 
 
 def check_sorted(documents: int) -> None:

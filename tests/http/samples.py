@@ -17,6 +17,7 @@ from crdtstore.replication.message import encode as encode_message
 from tests.http.calling import upsert
 
 HELLO: Final = encode_message(Hello(EXCHANGE_FORMAT, None, bytes(16), bytes(16), bytes(16)))
+DOCUMENT: Final = {"n": 1}
 GENERAL: Final = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
 """A body that the routes of documents all take."""
 
@@ -35,18 +36,24 @@ class Sample(NamedTuple):
 
 
 BODIES: Final[dict[tuple[str, str], Any]] = {
-    ("POST", f"/api/{version}/{name}"): {"statement": statement}
-    for version in ("v4", "v5")
-    for name, statement in {
-        "store/execute": "SELECT * FROM c",
-        "sync/remote_execute": "SYNC CONTEXT (PEERS WHERE true) SELECT * FROM c",
-    }.items()
+    **{
+        ("POST", f"/api/{version}/{name}"): {"statement": statement}
+        for version in ("v4", "v5")
+        for name, statement in {
+            "store/execute": "SELECT * FROM c",
+            "sync/remote_execute": "SYNC CONTEXT (PEERS WHERE true) SELECT * FROM c",
+        }.items()
+    },
+    ("POST", "/api/v1/collections/{collection}/documents/{id}"): DOCUMENT,
 }
 """Bodies of their own, by method and path of the route."""
 
 STATUSES: Final[dict[tuple[str, str], int]] = {
     # A store in memory has no backup.
     ("GET", "/admin/backup"): 404,
+    ("GET", "/api/v1/collections/{collection}/documents/{id}"): 404,
+    ("POST", "/api/v1/collections/{collection}/documents/{id}"): 202,
+    ("DELETE", "/api/v1/collections/{collection}/documents/{id}"): 202,
     # These versions answer so where there is no such document.
     **{(method, f"/api/{version}/store/findbyid"): 404 for method in ("GET", "POST") for version in ("v4", "v5")},
 }

@@ -18,6 +18,7 @@ from crdtstore.auth import api_key
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.errors import InvalidValue
+from crdtstore.http.request import JSON_LINES
 from crdtstore.http.server import Application, application
 from tests.http.calling import Answered, call, headers_for
 from tests.http.samples import SAMPLES
@@ -89,9 +90,13 @@ NAMES = [
 def check(answered: Answered) -> None:
     """Refuse an answer that is not one of ours."""
     assert answered.status < 500, answered
-    assert isinstance(answered.json, dict)
     assert answered.headers["x-ditto-txn-id"].isdigit()
-    assert ("error" in answered.json) == (answered.status != 200)
+    if answered.headers["content-type"] == JSON_LINES.media_type.decode():
+        assert answered.status == 200
+        assert all(isinstance(json.loads(line), dict) for line in answered.body.splitlines())
+        return
+    assert isinstance(answered.json, dict)
+    assert ("error" in answered.json) == (answered.status >= 300)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,37 @@
+"""The routes of version 1 of the store API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from crdtstore.http.request import CBOR, JSON, JSON_LINES
+from crdtstore.http.route import Route
+from crdtstore.http.store.v1.documents import METHODS, collections, document, documents
+from crdtstore.http.store.version import VERSIONS
+
+V1: Final = VERSIONS["v1"]
+EITHER: Final = (JSON.media_type, CBOR.media_type)
+COLLECTIONS: Final = "/api/v1/collections"
+
+V1_ROUTES: Final = (
+    Route(COLLECTIONS, ("GET",), collections, takes_body=False, gives=EITHER, version=V1, errors=V1.errors),
+    Route(
+        f"{COLLECTIONS}/{{collection}}/documents",
+        ("GET",),
+        documents,
+        takes_body=False,
+        gives=(JSON_LINES.media_type,),
+        version=V1,
+        errors=V1.errors,
+    ),
+    Route(
+        f"{COLLECTIONS}/{{collection}}/documents/{{id}}",
+        tuple(METHODS),
+        document,
+        takes_body=False,
+        forms=(JSON, CBOR),
+        gives=EITHER,
+        version=V1,
+        errors=V1.errors,
+    ),
+)
