@@ -162,7 +162,7 @@ def test_every_endpoint_of_json_has_an_example_and_a_section() -> None:
     for route in ROUTES:
         if route.forms[0] is not MESSAGE and route.path not in STREAMED:
             assert named(route.endpoint) in endpoints, route.path
-        assert f"\n## {TITLES.get(route.path, route.path.rpartition('/')[2])}\n" in PAGE
+        assert f"\n## {TITLES.get(route.path, route.path.rpartition('/')[2])}\n" in pages
 
 
 TABLES = {"errors": error_table, "limits": limit_table, "routes": route_table, "versions": version_table}
