@@ -451,6 +451,20 @@ EXCHANGE_THREADS: Final = 2
 INLINE_BODY_BYTES_MAX: Final = 64 * 1_024
 """A larger body is parsed in a thread: on the event loop it would hold up every other connection."""
 
+# --- time series ---
+
+EVENTS_PIECE: Final = 256
+"""Events that are read, printed and sent at once while a series is streamed."""
+
+EVENT_TTL_SECONDS_MAX: Final = 3_153_600_000
+"""How long an event may live that is to expire: a hundred years, which no end of the calendar cuts short."""
+
+EXPIRED_EVENTS_MAX: Final = 1_000
+"""Expired events that one transaction removes: between two of them others have their turn."""
+
+EXPIRY_SLEEP_SECONDS_MAX: Final = 3_600
+"""What removes expired events looks at the clock again after so long: clocks are set."""
+
 # --- API keys ---
 
 API_KEY_BYTES_MAX: Final = 128

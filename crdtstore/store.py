@@ -42,6 +42,7 @@ from crdtstore.storage.memory import MemoryStorage
 from crdtstore.storage.ranges import refresh_job
 from crdtstore.storage.stats import Stats
 from crdtstore.storage.tables import Table
+from crdtstore.timeseries.expiry import Expiry
 from crdtstore.version.arrival import deliver_frame, deliver_records
 from crdtstore.version.clock import Clock, steady_clock
 from crdtstore.version.epoch import NOISE_BYTES, renew_epoch, settle_epoch, was_volatile
@@ -91,6 +92,7 @@ class Store(Finding):
         self.submitter = submitter(self.sequencer)
         self.entropy = entropy
         self.indexes = Indexes(self)
+        self.expiry = Expiry(self)
         self.requests = Requests()
         self.parameters = SystemParameters(self)
 
@@ -469,6 +471,7 @@ class Store(Finding):
 
     def close(self) -> None:
         """Finish what was submitted and let go of the directory; closing twice does nothing."""
+        self.expiry.close()
         self.submitter.close()
         self.retained.close()
         self.storage.close()
