@@ -48,6 +48,7 @@ KEPT: Final = frozenset(
         b"content-length",
         b"content-type",
         b"host",
+        b"if-none-match",
         b"prefer",
         b"transfer-encoding",
         b"x-crdtstore-at",

@@ -1,7 +1,8 @@
 """An answer: status, headers, body; and how it goes out.
 
-Rules: every answer is JSON, but for those to other stores and for backups, is not cached, and says in
-`X-DITTO-TXN-ID` at which transaction the store was. A stream is sent piece by piece, as fast as its reader takes it.
+Rules: every answer is JSON, but for those to other stores, backups and pages; is not cached, but for documents of the
+API; and says in `X-DITTO-TXN-ID` at which transaction the store was. A stream is sent piece by piece, as fast as its
+reader takes it.
 An answer that is given before the body was read ends the connection: what follows on it would be that body.
 
 Not here: what stands in the body (the families, `faults`).
@@ -15,10 +16,7 @@ import msgspec
 
 from crdtstore.http.request import JSON, Send
 
-FIXED_HEADERS: Final = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
+FIXED_HEADERS: Final = ((b"x-content-type-options", b"nosniff"),)
 
 
 class Stream(Protocol):
@@ -40,10 +38,12 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     media_type: bytes = JSON.media_type
     stream: Stream | None = None
+    cached: bytes = b"no-store"
+    """What caches may do with it."""
 
     def all_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that stand before this body."""
-        described = [(b"content-type", self.media_type)]
+        described = [(b"cache-control", self.cached), (b"content-type", self.media_type)]
         if self.stream is None:
             described.append((b"content-length", b"%d" % len(self.body)))
         return [*FIXED_HEADERS, *described, *self.headers]

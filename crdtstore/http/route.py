@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from crdtstore.http.described import UNDESCRIBED, Described
 from crdtstore.http.request import JSON, Form
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class Route(NamedTuple):
 
     version: Version | None = None
     errors: ErrorForm = "both"
+    described: Described = UNDESCRIBED
+    """What it takes and gives, for documents of the API."""
+
+    open: bool = False
+    """Whether it answers callers without a key, too. Such a path has no parameters."""
 
     @property
     def names(self) -> tuple[str, ...]:

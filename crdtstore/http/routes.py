@@ -17,6 +17,7 @@ from crdtstore.http.admin.backup import backup
 from crdtstore.http.admin.stats import stats
 from crdtstore.http.admin.transactions import transactions
 from crdtstore.http.index import index_of
+from crdtstore.http.openapi.routes import document_routes
 from crdtstore.http.replication.exchange import exchange
 from crdtstore.http.request import MESSAGE, Request
 from crdtstore.http.route import Route
@@ -39,6 +40,7 @@ def index_route(path: str, name: str, version: Version | None = None) -> Route:
 ROUTES: Final[tuple[Route, ...]] = (
     index_route("/", "all"),
     *(index_route(f"/api/{version.name}", f"store {version.name}", version) for version in VERSIONS.values()),
+    *document_routes(every_route),
     *V1_ROUTES,
     *STORE_ROUTES,
     Route("/txn", ("GET",), transactions, takes_body=False),
@@ -55,6 +57,9 @@ ANY: Final = "*"
 
 HERE: Final = ""
 """In the tree: the route that ends here. No segment of a path is empty where routes are looked for."""
+
+
+OPEN_PATHS: Final = frozenset(route.path for route in ROUTES if route.open)
 
 
 class Found(NamedTuple):
@@ -108,6 +113,11 @@ def unescape(segment: str) -> str:
         return unquote(segment.encode("latin-1").decode(), errors="strict")
     except UnicodeDecodeError:
         raise MalformedRequest(f"The path's segment {segment!r:.60} is not UTF-8.") from None
+
+
+def is_open(request: Request) -> bool:
+    """Whether a request is answered without a key: one with a body never is, since nobody reads for strangers."""
+    return request.path in OPEN_PATHS and not request.has_body
 
 
 def route_of(request: Request) -> Found:

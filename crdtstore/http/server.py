@@ -3,7 +3,7 @@
 A request passes these steps, in this order and nowhere else:
 
 1. `request.read_head` refuses what nobody should send.
-2. `KeyRing.authenticate` turns the credential into a permission.
+2. `KeyRing.authenticate` turns the credential into a permission. Routes that are open need none, and get none.
 3. `routes.route_of` finds the endpoint: only who is known learns which paths there are.
 4. `request.check_announced` and `request.Body`: the body, whole and in time.
 5. The endpoint answers, holding a `Session`.
@@ -21,9 +21,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
+from typing import Final
 
 from crdtstore import limits
 from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.permission import Permission
 from crdtstore.auth.session import Session
 from crdtstore.errors import CrdtStoreError
 from crdtstore.http.call import Call
@@ -47,10 +49,13 @@ from crdtstore.http.request import (
 )
 from crdtstore.http.respond import Answer, respond
 from crdtstore.http.route import ErrorForm
-from crdtstore.http.routes import Found, find_route, route_of
+from crdtstore.http.routes import Found, find_route, is_open, route_of
 from crdtstore.http.wait import Held
 from crdtstore.replication.pins import Pins
 from crdtstore.store import Store
+
+NOTHING: Final = Permission(frozenset())
+"""What callers of open routes may do with the store."""
 
 
 class Application:
@@ -125,7 +130,7 @@ class Application:
         """Take a request through its steps to the endpoint's answer."""
         request = read_head(scope, self.hosts)
         body.complete = not request.has_body
-        permission = await self.keyring.authenticate(token_of(request))
+        permission = NOTHING if is_open(request) else await self.keyring.authenticate(token_of(request))
         found = route_of(request)
         form = found.route.forms[0]
         if found.route.takes_body or request.has_body:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import click
 
 from crdtstore.cli.group import crdtstore
+from crdtstore.http.route import Route
 from crdtstore.http.routes import ROUTES
 from tests.docs.pages import ROOT, pages
 
@@ -40,8 +41,13 @@ def commands(group: click.Group, path: str) -> list[str]:
     return found
 
 
+def as_documented(route: Route) -> str:
+    """The path of a route as pages write it: for all versions at once."""
+    return route.path.replace(f"/api/{route.version.name}/", "/api/vN/") if route.version is not None else route.path
+
+
 def test_every_route_is_documented() -> None:
-    assert missing((route.path for route in ROUTES), text_of_pages()) == []
+    assert missing(map(as_documented, ROUTES), text_of_pages()) == []
 
 
 def test_every_command_is_documented() -> None:

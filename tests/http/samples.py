@@ -83,3 +83,6 @@ def samples() -> Iterator[Sample]:
 
 
 SAMPLES: Final = tuple(samples())
+
+OPEN: Final = frozenset(route.path for route in ROUTES if route.open)
+"""What answers callers without a key, too."""

@@ -13,9 +13,10 @@ from crdtstore.auth.permission import Permission
 from crdtstore.http.server import Application, application
 from tests.http.calling import call, headers_for
 from tests.http.samples import GENERAL as BODY
-from tests.http.samples import SAMPLES, Sample
+from tests.http.samples import OPEN, SAMPLES, Sample
 
 NOWHERE = Sample("POST", "/not/a/route", "application/json", b"{}", 404)
+CLOSED = [sample for sample in SAMPLES if sample.target not in OPEN]
 
 
 def credentials(key: str, other: str) -> dict[str, str | None]:
@@ -49,7 +50,7 @@ def credentials(key: str, other: str) -> dict[str, str | None]:
 NAMES = list(credentials(f"a{FIXED_PART}b", f"c{FIXED_PART}d"))
 
 
-@pytest.mark.parametrize("sample", [*SAMPLES, NOWHERE], ids=lambda sample: f"{sample.method} {sample.target}")
+@pytest.mark.parametrize("sample", [*CLOSED, NOWHERE], ids=lambda sample: f"{sample.method} {sample.target}")
 @pytest.mark.parametrize("name", NAMES)
 def test_only_a_known_key_is_let_in(
     store: Store, keyring: KeyRing, app: Application, key: str, sample: Sample, name: str
@@ -67,6 +68,20 @@ def test_only_a_known_key_is_let_in(
     else:
         assert (answered.status, answered.code, store.applied) == (401, "unauthenticated", 0)
         assert answered.headers["www-authenticate"] == 'Bearer realm="crdtstore"'
+
+
+@pytest.mark.parametrize("path", sorted(OPEN))
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}], ids=["none", "wrong"])
+def test_an_open_route_needs_no_key(app: Application, path: str, headers: dict[str, str]) -> None:
+    assert call(app, "GET", path, None, headers).status == 200
+    assert call(app, "POST", path, None, headers).status == 405
+    assert call(app, "GET", path, None, {**headers, "host": "elsewhere"}).status == 403
+
+
+@pytest.mark.parametrize("path", sorted(OPEN))
+def test_no_body_is_read_for_a_stranger(app: Application, path: str) -> None:
+    answered = call(app, "GET", path, {}, {"content-type": "application/json"})
+    assert (answered.status, answered.code) == (401, "unauthenticated")
 
 
 def test_every_refusal_has_the_same_body(keyring: KeyRing, app: Application, key: str) -> None:

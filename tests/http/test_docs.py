@@ -24,6 +24,7 @@ from crdtstore.http.routes import ROUTES, find_route
 from crdtstore.http.server import Application
 from crdtstore.http.store.version import VERSIONS
 from tests.http.calling import Answered, call, serving
+from tests.http.samples import OPEN
 
 PAGES = {
     file.name: file.read_text(encoding="utf-8")
@@ -37,6 +38,7 @@ TITLES = {
     "/api/v1/collections/{collection}/documents": "A listing",
     "/api/v1/collections/{collection}/documents/{id}": "A document",
 } | {f"/api/{version}": "Indexes" for version in VERSIONS}
+TITLES |= dict.fromkeys(OPEN, "The documents of the API")
 STREAMED = {"/admin/backup"}
 """Routes that answer no JSON."""
 
@@ -160,7 +162,7 @@ def test_every_endpoint_of_json_has_an_example_and_a_section() -> None:
     targets = {url.removeprefix("http://localhost:8080").partition("?")[0] for url in shown}
     endpoints = {named(found.route.endpoint) for target in targets if (found := find_route(target)) is not None}
     for route in ROUTES:
-        if route.forms[0] is not MESSAGE and route.path not in STREAMED:
+        if route.forms[0] is not MESSAGE and route.path not in STREAMED | OPEN:
             assert named(route.endpoint) in endpoints, route.path
         assert f"\n## {TITLES.get(route.path, route.path.rpartition('/')[2])}\n" in pages
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from crdtstore.command.parse import NamedWriteRequest, WriteRequest
+from crdtstore.http.described import READING, STATEMENTS, WRITING, Described
 from crdtstore.http.request import CBOR, JSON
 from crdtstore.http.route import Route
-from crdtstore.http.store.count import count
-from crdtstore.http.store.execute import execute
-from crdtstore.http.store.find import find
-from crdtstore.http.store.findbyid import findbyid
+from crdtstore.http.store import answers, examples
+from crdtstore.http.store.count import CountBody, count
+from crdtstore.http.store.execute import ExecuteBody, execute
+from crdtstore.http.store.find import FindBody, UnsortedBody, find
+from crdtstore.http.store.findbyid import FindByIdBody, findbyid
 from crdtstore.http.store.remote_execute import remote_execute
 from crdtstore.http.store.version import VERSIONS, Version
 from crdtstore.http.store.write import write
@@ -22,19 +25,28 @@ EITHER: Final = (JSON.media_type, CBOR.media_type)
 def document_routes(version: Version) -> tuple[Route, ...]:
     """What every version from the second on has."""
     route = maker(version)
+    written = answers.FullWriteAnswer if version.all_counts else answers.WriteAnswer
+    asked, example = (FindBody, examples.FIND_SORTED) if version.sorts else (UnsortedBody, examples.FIND)
+    found = answers.FoundByIdAnswer if version.document_inside else answers.FoundAnswer
+    taken = (WriteRequest, NamedWriteRequest)
     return (
-        route("write", ("POST",), write),
-        route("find", READS, find),
-        route("findbyid", READS, findbyid),
+        route("write", ("POST",), write, described=Described(taken, written, WRITING, example=examples.WRITE)),
+        route("find", READS, find, described=Described(asked, answers.FindAnswer, READING, example=example)),
+        route(
+            "findbyid", READS, findbyid, described=Described(FindByIdBody, found, READING, example=examples.FIND_BY_ID)
+        ),
     )
 
 
 def statement_routes(version: Version) -> tuple[Route, ...]:
     """What versions from the fourth on have too."""
     route = maker(version)
+    counted = Described(CountBody, answers.CountAnswer, READING, example=examples.COUNT)
+    given = (answers.StatementAnswer, answers.StatementsAnswer)
+    executed = Described(ExecuteBody, given, STATEMENTS, example=examples.EXECUTE)
     return (
-        route("count", READS, count),
-        route("execute", ("POST",), execute, errors="statement", gives=(JSON.media_type,)),
+        route("count", READS, count, described=counted),
+        route("execute", ("POST",), execute, errors="statement", gives=(JSON.media_type,), described=executed),
         route("remote_execute", ("POST",), remote_execute, path=f"/api/{version.name}/sync/remote_execute"),
     )
 

@@ -1,0 +1,112 @@
+"""The OpenAPI document of some routes, in version 3.1.
+
+Rules: what is the same for many routes stands in `components`. A path stands as the route table has it, or below the
+root of an API, which is then the server's.
+
+Not here: version 3.0 (`older`), serving (`routes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from crdtstore._version import __version__
+from crdtstore.http.faults import PROBLEM
+from crdtstore.http.openapi.faults import FORM_TYPES, TYPES, faults_of
+from crdtstore.http.openapi.parameters import TXN_HEADER, parameters_of
+from crdtstore.http.openapi.schemas import Schema, Schemas
+from crdtstore.http.route import Route
+
+DIALECT: Final = "3.1.1"
+STORE: Final = "A document store whose every field is a CRDT."
+KEY_SCHEME: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, as `crdtstore keys create` makes it.",
+}
+
+
+def document_of(routes: Sequence[Route], title: str, root: str = "") -> Schema:
+    """Describe routes.
+
+    Args:
+        routes: Those of the document.
+        title: What they are.
+        root: The path of an API that they are all below; it is left out of their paths.
+    """
+    described = (route.described for route in routes)
+    types = [each for one in described for each in (one.takes, one.gives, one.arguments)]
+    schemas = Schemas([*types, *TYPES])
+    paths: Schema = {}
+    for route in routes:
+        paths[route.path.removeprefix(root)] = path_of(route, schemas)
+    return {
+        "openapi": DIALECT,
+        "info": {
+            "title": title,
+            "version": __version__,
+            "description": STORE,
+        },
+        "servers": [{"url": root or "/"}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {"schemas": schemas.components, "securitySchemes": {"key": KEY_SCHEME}},
+    }
+
+
+def path_of(route: Route, schemas: Schemas) -> Schema:
+    """Describe a route, method by method."""
+    return {method.lower(): operation_of(route, method, schemas) for method in route.methods}
+
+
+def operation_of(route: Route, method: str, schemas: Schemas) -> Schema:
+    """Describe one method of a route."""
+    operation: Schema = {
+        "operationId": name_of(route, method),
+        "summary": summary_of(route),
+        "tags": [route.version.name if route.version is not None else "store"],
+        "parameters": list(parameters_of(route, schemas)),
+        "responses": answers_of(route, schemas),
+    }
+    if route.takes_body:
+        operation["requestBody"] = {"required": True, "content": body_of(route, schemas)}
+    if route.open:
+        operation["security"] = []
+    return operation
+
+
+def name_of(route: Route, method: str) -> str:
+    """A name for an operation, that no other has."""
+    words = "".join(char if char.isalnum() else " " for char in route.path).split()
+    return "_".join([*words, method.lower()])
+
+
+def summary_of(route: Route) -> str:
+    """What a route does, in a line: the first of its endpoint's docstring."""
+    return (route.endpoint.__doc__ or "").partition("\n")[0]
+
+
+def body_of(route: Route, schemas: Schemas) -> Schema:
+    """Describe what a request's body may be, by media type."""
+    described = route.described
+    shown = {} if described.example is None else {"example": described.example}
+    return {form.media_type.decode(): {"schema": schemas.of(described.takes), **shown} for form in route.forms}
+
+
+def answers_of(route: Route, schemas: Schemas) -> Schema:
+    """Describe the answers, by status."""
+    good = {media_type.decode(): {"schema": schemas.of(route.described.gives)} for media_type in route.gives}
+    answers = {str(route.described.status): answer_of("What was asked for.", good)}
+    bad: dict[str, Any] = {
+        "application/json": {"schema": schemas.of(FORM_TYPES[route.errors])},
+        PROBLEM.decode(): {"schema": schemas.of(FORM_TYPES["problem"])},
+    }
+    for status, meanings in faults_of(route).items():
+        answers[str(status)] = answer_of("\n\n".join(meanings), bad)
+    return answers
+
+
+def answer_of(description: str, content: Schema) -> Schema:
+    """Describe one answer."""
+    return {"description": description, "headers": {"X-DITTO-TXN-ID": TXN_HEADER}, "content": content}

@@ -1,0 +1,131 @@
+"""What answers of the store API look like, as types: the documents of the API are made of them, and tests compare.
+
+Rules: nothing is written by way of these types, since endpoints join bytes that are there already; every answer that
+tests see is checked against them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class UpsertResult(msgspec.Struct, tag_field="method", tag="upsert", rename="camel"):
+    """A document was written; `id` is the one that it has."""
+
+    transaction_id: Natural
+    id: Any
+
+
+class UpdateResult(msgspec.Struct, tag_field="method", tag="update", rename="camel"):
+    """So many documents were changed, and so many left out for an error of the command."""
+
+    transaction_id: Natural
+    updated: Natural
+    error: Natural
+
+
+class RemoveResult(msgspec.Struct, tag_field="method", tag="remove", rename="camel"):
+    """So many documents were removed."""
+
+    transaction_id: Natural
+    deleted: Natural
+
+
+class WriteAnswer(msgspec.Struct):
+    """One result a command, in order."""
+
+    results: list[UpsertResult | UpdateResult | RemoveResult]
+    warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class FullUpdateResult(UpdateResult, tag_field="method", tag="update", rename="camel"):
+    """The same with counts that are always zero."""
+
+    internal_error: Natural
+    permission_denied: Natural
+
+
+class FullRemoveResult(RemoveResult, tag_field="method", tag="remove", rename="camel"):
+    """The same with counts that are always zero."""
+
+    internal_error: Natural
+    permission_denied: Natural
+
+
+class FullWriteAnswer(msgspec.Struct):
+    """One result a command, in order."""
+
+    results: list[UpsertResult | FullUpdateResult | FullRemoveResult]
+    warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class DocumentAnswer(msgspec.Struct):
+    """A document: its id, and its fields without it."""
+
+    id: Any
+    fields: dict[str, Any]
+
+
+class FindAnswer(msgspec.Struct, rename="camel"):
+    """The documents that match, and the transaction that they were read at."""
+
+    documents: list[DocumentAnswer]
+    txn_id: Natural
+
+
+class FoundByIdAnswer(msgspec.Struct, rename="camel"):
+    """The document, or null where there is none, and a transaction that it reflects."""
+
+    txn_id: Natural
+    document: DocumentAnswer | None
+
+
+class FoundAnswer(msgspec.Struct, rename="camel"):
+    """The document, and a transaction that it reflects."""
+
+    id: Any
+    fields: dict[str, Any]
+    txn_id: Natural
+
+
+class CountAnswer(msgspec.Struct, rename="camel"):
+    """How many documents match, and the transaction at which they were counted."""
+
+    count: Natural
+    txn_id: Natural
+
+
+class Warned(msgspec.Struct):
+    """A warning."""
+
+    description: str
+
+
+class StatementFault(msgspec.Struct):
+    """What went wrong; empty where nothing did."""
+
+    description: str | msgspec.UnsetType = msgspec.UNSET
+    code: int | msgspec.UnsetType = msgspec.UNSET
+    data: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class StatementAnswer(msgspec.Struct, rename="camel"):
+    """What came of a statement; of one that failed, too."""
+
+    query_type: Literal["select", "mutation", "unknown"]
+    items: list[Any]
+    mutated_document_ids: list[Any]
+    error: StatementFault
+    warnings: list[Warned]
+    total_warnings_count: Natural
+    transaction_id: Natural | msgspec.UnsetType = msgspec.UNSET
+
+
+class StatementsAnswer(msgspec.Struct):
+    """What came of several statements, in order."""
+
+    results: list[StatementAnswer]
