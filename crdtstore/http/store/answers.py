@@ -77,6 +77,12 @@ class FindAnswer(msgspec.Struct, rename="camel"):
     txn_id: Natural
 
 
+class PageAnswer(FindAnswer, rename="camel"):
+    """The same, and how to go on behind the last document, if there may be more."""
+
+    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class FoundByIdAnswer(msgspec.Struct, rename="camel"):
     """The document, or null where there is none, and a transaction that it reflects."""
 

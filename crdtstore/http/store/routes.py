@@ -26,12 +26,14 @@ def document_routes(version: Version) -> tuple[Route, ...]:
     """What every version from the second on has."""
     route = maker(version)
     written = answers.FullWriteAnswer if version.all_counts else answers.WriteAnswer
-    asked, example = (FindBody, examples.FIND_SORTED) if version.sorts else (UnsortedBody, examples.FIND)
+    asked = Described(UnsortedBody, answers.FindAnswer, READING, example=examples.FIND)
+    if version.sorts:
+        asked = Described(FindBody, answers.PageAnswer, READING, example=examples.FIND_SORTED)
     found = answers.FoundByIdAnswer if version.document_inside else answers.FoundAnswer
     taken = (WriteRequest, NamedWriteRequest)
     return (
         route("write", ("POST",), write, described=Described(taken, written, WRITING, example=examples.WRITE)),
-        route("find", READS, find, described=Described(asked, answers.FindAnswer, READING, example=example)),
+        route("find", READS, find, described=asked),
         route(
             "findbyid", READS, findbyid, described=Described(FindByIdBody, found, READING, example=examples.FIND_BY_ID)
         ),
