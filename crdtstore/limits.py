@@ -442,6 +442,9 @@ LISTING_SECONDS_MAX: Final = 30.0
 """How long an answer of lines may take until it is read to its end: while it does, its snapshot keeps every page that
 is replaced."""
 
+APPS_MAX: Final = 64
+"""Apps of one server: each that is open has a map of MAP_BYTES_DEFAULT, and the machine has addresses for some 127."""
+
 BACKUPS_AT_ONCE_MAX: Final = 2
 """Backups that a server sends at the same time: each is a process that reads all of the store, and holds a snapshot."""
 

@@ -83,6 +83,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
 }
 
 LIMIT_STATUSES: Final = {
+    "APPS_MAX": 429,
     "BODY_BYTES_MAX": 413,
     "BODY_SECONDS_MAX": 408,
     "COLLECTION_BYTES_MAX": 400,

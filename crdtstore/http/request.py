@@ -77,6 +77,7 @@ ALIASES: Final = {
 HTTP_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST_FORM: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
+ADDRESS_FORM: Final = re.compile(r"\[.*|[0-9.]+")
 LENGTH_FORM: Final = re.compile(rb"[0-9]{1,18}")
 TXN_FORM: Final = re.compile(rb"[0-9]{1,19}")
 WAIT_FORM: Final = re.compile(rb"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:;.*)?", re.IGNORECASE)
@@ -117,13 +118,14 @@ class Request:
         return length.strip(b"0") != b"" or b"transfer-encoding" in self.headers
 
 
-def read_head(scope: Scope, hosts: Collection[str] | None) -> Request:
+def read_head(scope: Scope, hosts: Collection[str] | None, domains: Collection[str] = ()) -> Request:
     """Check what came before the body.
 
     Args:
         scope: The ASGI scope.
         hosts: Names that `Host` may have, in lower case and without a port; None for the names of the
             loopback and the address that the connection came in on.
+        domains: Names that `Host` may have one more label before, which names an app.
 
     Raises:
         MalformedRequest: A head that nobody should send.
@@ -136,7 +138,7 @@ def read_head(scope: Scope, hosts: Collection[str] | None) -> Request:
         raise MalformedRequest(f"HTTP version {scope['http_version']!r} is not spoken here; use 1.1.")
     headers = keep_headers(scope["headers"])
     check_framing(headers)
-    check_host(headers, hosts, scope)
+    check_host(headers, hosts, domains, scope)
     return Request(scope["method"], raw_path.decode("latin-1"), headers, scope["query_string"])
 
 
@@ -220,11 +222,25 @@ def host_name(host: bytes) -> str:
     return match[1].decode("ascii").lower()
 
 
-def check_host(headers: dict[bytes, bytes], hosts: Collection[str] | None, scope: Scope) -> None:
+def app_label(name: str, domains: Collection[str]) -> str | None:
+    """The label of a host that names an app: the one before a name of the server."""
+    label, _, domain = name.partition(".")
+    return label if domain in domains and name not in domains else None
+
+
+def domains_of(hosts: Collection[str] | None) -> frozenset[str]:
+    """The names below which a label can name an app: all but addresses, which have no names below them."""
+    names = LOOPBACK_NAMES if hosts is None else hosts
+    return frozenset(name for name in names if ADDRESS_FORM.fullmatch(name) is None)
+
+
+def check_host(
+    headers: dict[bytes, bytes], hosts: Collection[str] | None, domains: Collection[str], scope: Scope
+) -> None:
     """Refuse a request that is meant for another name."""
     name = host_name(headers.get(b"host", b""))
     allowed = name in hosts if hosts is not None else name in LOOPBACK_NAMES or name == listen_name(scope)
-    if not allowed:
+    if not allowed and app_label(name, domains) is None:
         raise Forbidden(f"This server does not answer to the host {name!r}.", host=name)
 
 

@@ -3,7 +3,8 @@
 A request passes these steps, in this order and nowhere else:
 
 1. `request.read_head` refuses what nobody should send.
-2. `KeyRing.authenticate` turns the credential into a permission. Routes that are open need none, and get none.
+2. `Apps.pick` finds the app, and `KeyRing.authenticate` turns the credential into a permission there. Open routes of a
+   server with one app need none, and get none.
 3. `routes.route_of` finds the endpoint: only who is known learns which paths there are.
 4. `request.check_announced` and `request.Body`: the body, whole and in time.
 5. The endpoint answers, holding a `Session`.
@@ -20,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
 from typing import Final
 
 from crdtstore import limits
@@ -28,6 +28,7 @@ from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.auth.session import Session
 from crdtstore.errors import CrdtStoreError
+from crdtstore.http.apps import App, Apps, named_in, of_one
 from crdtstore.http.call import Call
 from crdtstore.http.cbor import json_as_cbor
 from crdtstore.http.faults import PROBLEM, answer_to, answer_to_unexpected
@@ -44,6 +45,7 @@ from crdtstore.http.request import (
     Scope,
     Send,
     check_announced,
+    domains_of,
     read_head,
     token_of,
 )
@@ -51,7 +53,6 @@ from crdtstore.http.respond import Answer, respond
 from crdtstore.http.route import ErrorForm
 from crdtstore.http.routes import Found, find_route, is_open, route_of
 from crdtstore.http.wait import Held
-from crdtstore.replication.pins import Pins
 from crdtstore.store import Store
 
 NOTHING: Final = Permission(frozenset())
@@ -59,31 +60,28 @@ NOTHING: Final = Permission(frozenset())
 
 
 class Application:
-    """The ASGI application over one store.
+    """The ASGI application over the stores of apps, mostly of one.
 
-    It does not own the store or the key ring: who made them closes them, after the application has stopped.
+    It does not own them: who made them closes them, after the application has stopped.
     """
 
     def __init__(
         self,
-        store: Store,
-        keyring: KeyRing,
+        apps: Apps,
         *,
-        hosts: Collection[str] | None,
-        wait_seconds: float,
-        body_seconds: float,
+        hosts: Collection[str] | None = None,
+        wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
+        body_seconds: float = limits.BODY_SECONDS_MAX,
     ) -> None:
-        """See `application`."""
-        self.store = store
-        self.keyring = keyring
+        """Serve apps; the rest is as in `application`."""
+        self.apps = apps
         self.hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
+        self.domains = domains_of(self.hosts) if apps.named else frozenset()
         self.wait_seconds = wait_seconds
         self.body_seconds = body_seconds
         self.threads = ThreadPoolExecutor(limits.READ_THREADS, "crdtstore-http")
         self.exchange_threads = ThreadPoolExecutor(limits.EXCHANGE_THREADS, "crdtstore-exchange")
-        self.pins = Pins()
         self.held = Held()
-        self.backups = BoundedSemaphore(limits.BACKUPS_AT_ONCE_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's start and stop."""
@@ -102,44 +100,58 @@ class Application:
                 self.held.let_go()
                 self.threads.shutdown(wait=True)
                 self.exchange_threads.shutdown(wait=True)
-                self.pins.close()
+                self.apps.let_go()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens on the way."""
         body = Body(receive)
+        # Of several apps none is told of, not even its newest transaction, before the caller is known.
+        app = self.apps.only
         try:
             try:
-                answer = await self.answer(scope, body)
+                request = read_head(scope, self.hosts, self.domains)
+                body.complete = not request.has_body
+                app, request, permission = await self.enter(request)
+                answer = await self.answer(request, app, permission, body)
             except CrdtStoreError as error:
-                answer = answer_to(error, error_form(scope))
+                answer = answer_to(error, self.error_form(scope))
         except Disconnected:
             return
         except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback may reach the caller
-            answer = answer_to_unexpected(scope["method"], scope["path"], error, error_form(scope))
-        if answer.txn is None:
-            answer = answer._replace(txn=self.applied())
+            answer = answer_to_unexpected(scope["method"], scope["path"], error, self.error_form(scope))
+        if answer.txn is None and app is not None:
+            answer = answer._replace(txn=applied(app))
         try:
             await respond(send, answer, close=not body.complete)
         finally:
             if answer.stream is not None:
                 answer.stream.close()
 
-    async def answer(self, scope: Scope, body: Body) -> Answer:
-        """Take a request through its steps to the endpoint's answer."""
-        request = read_head(scope, self.hosts)
-        body.complete = not request.has_body
-        permission = NOTHING if is_open(request) else await self.keyring.authenticate(token_of(request))
+    async def enter(self, request: Request) -> tuple[App, Request, Permission]:
+        """Find the app, the request as it is within that, and what the caller may do there."""
+        app = self.apps.only
+        if app is not None and is_open(request):
+            return app, request, NOTHING
+        token = token_of(request)
+        if app is None or self.apps.named:
+            app, request = await self.apps.pick(request, token, self.domains)
+        return app, request, await app.keyring.authenticate(token)
+
+    async def answer(self, request: Request, app: App, permission: Permission, body: Body) -> Answer:
+        """Take a request of a known caller through its steps to the endpoint's answer."""
         found = route_of(request)
         form = found.route.forms[0]
         if found.route.takes_body or request.has_body:
             form = check_announced(request.headers, found.route.forms)
         data = await body.read(form, self.body_seconds)
-        call = self.call(request, data, form, Session(self.store, permission), body.receive, found)
+        call = self.call(request, data, form, app, Session(app.store, permission), body.receive, found)
         return await represent(call, await found.route.endpoint(call))
 
-    def call(self, request: Request, body: bytes, form: Form, session: Session, receive: Receive, found: Found) -> Call:
+    def call(
+        self, request: Request, body: bytes, form: Form, app: App, session: Session, receive: Receive, found: Found
+    ) -> Call:
         """Put together what an endpoint holds."""
         return Call(
             request,
@@ -149,19 +161,35 @@ class Application:
             self.exchange_threads if form is MESSAGE else self.threads,
             self.wait_seconds,
             self.held,
-            self.pins,
-            self.backups,
+            app.pins,
+            app.backups,
             form,
             found.route,
             found.parameters,
         )
 
-    def applied(self) -> int | None:
-        """Return the newest transaction, or None when even that cannot be had."""
+    def error_form(self, scope: Scope) -> ErrorForm:
+        """How an error is written: as the caller prefers, else as the path's route does, whoever asks for it.
+
+        What may name an app is taken for one, whether there is such an app or not.
+        """
+        accept = b", ".join(value for name, value in scope["headers"] if name == b"accept")
+        if choose(accept, (JSON.media_type, PROBLEM)) == PROBLEM:
+            return "problem"
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         try:
-            return self.store.applied
+            found = find_route(named_in(path)[1] if self.apps.named else path)
         except CrdtStoreError:
-            return None
+            found = None
+        return "both" if found is None else found.route.errors
+
+
+def applied(app: App) -> int | None:
+    """Return the newest transaction of an app, or None when even that cannot be had."""
+    try:
+        return app.store.applied
+    except CrdtStoreError:
+        return None
 
 
 async def represent(call: Call, answer: Answer) -> Answer:
@@ -173,18 +201,6 @@ async def represent(call: Call, answer: Answer) -> Answer:
     return answer._replace(body=body, media_type=chosen)
 
 
-def error_form(scope: Scope) -> ErrorForm:
-    """How an error is written: as the caller prefers, else as the path's route does, whoever asks for it."""
-    accept = b", ".join(value for name, value in scope["headers"] if name == b"accept")
-    if choose(accept, (JSON.media_type, PROBLEM)) == PROBLEM:
-        return "problem"
-    try:
-        found = find_route((scope.get("raw_path") or scope["path"].encode()).decode("latin-1"))
-    except CrdtStoreError:
-        found = None
-    return "both" if found is None else found.route.errors
-
-
 def application(
     store: Store,
     keyring: KeyRing,
@@ -192,6 +208,7 @@ def application(
     hosts: Collection[str] | None = None,
     wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
     body_seconds: float = limits.BODY_SECONDS_MAX,
+    app: str | None = None,
 ) -> Application:
     """Make the ASGI application over a store, for any ASGI server.
 
@@ -202,5 +219,7 @@ def application(
             the address that a connection comes in on.
         wait_seconds: How long a read waits for the transaction that it names.
         body_seconds: How long a body may take to arrive.
+        app: The id under which the store is served too; None for none.
     """
-    return Application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, body_seconds=body_seconds)
+    apps = of_one(store, keyring, app)
+    return Application(apps, hosts=hosts, wait_seconds=wait_seconds, body_seconds=body_seconds)

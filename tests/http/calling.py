@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from crdtstore.http.apps import App
 from crdtstore.http.listen import Listener
 from crdtstore.http.server import Application
 
@@ -127,6 +128,13 @@ def headers_for(key: str, **more: str) -> dict[str, str]:
 def upsert(identifier: Any, **fields: Any) -> dict[str, Any]:
     """Write the body of a write with one upsert into the collection `c`."""
     return {"commands": [{"method": "upsert", "collection": "c", "id": identifier, "value": fields}]}
+
+
+def only_app(application: Application) -> App:
+    """The app of an application that has one."""
+    app = application.apps.only
+    assert app is not None
+    return app
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from crdtstore.storage import backup as backup_module
 from crdtstore.storage.backup import COPY_MAGIC
 from crdtstore.storage.blocks import BlockReader
 from crdtstore.version.restore import restore
-from tests.http.calling import call, connect, exchange, serving
+from tests.http.calling import call, connect, exchange, only_app, serving
 
 BACKUP = "/admin/backup"
 DOCUMENTS = 2_000
@@ -90,10 +90,10 @@ def test_a_store_in_memory_has_no_file() -> None:
 
 def test_only_so_many_are_sent_at_once(app: Application, client: Client, tmp_path: Path) -> None:
     for _ in range(BACKUPS_AT_ONCE_MAX):
-        assert app.backups.acquire(blocking=False)
+        assert only_app(app).backups.acquire(blocking=False)
     with pytest.raises(Overloaded):
         fetch_backup(client, tmp_path / "backup")
-    app.backups.release()
+    only_app(app).backups.release()
     fetch_backup(client, tmp_path / "backup")
     fetch_backup(client, tmp_path / "another")
 
@@ -112,7 +112,7 @@ def test_a_caller_who_goes_away_ends_it(app: Application, key: str) -> None:
     asyncio.run(app(request.scope, request.receive, take))
     assert received < 4
     for _ in range(BACKUPS_AT_ONCE_MAX):
-        assert app.backups.acquire(blocking=False)
+        assert only_app(app).backups.acquire(blocking=False)
 
 
 def test_a_connection_that_is_dropped_lets_the_next_one_begin(app: Application, key: str, tmp_path: Path) -> None:

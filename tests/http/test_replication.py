@@ -44,7 +44,7 @@ from crdtstore.replication.message import (
     encode,
 )
 from crdtstore.replication.missing import head_of, missing
-from tests.http.calling import Answered, Exchange, call, exchange, headers_for, serving
+from tests.http.calling import Answered, Exchange, call, exchange, headers_for, only_app, serving
 
 ROUTE = "/api/replication/v1"
 FIND = "/api/v3/store/find"
@@ -417,8 +417,8 @@ def test_pinned_snapshots_are_let_go_when_the_server_stops(store: Store, app: Ap
     store.write([Upsert("c", {"n": 1}, id="a")])
     with serving(app) as (host, port), PeerClient(f"http://{host}:{port}", key) as client:
         client.send(encode(Open(EXCHANGE_FORMAT, None, OTHER, ())))
-        assert len(app.pins.pins) == 1
-    assert len(app.pins.pins) == 0
+        assert len(only_app(app).pins.pins) == 1
+    assert len(only_app(app).pins.pins) == 0
 
 
 def test_pinned_snapshots_are_bounded(store: Store, app: Application, key: str) -> None:
@@ -428,7 +428,7 @@ def test_pinned_snapshots_are_bounded(store: Store, app: Application, key: str) 
     codes = [msgpack.unpackb(answered.body)[0] for answered in opened]
     assert codes[:-1] == [26] * limits.PINS_MAX
     assert msgpack.unpackb(opened[-1].body)[:2] == [0, "overloaded"]
-    app.pins.close()
+    only_app(app).pins.close()
 
 
 def test_what_the_operator_must_mend_is_told_to_the_log_alone(

@@ -156,7 +156,6 @@ def test_http_1_0_is_answered(app: Application, key: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/api/v3/store",
         "/api/v3/store/",
         "/api/v3/store/write/",
