@@ -25,6 +25,8 @@ CrdtStoreError                    code, status, retryable, data
 │  │  ├─ DocumentBuried           this id was deleted permanently
 │  │  └─ OutsideScope             a collection that this store does not hold
 │  ├─ IdConflict                  a document of this id is there already
+│  ├─ PreconditionFailed          a document is not as the caller took it to be
+│  ├─ IdempotencyConflict         a key was used for another request
 │  ├─ StatementTimeout            a statement was stopped at its deadline
 │  └─ LimitExceeded               names the limit, the value and the bound
 ├─ RetryLater                     nobody erred; the same call may work later
@@ -235,6 +237,20 @@ class IdConflict(CallerError):
 
     code = "id-conflict"
     status = 409
+
+
+class PreconditionFailed(CallerError):
+    """A document is not what the caller's condition says; nothing was written."""
+
+    code = "precondition-failed"
+    status = 412
+
+
+class IdempotencyConflict(CallerError):
+    """An `Idempotency-Key` that was used before, for another request or one whose answer was not kept."""
+
+    code = "idempotency-conflict"
+    status = 422
 
 
 class StatementTimeout(CallerError):

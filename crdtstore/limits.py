@@ -287,6 +287,18 @@ JSON_BYTES_MAX: Final = 2**32 - 1
 JSON_PLACE_CHARACTERS_MAX: Final = 256
 """A JSON path in an error: the caller chose the keys in it, and a message must not grow with them."""
 
+IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
+"""An `Idempotency-Key`: clients draw some 36 characters."""
+
+IDEMPOTENT_ANSWER_BYTES_MAX: Final = 64 * 1_024
+"""An answer that is kept for a retry; of longer ones only that they were given is."""
+
+IDEMPOTENT_CLIENT_MAX: Final = 256
+"""Answers kept for one client: far more than one has on its way."""
+
+IDEMPOTENT_ANSWERS_MAX: Final = 4_096
+"""Answers kept for all clients: 256 MiB at the very most."""
+
 COMMANDS_MAX: Final = 10_000
 """Commands of one write request."""
 

@@ -5,7 +5,7 @@ be called from several threads. Documents are searched and printed from their by
 `at` reads the version of that txn id instead of the newest one: any read of it raises `VersionNotAvailable` if it is
 not applied, and `VersionNotRetained` if it is neither the newest nor retained.
 
-Not here: writing, waiting and the log (`store`), which versions are retained (`version/retained.py`).
+Not here: writing and waiting (`store`), which versions are retained (`version/retained.py`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import encode_path, format_path
 from crdtstore.crdt.value import Value
+from crdtstore.limits import CHANGES_ENTRIES_MAX
 from crdtstore.query.find import Document, Form, show_row
 from crdtstore.storage.catalog import names_of, read_counts, sum_digests
 from crdtstore.storage.documents import Row, get_document, living_document, read_json, read_json_many, scan_living
-from crdtstore.storage.log import last_txn
+from crdtstore.storage.log import LogEntry, check_reach, last_txn, read_entries
+from crdtstore.storage.tables import Table
 from crdtstore.version.retained import Pin, Retained
 from crdtstore.version.sequencer import Sequencer
 
@@ -152,3 +154,38 @@ class Reading:
             StoreReadOnly: Another process writes: this one cannot see what a pin costs.
         """
         return self.retained.pin(at)
+
+    # --- the log ---
+
+    def changes(self, since: int = 0, limit: int | None = None) -> Iterator[LogEntry]:
+        """The log after a txn id, in order, up to what is applied when the iterator gets there.
+
+        The records are what `apply` takes. After a snapshot was joined there is an entry that says so, and is no
+        record (`crdt/entry.py`). A snapshot is renewed every CHANGES_ENTRIES_MAX entries.
+
+        Raises:
+            LogTrimmed: What followed `since` is not in the log any more.
+        """
+        while limit is None or limit > 0:
+            size = CHANGES_ENTRIES_MAX if limit is None else min(limit, CHANGES_ENTRIES_MAX)
+            with self.storage.snapshot() as snapshot:
+                check_reach(snapshot, since)
+                entries = list(read_entries(snapshot, since, size))
+            yield from entries
+            if len(entries) < size:
+                return
+            since = entries[-1].txn
+            limit = None if limit is None else limit - size
+
+    # --- settings of the layers above ---
+
+    def read_setting(self, key: bytes) -> bytes | None:
+        """A durable row of the layers above (API keys); not replicated."""
+        with self.storage.snapshot() as snapshot:
+            return snapshot.get(Table.KEYS, key)
+
+    def scan_settings(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """The rows whose keys begin with a prefix."""
+        with self.storage.snapshot() as snapshot:
+            rows = snapshot.scan(Table.KEYS, prefix)
+            return [(key, value) for key, value in rows if key.startswith(prefix)]

@@ -21,6 +21,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 
 from crdtstore import core
+from crdtstore.command.condition import execute_when
 from crdtstore.command.execute import check_commands, execute
 from crdtstore.command.result import Written
 from crdtstore.crdt.actor import check_actor
@@ -29,15 +30,16 @@ from crdtstore.crdt.scope import Scope, make_scope
 from crdtstore.errors import StoreReadOnly, VersionNotAvailable
 from crdtstore.finding import SECRET_BYTES, SECRET_KEY, Finding
 from crdtstore.indexes import Indexes
-from crdtstore.limits import CHANGES_ENTRIES_MAX, WAIT_SECONDS_DEFAULT
+from crdtstore.limits import WAIT_SECONDS_DEFAULT
 from crdtstore.prepared import Prepared
 from crdtstore.statement import run
+from crdtstore.statement.host import Terms
 from crdtstore.statement.requests import Requests
 from crdtstore.statement.system_parameters import SystemParameters
 from crdtstore.storage.catalog import read_counts, sum_digests
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_origin
-from crdtstore.storage.log import LogEntry, check_reach, first_txn, last_txn, read_entries
+from crdtstore.storage.log import first_txn, last_txn
 from crdtstore.storage.memory import MemoryStorage
 from crdtstore.storage.ranges import refresh_job
 from crdtstore.storage.stats import Stats
@@ -55,7 +57,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from crdtstore.command.command import Command
+    from crdtstore.command.condition import Condition
     from crdtstore.crdt.value import Value
+    from crdtstore.once import Once
     from crdtstore.query.dql.profile import Profile
     from crdtstore.statement.answer import Executed
     from crdtstore.storage.catalog import Catalog
@@ -172,26 +176,49 @@ class Store(Finding):
 
     # --- writing ---
 
-    def write(self, commands: Sequence[Command], *, actor: bytes | None = None, after: int | None = None) -> Written:
+    def write(
+        self,
+        commands: Sequence[Command],
+        *,
+        actor: bytes | None = None,
+        after: int | None = None,
+        conditions: Sequence[Condition] = (),
+        once: Once | None = None,
+        dry: bool = False,
+    ) -> Written:
         """Run commands as one transaction; returns when it is on disk.
 
         Args:
             commands: Run in order, all or none.
             actor: The author, 16 bytes; the store itself by default.
             after: A txn id that must be applied already.
+            conditions: What documents must be before the first command runs.
+            once: The request that this is part of: what was done for it before is answered again.
+            dry: Answer what would be done, and drop it.
 
         Raises:
             VersionNotAvailable: `after` is not applied; nothing was written.
-            CallerError: A command is refused; nothing was written.
+            CallerError: A command is refused, or a condition does not hold; nothing was written.
             StoreFenced: The commit failed and its outcome is unknown.
         """
-        return self.submit(commands, actor=actor, after=after).result()
+        return self.submit(commands, actor=actor, after=after, conditions=conditions, once=once, dry=dry).result()
 
     def submit(
-        self, commands: Sequence[Command], *, actor: bytes | None = None, after: int | None = None
+        self,
+        commands: Sequence[Command],
+        *,
+        actor: bytes | None = None,
+        after: int | None = None,
+        conditions: Sequence[Condition] = (),
+        once: Once | None = None,
+        dry: bool = False,
     ) -> Future[Written]:
         """As `write`, without waiting: the future is done once the transaction is on disk."""
-        return self.sequence(partial(execute, check_commands(commands)), answer, actor=actor, after=after)
+        checked = check_commands(commands)
+        if conditions:
+            evaluate: Callable[[Draft], object] = partial(execute_when, checked, conditions)
+            return self.sequence(evaluate, answer_with_digests, actor=actor, after=after, once=once, dry=dry)
+        return self.sequence(partial(execute, checked), answer, actor=actor, after=after, once=once, dry=dry)
 
     def sequence(
         self,
@@ -200,6 +227,8 @@ class Store(Finding):
         *,
         actor: bytes | None = None,
         after: int | None = None,
+        once: Once | None = None,
+        dry: bool = False,
     ) -> Future[Result]:
         """Run what works on a draft as a transaction; `finish` makes the answer, given once it is on disk."""
         self.check_writable()
@@ -207,9 +236,10 @@ class Store(Finding):
 
         def run(batch: Batch, catalog: Catalog, head: Head) -> Result:
             now = self.clock()
-            return finish(sequence(batch, catalog, head, author, evaluate, clock_milliseconds=now, after=after))
+            done = sequence(batch, catalog, head, author, evaluate, clock_milliseconds=now, after=after, dry=dry)
+            return finish(done)
 
-        return self.submitter.submit(run)
+        return self.submitter.submit(run if once is None or dry else once.around(run))
 
     def apply(self, records: Iterable[bytes]) -> Applied:
         """Apply transactions from other stores, in the order in which one of them logged them.
@@ -286,6 +316,8 @@ class Store(Finding):
         after: int | None = None,
         at: int | None = None,
         seconds: float | None = None,
+        once: Once | None = None,
+        dry: bool = False,
     ) -> Executed:
         """Run a statement of DQL; one that writes is a transaction, which is on disk when this returns.
 
@@ -297,15 +329,16 @@ class Store(Finding):
             after: A txn id that must be applied already before anything is written.
             at: The version that is read; None for the newest.
             seconds: How long it may take; by default what the store says: see `docs/query-dql.md`.
+            once: The request that this is part of: what was written for it before is answered again.
+            dry: Answer what would be written, and drop it.
 
         Raises:
             QuerySyntaxError: The statement cannot be parsed.
             CallerError: It is refused; nothing was written.
             StatementTimeout: It was stopped; nothing was written.
         """
-        return run.execute(
-            self, statement, parameters, profile=profile, actor=actor, after=after, at=at, seconds=seconds
-        )
+        terms = Terms(actor, after, once, dry)
+        return run.execute(self, statement, parameters, profile=profile, terms=terms, at=at, seconds=seconds)
 
     def execute_together(
         self,
@@ -316,11 +349,12 @@ class Store(Finding):
         actor: bytes | None = None,
         after: int | None = None,
         seconds: float | None = None,
+        once: Once | None = None,
+        dry: bool = False,
     ) -> tuple[Executed, ...]:
         """Run statements as one transaction, all or none; each sees what those before it did."""
-        return run.execute_together(
-            self, statements, parameters, profile=profile, actor=actor, after=after, seconds=seconds
-        )
+        terms = Terms(actor, after, once, dry)
+        return run.execute_together(self, statements, parameters, profile=profile, terms=terms, seconds=seconds)
 
     def stream(
         self,
@@ -399,38 +433,7 @@ class Store(Finding):
         """
         return self.waiters.notify(txn, callback)
 
-    def changes(self, since: int = 0, limit: int | None = None) -> Iterator[LogEntry]:
-        """The log after a txn id, in order, up to what is applied when the iterator gets there.
-
-        The records are what `apply` takes. After a snapshot was joined there is an entry that says so, and is no
-        record (`crdt/entry.py`). A snapshot is renewed every CHANGES_ENTRIES_MAX entries.
-
-        Raises:
-            LogTrimmed: What followed `since` is not in the log any more.
-        """
-        while limit is None or limit > 0:
-            size = CHANGES_ENTRIES_MAX if limit is None else min(limit, CHANGES_ENTRIES_MAX)
-            with self.storage.snapshot() as snapshot:
-                check_reach(snapshot, since)
-                entries = list(read_entries(snapshot, since, size))
-            yield from entries
-            if len(entries) < size:
-                return
-            since = entries[-1].txn
-            limit = None if limit is None else limit - size
-
     # --- settings of the layers above ---
-
-    def read_setting(self, key: bytes) -> bytes | None:
-        """A durable row of the layers above (API keys); not replicated."""
-        with self.storage.snapshot() as snapshot:
-            return snapshot.get(Table.KEYS, key)
-
-    def scan_settings(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """The rows whose keys begin with a prefix."""
-        with self.storage.snapshot() as snapshot:
-            rows = snapshot.scan(Table.KEYS, prefix)
-            return [(key, value) for key, value in rows if key.startswith(prefix)]
 
     def write_setting(self, key: bytes, value: bytes | None) -> None:
         """Write such a row, durably; None removes it."""
@@ -487,3 +490,10 @@ def answer(done: Sequenced) -> Written:
     """What a write answers."""
     results: Any = done.answer
     return Written(done.txn, results, done.warnings)
+
+
+def answer_with_digests(done: Sequenced) -> Written:
+    """What a write with conditions answers."""
+    answered: Any = done.answer
+    results, digests = answered
+    return Written(done.txn, results, done.warnings, digests)

@@ -18,12 +18,14 @@ from typing import Any
 from crdtstore._version import __version__
 from crdtstore.auth.permission import Permission, Verb
 from crdtstore.command.command import Command
+from crdtstore.command.condition import Condition
 from crdtstore.command.result import Written
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
 from crdtstore.errors import Forbidden
 from crdtstore.finding import Counted, Found, Matching
+from crdtstore.once import Once
 from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.reach import Reach, reach_of
 from crdtstore.query.find import Document, Form
@@ -39,6 +41,8 @@ class Session:
 
     store: Store
     permission: Permission
+    once: Once | None = None
+    """The request, if it is to be done once."""
 
     @property
     def applied(self) -> int:
@@ -50,7 +54,15 @@ class Session:
         """The oldest version that is retained; None where none but the newest is."""
         return min(self.store.retained.txns, default=None)
 
-    def submit(self, commands: Sequence[Command], *, actor: bytes | None, after: int | None = None) -> Future[Written]:
+    def submit(
+        self,
+        commands: Sequence[Command],
+        *,
+        actor: bytes | None,
+        after: int | None = None,
+        conditions: Sequence[Condition] = (),
+        dry: bool = False,
+    ) -> Future[Written]:
         """Write in one transaction, as `Store.submit`.
 
         Raises:
@@ -60,7 +72,7 @@ class Session:
         for command in commands:
             self.permission.check("write", command.collection)
         self.check_author(actor)
-        return self.store.submit(commands, actor=actor, after=after)
+        return self.store.submit(commands, actor=actor, after=after, conditions=conditions, once=self.once, dry=dry)
 
     def check_author(self, actor: bytes | None) -> None:
         """Refuse an author who would pass for the store.
@@ -190,6 +202,7 @@ class Session:
         after: int | None,
         at: int | None,
         seconds: float | None,
+        dry: bool = False,
     ) -> Executed:
         """Run a statement, as `Store.execute`.
 
@@ -199,7 +212,15 @@ class Session:
         self.reach([statement], profile)
         self.check_author(actor)
         return self.store.execute(
-            statement, parameters, profile=profile, actor=actor, after=after, at=at, seconds=seconds
+            statement,
+            parameters,
+            profile=profile,
+            actor=actor,
+            after=after,
+            at=at,
+            seconds=seconds,
+            once=self.once,
+            dry=dry,
         )
 
     def execute_together(
@@ -211,6 +232,7 @@ class Session:
         actor: bytes | None,
         after: int | None,
         seconds: float | None,
+        dry: bool = False,
     ) -> tuple[Executed, ...]:
         """Run statements as one transaction, as `Store.execute_together`.
 
@@ -220,7 +242,14 @@ class Session:
         self.reach(statements, profile)
         self.check_author(actor)
         return self.store.execute_together(
-            statements, parameters, profile=profile, actor=actor, after=after, seconds=seconds
+            statements,
+            parameters,
+            profile=profile,
+            actor=actor,
+            after=after,
+            seconds=seconds,
+            once=self.once,
+            dry=dry,
         )
 
     def as_peer(self) -> dict[str, Value]:

@@ -17,6 +17,7 @@ class WriteRequest(msgspec.Struct, frozen=True):
     """The body of a write request."""
 
     commands: list[Command]
+    dry_run: bool = msgspec.field(default=False, name="dryRun")
 
 
 class NamedCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,6 +32,7 @@ class NamedWriteRequest(msgspec.Struct, frozen=True):
     """The body of a write request with such commands."""
 
     commands: list[NamedCommand]
+    dry_run: bool = msgspec.field(default=False, name="dryRun")
 
     def plain(self) -> WriteRequest:
         """The same with plain commands.
@@ -45,7 +47,7 @@ class NamedWriteRequest(msgspec.Struct, frozen=True):
                 path = f"$.commands[{number}]"
                 raise MalformedRequest(f"At {path} one command is expected; {len(given)} are there.", path=path)
             found += given
-        return WriteRequest(found)
+        return WriteRequest(found, self.dry_run)
 
 
 decoder = msgspec.json.Decoder(WriteRequest)

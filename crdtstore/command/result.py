@@ -30,8 +30,12 @@ Result: TypeAlias = Upserted | Updated | Removed
 
 
 class Written(NamedTuple):
-    """A transaction that is on disk: its txn id, each command's result in order, and warnings for people."""
+    """A transaction that is on disk: its txn id, each command's result in order, and warnings for people.
+
+    `digests` are those of the documents that its conditions name, as it left them.
+    """
 
     txn: int
     results: tuple[Result, ...]
     warnings: tuple[str, ...] = ()
+    digests: tuple[bytes, ...] = ()

@@ -51,6 +51,8 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.DocumentBuried: 409,
     errors.OutsideScope: 400,
     errors.IdConflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.IdempotencyConflict: 422,
     errors.StatementTimeout: 408,
     errors.LimitExceeded: 413,
     errors.RetryLater: 503,

@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
 from crdtstore import limits
-from crdtstore.auth.api_key import REFUSAL
+from crdtstore.auth.api_key import FIXED_PART, REFUSAL
 from crdtstore.crdt.actor import parse_actor
 from crdtstore.errors import (
     Forbidden,
@@ -34,6 +34,7 @@ from crdtstore.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from crdtstore.once import Once
 
 Scope: TypeAlias = "Mapping[str, Any]"
 Message: TypeAlias = "Mapping[str, Any]"
@@ -48,6 +49,8 @@ KEPT: Final = frozenset(
         b"content-length",
         b"content-type",
         b"host",
+        b"idempotency-key",
+        b"if-match",
         b"if-none-match",
         b"prefer",
         b"transfer-encoding",
@@ -60,7 +63,7 @@ KEPT: Final = frozenset(
 )
 """Headers that mean something here. Each may come once, but for lists; of all others nothing is kept."""
 
-LISTS: Final = frozenset({b"accept", b"prefer"})
+LISTS: Final = frozenset({b"accept", b"if-match", b"if-none-match", b"prefer"})
 """Headers that are lists: sent several times they are one list."""
 
 ALIASES: Final = {
@@ -80,6 +83,7 @@ HOST_FORM: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1
 ADDRESS_FORM: Final = re.compile(r"\[.*|[0-9.]+")
 LENGTH_FORM: Final = re.compile(rb"[0-9]{1,18}")
 TXN_FORM: Final = re.compile(rb"[0-9]{1,19}")
+KEY_FORM: Final = re.compile(rb"[!-~]{1,%d}" % limits.IDEMPOTENCY_KEY_BYTES_MAX)
 WAIT_FORM: Final = re.compile(rb"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:;.*)?", re.IGNORECASE)
 CHARSET_FORM: Final = re.compile(rb';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 
@@ -429,6 +433,25 @@ def wait_of(request: Request, seconds: float) -> float:
     preferences = request.headers.get(b"prefer", b"").split(b",")
     found = next((match for each in preferences if (match := WAIT_FORM.fullmatch(each))), None)
     return seconds if found is None else min(float(found[1]), seconds)
+
+
+def once_of(request: Request, body: bytes) -> Once | None:
+    """Read `Idempotency-Key`: this request under it, if there is one, of this API key and client ID.
+
+    Raises:
+        MalformedRequest: It is not 1 to IDEMPOTENCY_KEY_BYTES_MAX visible characters of ASCII.
+    """
+    key = request.headers.get(b"idempotency-key")
+    if key is None:
+        return None
+    if KEY_FORM.fullmatch(key) is None:
+        most = limits.IDEMPOTENCY_KEY_BYTES_MAX
+        raise MalformedRequest(f"Idempotency-Key has 1 to {most} visible characters of ASCII.")
+    named = token_of(request).partition(FIXED_PART)[0].encode()
+    client = b"\n".join((named, request.headers.get(b"x-ditto-client-id", b"")))
+    target = f"{request.method} {request.path}".encode("latin-1")
+    conditions = (request.headers.get(name, b"") for name in (b"if-match", b"if-none-match"))
+    return Once(client, key, b"\n".join((target, request.query, *conditions, body)))
 
 
 def number_of(request: Request, header: str) -> int | None:

@@ -46,6 +46,7 @@ from crdtstore.http.request import (
     Send,
     check_announced,
     domains_of,
+    once_of,
     read_head,
     token_of,
 )
@@ -57,6 +58,8 @@ from crdtstore.store import Store
 
 NOTHING: Final = Permission(frozenset())
 """What callers of open routes may do with the store."""
+
+REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
 class Application:
@@ -146,7 +149,8 @@ class Application:
         if found.route.takes_body or request.has_body:
             form = check_announced(request.headers, found.route.forms)
         data = await body.read(form, self.body_seconds)
-        call = self.call(request, data, form, app, Session(app.store, permission), body.receive, found)
+        session = Session(app.store, permission, once_of(request, data))
+        call = self.call(request, data, form, app, session, body.receive, found)
         return await represent(call, await found.route.endpoint(call))
 
     def call(
@@ -193,7 +197,9 @@ def applied(app: App) -> int | None:
 
 
 async def represent(call: Call, answer: Answer) -> Answer:
-    """Give an answer in the media type that the caller prefers, of those that the route gives."""
+    """Give an answer in the media type that its caller prefers; one that was given before says so."""
+    if call.session.once is not None and call.session.once.repeated:
+        answer = answer._replace(headers=(*answer.headers, REPLAYED))
     chosen = choose(call.request.headers.get(b"accept"), call.route.gives)
     if chosen == answer.media_type or chosen != CBOR.media_type:
         return answer

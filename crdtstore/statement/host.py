@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from crdtstore.storage.stats import Stats
     from crdtstore.version.clock import Clock
     from crdtstore.version.transaction import Sequenced
+
+
+class Terms(NamedTuple):
+    """On what terms a transaction runs: see `Store.execute`. `once` is the store's own, and only handed on."""
+
+    actor: bytes | None = None
+    after: int | None = None
+    once: Any = None
+    dry: bool = False
 
 
 class Host(Protocol):
@@ -41,5 +50,7 @@ class Host(Protocol):
         *,
         actor: bytes | None = None,
         after: int | None = None,
+        once: Any = None,
+        dry: bool = False,
     ) -> Future[Any]:
         """Run a transaction."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
     from crdtstore.query.dql.profile import Profile
     from crdtstore.query.dql.statement import Statement
-    from crdtstore.statement.host import Host
+    from crdtstore.statement.host import Host, Terms
     from crdtstore.storage.draft import Draft
     from crdtstore.version.transaction import Sequenced
 
@@ -60,8 +60,7 @@ def execute(
     parameters: Mapping[str, Value] | None,
     *,
     profile: Profile,
-    actor: bytes | None,
-    after: int | None,
+    terms: Terms,
     at: int | None,
     seconds: float | None,
 ) -> Executed:
@@ -79,9 +78,11 @@ def execute(
                     with closing(select_json(view, ready, context, budget, whole=True)) as rows:
                         return Executed(last_txn(snapshot), keep_rows(rows))
             case Insert() | Update() | Remove():
-                return transact(store, [statement], context, budget, actor, after)[0]
+                return transact(store, [statement], context, budget, terms)[0]
             case CreateIndex() | DropIndex() | AlterSystem() | Show():
-                return define(store, statement, context, budget, after)
+                if terms.dry and not isinstance(statement, Show):
+                    raise InvalidQuery("What concerns the store itself is not tried out: only writes to documents are.")
+                return define(store, statement, context, budget, terms.after)
             case Explain():
                 txn, told = answer(store, statement, context, budget, at, partial(run_one, store))
                 return Executed(txn, tuple(map(write_json, told)))
@@ -98,8 +99,7 @@ def execute_together(
     parameters: Mapping[str, Value] | None,
     *,
     profile: Profile,
-    actor: bytes | None,
-    after: int | None,
+    terms: Terms,
     seconds: float | None,
 ) -> tuple[Executed, ...]:
     """Run statements as one transaction; see `Store.execute_together`."""
@@ -108,7 +108,7 @@ def execute_together(
     context, budget = context_of(store, parameters, profile), budget_of(store, seconds)
     request = store.requests.begin("; ".join(texts), budget, context.clock())
     try:
-        return transact(store, statements, context, budget, actor, after)
+        return transact(store, statements, context, budget, terms)
     finally:
         store.requests.end(request)
 
@@ -224,12 +224,11 @@ def transact(
     statements: Sequence[Statement],
     context: Context,
     budget: Budget,
-    actor: bytes | None,
-    after: int | None,
+    terms: Terms,
 ) -> tuple[Executed, ...]:
     """Run statements on one draft, all or none."""
     evaluate = partial(run_on_draft, store, statements, context, budget)
-    answers: tuple[Executed, ...] = store.sequence(evaluate, executed, actor=actor, after=after).result()
+    answers: tuple[Executed, ...] = store.sequence(evaluate, executed, **terms._asdict()).result()
     return answers
 
 

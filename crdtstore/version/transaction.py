@@ -53,6 +53,7 @@ def sequence(
     *,
     clock_milliseconds: int,
     after: int | None,
+    dry: bool = False,
 ) -> Sequenced:
     """Run one transaction and append it to the log.
 
@@ -64,6 +65,7 @@ def sequence(
         evaluate: Runs the commands on a draft.
         clock_milliseconds: The clock's reading.
         after: A txn id that must be applied already.
+        dry: Drop the draft once it is known to be acceptable.
 
     Raises:
         VersionNotAvailable: `after` is not applied.
@@ -85,9 +87,10 @@ def sequence(
     except Exception as error:
         catalog.rollback()
         raise RefusedTransaction(error) from error
-    if not changes.collections:
+    if dry or not changes.collections:
+        warnings = large_documents(draft)
         catalog.rollback()
-        return Sequenced(head.txn, answer, ())
+        return Sequenced(head.txn, answer, warnings)
     draft.put()
     previous = head.reached(head.origin).digest
     digest = log.append(batch, head.txn + 1, head.origin, position, previous, record)

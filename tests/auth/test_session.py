@@ -81,7 +81,7 @@ def test_the_guard_of_this_test_works() -> None:
 
 def test_every_public_method_of_a_session_is_tried() -> None:
     methods = {name for name in vars(Session) if not name.startswith("_")}
-    slots = {"store", "permission"}
+    slots = {"store", "permission", "once"}
     submitted = {"upsert", "update", "remove"}
     tried = {use.partition(" ")[0] for use in USES if use not in submitted}
     tried |= {"submit", "stats", "for_backup", "reach", "check_author"}

@@ -266,7 +266,7 @@ def test_a_refused_command_refuses_all(store: Store) -> None:
 
 def test_a_transaction_of_no_commands(store: Store) -> None:
     """It answers with the newest txn id and writes nothing."""
-    assert store.write([]) == (1, (), ())
+    assert store.write([]) == (1, (), (), ())
     assert store.applied == 1
 
 

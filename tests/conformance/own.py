@@ -12,6 +12,7 @@ from typing import Any
 from crdtstore import Store
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
+from crdtstore.http.apps import App
 from crdtstore.http.server import application
 from tests.conformance.case import Case
 from tests.conformance.target import MakeTarget, Remote, Target
@@ -49,17 +50,19 @@ def own_targets() -> Iterator[MakeTarget]:
     """Start a server on a free port, and give what puts an empty store behind it for a case."""
     with Store.in_memory() as before:
         app = application(before, KeyRing(before))
+        first = app.apps.only
         with serving(app) as (host, port):
 
             @contextmanager
             def make(case: Case) -> Iterator[Target]:
                 with Store.in_memory() as store:
-                    app.store, app.keyring = store, KeyRing(store)
-                    target = Own(f"http://{host}:{port}", app.keyring)
+                    keyring = KeyRing(store)
+                    app.apps.only = App(store, keyring)
+                    target = Own(f"http://{host}:{port}", keyring)
                     try:
                         yield target
                     finally:
                         target.close()
-                        app.store, app.keyring = before, KeyRing(before)
+                        app.apps.only = first
 
             yield make

@@ -2,7 +2,8 @@
 
 Rules: the answer has one shape whatever came of it. `statements`, a list, is run as one transaction, all or none, and
 answers a list of such objects; it is an extension. What a statement reads and writes is asked of the permission before
-it runs. At most EXECUTE_WARNINGS_MAX warnings are told, and how many there were.
+it runs. At most EXECUTE_WARNINGS_MAX warnings are told, and how many there were. With `dryRun` what
+would be written is dropped.
 
 Not here: what statements mean (`crdtstore.statement`).
 """
@@ -29,6 +30,7 @@ class ExecuteBody(msgspec.Struct, frozen=True):
     statement: str | None = None
     args: dict[str, Any] | None = None
     statements: tuple[str, ...] | None = None
+    dry_run: bool = msgspec.field(default=False, name="dryRun")
 
 
 async def execute(call: Call) -> Answer:
@@ -40,7 +42,7 @@ async def execute(call: Call) -> Answer:
         await call.until_readable()
     # Shielded: when this task is cancelled a transaction, which is already on its way, must not be.
     done = await asyncio.shield(asyncio.ensure_future(call.in_thread(lambda: run(call, asked, texts))))
-    bodies = [body_of(executed) for executed in done]
+    bodies = [body_of(executed, dry=asked.dry_run) for executed in done]
     body = b'{"results":[%b]}' % b",".join(bodies) if asked.statement is None else bodies[0]
     return Answer(200, body, max((executed.txn for executed in done), default=None))
 
@@ -66,22 +68,27 @@ def run(call: Call, asked: ExecuteBody, texts: tuple[str, ...]) -> tuple[Execute
     session, profile, actor = call.session, call.version.profile, actor_of(call.request)
     after = txn_of(call.request)
     # As long as the store lets statements run.
-    seconds = None
+    seconds, dry = None, asked.dry_run
     if asked.statement is None:
-        return session.execute_together(texts, asked.args, profile=profile, actor=actor, after=after, seconds=seconds)
+        return session.execute_together(
+            texts, asked.args, profile=profile, actor=actor, after=after, seconds=seconds, dry=dry
+        )
     at = at_of(call.request)
-    return (session.execute(texts[0], asked.args, profile=profile, actor=actor, after=after, at=at, seconds=seconds),)
+    return (
+        session.execute(
+            texts[0], asked.args, profile=profile, actor=actor, after=after, at=at, seconds=seconds, dry=dry
+        ),
+    )
 
 
-def body_of(executed: Executed) -> bytes:
-    """Write one answer; rows are joined as they are."""
+def body_of(executed: Executed, *, dry: bool) -> bytes:
+    """Write one answer; rows are joined as they are. What was only tried out has no transaction."""
     warnings = [{"description": warning} for warning in executed.warnings[: limits.EXECUTE_WARNINGS_MAX]]
     kind = "mutation" if executed.is_mutation else "select"
     return (
-        b'{"transactionId":%d,"queryType":"%b","items":[%b],"mutatedDocumentIds":%b,'
-        b'"error":{},"warnings":%b,"totalWarningsCount":%d}'
+        b'{%b,"queryType":"%b","items":[%b],"mutatedDocumentIds":%b,"error":{},"warnings":%b,"totalWarningsCount":%d}'
     ) % (
-        executed.txn,
+        b'"dryRun":true' if dry and executed.is_mutation else b'"transactionId":%d' % executed.txn,
         kind.encode(),
         b",".join(executed.rows_json),
         encode(ids_of(executed)),

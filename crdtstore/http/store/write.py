@@ -2,7 +2,8 @@
 
 Rules: all commands are one transaction, applied whole or not at all, so all results carry one transaction id.
 `X-DITTO-TXN-ID` is a precondition here: if that transaction is not applied yet, nothing is written. A command says what
-it is in `method`, or stands under that name as a key; results always have `method`.
+it is in `method`, or stands under that name as a key; results always have `method`. With `dryRun` the transaction is
+dropped when it could be written: the results are as they would be.
 
 Not here: what a command does (`crdtstore.command`).
 """
@@ -25,21 +26,21 @@ async def write(call: Call) -> Answer:
     """Apply the commands of the body in one transaction and answer once it is on disk."""
     actor = required_actor_of(call.request) if call.version.needs_client_id else actor_of(call.request)
     after = txn_of(call.request)
-    commands = await read_commands(call)
-    pending = asyncio.wrap_future(call.session.submit(commands, actor=actor, after=after))
+    commands, dry = await read_commands(call)
+    pending = asyncio.wrap_future(call.session.submit(commands, actor=actor, after=after, dry=dry))
     # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
     written = await asyncio.shield(pending)
-    return Answer(200, body_of(written, all_counts=call.version.all_counts), written.txn)
+    return Answer(200, body_of(written, dry=dry, all_counts=call.version.all_counts), written.txn)
 
 
-async def read_commands(call: Call) -> tuple[Command, ...]:
-    """Read the commands of the body, in either form.
+async def read_commands(call: Call) -> tuple[tuple[Command, ...], bool]:
+    """Read the commands of the body, in either form, and whether they are only tried out.
 
     Raises:
         MalformedRequest: They are in neither; what is said is about the first.
     """
     try:
-        return commands_of(await call.decode(WriteRequest))
+        asked = await call.decode(WriteRequest)
     except MalformedJson:
         raise
     except MalformedRequest as error:
@@ -47,28 +48,31 @@ async def read_commands(call: Call) -> tuple[Command, ...]:
             named = await call.decode(NamedWriteRequest)
         except MalformedRequest:
             raise error from None
-        return commands_of(named.plain())
+        asked = named.plain()
+    return commands_of(asked), asked.dry_run
 
 
-def body_of(written: Written, *, all_counts: bool) -> bytes:
-    """Write the results as the body of the answer."""
-    results = [describe(result, written.txn, all_counts=all_counts) for result in written.results]
-    body: dict[str, Any] = {"results": results}
+def body_of(written: Written, *, dry: bool, all_counts: bool) -> bytes:
+    """Write the results as the body of the answer; what was only tried out has no transaction."""
+    txn = None if dry else written.txn
+    results = [describe(result, txn, all_counts=all_counts) for result in written.results]
+    body: dict[str, Any] = {"dryRun": True, "results": results} if dry else {"results": results}
     if written.warnings:
         body["warnings"] = written.warnings
     return encode(body)
 
 
-def describe(result: Upserted | Updated | Removed, txn: int, *, all_counts: bool) -> dict[str, Any]:
+def describe(result: Upserted | Updated | Removed, txn: int | None, *, all_counts: bool) -> dict[str, Any]:
     """Write one result with the names that the API gives to its parts.
 
     No document was left out for an error of the machine or a lacking permission: either refuses the transaction.
     """
     never = {"internalError": 0, "permissionDenied": 0} if all_counts else {}
+    said = {} if txn is None else {"transactionId": txn}
     match result:
         case Updated(updated, error):
-            return {"method": "update", "transactionId": txn, "updated": updated, "error": error, **never}
+            return {"method": "update", **said, "updated": updated, "error": error, **never}
         case Removed(deleted):
-            return {"method": "remove", "transactionId": txn, "deleted": deleted, **never}
+            return {"method": "remove", **said, "deleted": deleted, **never}
         case Upserted(id_):
-            return {"method": "upsert", "transactionId": txn, "id": id_}
+            return {"method": "upsert", **said, "id": id_}
