@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from crdtstore._version import __version__
@@ -20,6 +20,7 @@ from crdtstore.auth.permission import Permission, Verb
 from crdtstore.command.command import Command
 from crdtstore.command.condition import Condition
 from crdtstore.command.result import Written
+from crdtstore.command.serial import submit_serially
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value
@@ -32,7 +33,7 @@ from crdtstore.query.find import Document, Form
 from crdtstore.statement.answer import Executed
 from crdtstore.statement.run import parse_kept
 from crdtstore.storage.stats import Stats
-from crdtstore.store import Store
+from crdtstore.store import Store, answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,19 @@ class Session:
             self.permission.check("write", command.collection)
         self.check_author(actor)
         return self.store.submit(commands, actor=actor, after=after, conditions=conditions, once=self.once, dry=dry)
+
+    def submit_each(
+        self, commands: Sequence[Command], *, actor: bytes | None, after: int | None = None
+    ) -> list[Future[Written]]:
+        """Write each command in a transaction of its own, in order, until one fails: see `command/serial.py`.
+
+        Raises:
+            Forbidden: As `submit`; then none is run.
+        """
+        for command in commands:
+            self.permission.check("write", command.collection)
+        self.check_author(actor)
+        return submit_serially(partial(self.store.sequence, actor=actor, after=after), commands, answer)
 
     def check_author(self, actor: bytes | None) -> None:
         """Refuse an author who would pass for the store.

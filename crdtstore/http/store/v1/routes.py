@@ -7,6 +7,7 @@ from typing import Final
 from crdtstore.http.request import CBOR, JSON, JSON_LINES
 from crdtstore.http.route import Route
 from crdtstore.http.store.v1.documents import METHODS, collections, document, documents
+from crdtstore.http.store.v1.rpc import rpc
 from crdtstore.http.store.version import VERSIONS
 
 V1: Final = VERSIONS["v1"]
@@ -34,4 +35,5 @@ V1_ROUTES: Final = (
         version=V1,
         errors=V1.errors,
     ),
+    Route("/api/v1/store", ("POST",), rpc, forms=(JSON, CBOR), gives=EITHER, version=V1, errors=V1.errors),
 )
