@@ -52,7 +52,7 @@ class Described(NamedTuple):
     """One line of a route table: what the route takes and gives.
 
     A type is one that msgspec knows, mostly a `Struct`; a tuple of types is any of them; None is a body that no type
-    describes.
+    describes. Where an answer is lines, it is the type of each.
     """
 
     takes: Any = None

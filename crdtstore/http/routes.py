@@ -12,11 +12,12 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from crdtstore.errors import MalformedRequest, MethodNotAllowed, NotFound
-from crdtstore.http.admin.backup import backup
+from crdtstore.errors import MalformedMessage, MalformedRequest, MethodNotAllowed, NotFound, StoreFull
+from crdtstore.http.admin.backup import MEDIA_TYPE, backup
 from crdtstore.http.admin.stats import stats
-from crdtstore.http.admin.transactions import transactions
-from crdtstore.http.index import index_of
+from crdtstore.http.admin.transactions import TransactionsAnswer, transactions
+from crdtstore.http.described import Described
+from crdtstore.http.index import IndexAnswer, index_of
 from crdtstore.http.openapi.routes import document_routes
 from crdtstore.http.replication.exchange import exchange
 from crdtstore.http.request import MESSAGE, Request
@@ -24,6 +25,7 @@ from crdtstore.http.route import Route
 from crdtstore.http.store.routes import STORE_ROUTES
 from crdtstore.http.store.v1.routes import V1_ROUTES
 from crdtstore.http.store.version import VERSIONS, Version
+from crdtstore.storage.stats import Stats
 
 
 def every_route() -> tuple[Route, ...]:
@@ -34,7 +36,9 @@ def every_route() -> tuple[Route, ...]:
 def index_route(path: str, name: str, version: Version | None = None) -> Route:
     """The index of an API."""
     errors = "both" if version is None else version.errors
-    return Route(path, ("GET",), index_of(name, every_route), takes_body=False, version=version, errors=errors)
+    described = Described(gives=IndexAnswer)
+    endpoint = index_of(name, every_route)
+    return Route(path, ("GET",), endpoint, takes_body=False, version=version, errors=errors, described=described)
 
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -43,10 +47,24 @@ ROUTES: Final[tuple[Route, ...]] = (
     *document_routes(every_route),
     *V1_ROUTES,
     *STORE_ROUTES,
-    Route("/txn", ("GET",), transactions, takes_body=False),
-    Route("/admin/stats", ("GET",), stats, takes_body=False),
-    Route("/admin/backup", ("GET",), backup, takes_body=False),
-    Route("/api/replication/v1", ("POST",), exchange, forms=(MESSAGE,)),
+    Route("/txn", ("GET",), transactions, takes_body=False, described=Described(gives=TransactionsAnswer)),
+    Route("/admin/stats", ("GET",), stats, takes_body=False, described=Described(gives=Stats)),
+    Route(
+        "/admin/backup",
+        ("GET",),
+        backup,
+        takes_body=False,
+        gives=(MEDIA_TYPE,),
+        described=Described(errors=(NotFound,)),
+    ),
+    Route(
+        "/api/replication/v1",
+        ("POST",),
+        exchange,
+        forms=(MESSAGE,),
+        gives=(MESSAGE.media_type,),
+        described=Described(errors=(MalformedMessage, StoreFull)),
+    ),
 )
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

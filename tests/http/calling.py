@@ -9,7 +9,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,6 +20,10 @@ from crdtstore.http.server import Application
 
 ACTOR = "AAAAAAAAAAUAAAAAAAAAAA=="
 JSON_TYPE = {"content-type": "application/json"}
+
+
+LISTENERS: list[Callable[[str, str, Answered], None]] = []
+"""Who hears of each answer in this process: method, path, answer."""
 
 
 class Answered(NamedTuple):
@@ -114,7 +118,10 @@ def call(
         await application(request.scope, request.receive, request.send)
         return request.answered
 
-    return asyncio.run(run())
+    answered = asyncio.run(run())
+    for listen in LISTENERS:
+        listen(method, path, answered)
+    return answered
 
 
 def headers_for(key: str, **more: str) -> dict[str, str]:

@@ -11,12 +11,20 @@ from crdtstore.auth import api_key
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.http.server import Application, application
+from tests.http import calling
+from tests.http.openapi.conform import check_described
 
 
 @pytest.fixture(autouse=True)
 def quick_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make keys with the least scrypt there is; that the real one is used is tested with the keys."""
     monkeypatch.setattr(api_key, "SCRYPT_N", 2)
+
+
+@pytest.fixture(autouse=True)
+def described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold every answer in this process against the document of the API."""
+    monkeypatch.setattr(calling, "LISTENERS", [check_described])
 
 
 @pytest.fixture

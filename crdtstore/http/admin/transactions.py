@@ -5,8 +5,19 @@ Rules: on a store that is one node all three are one. Every key may ask: each an
 
 from __future__ import annotations
 
+import msgspec
+
 from crdtstore.http.call import Call
 from crdtstore.http.respond import Answer, encode
+
+
+class TransactionsAnswer(msgspec.Struct, rename="camel"):
+    """How far the store is, and how far back it can be read."""
+
+    committed: int
+    applied: int
+    stable: int
+    oldest_readable: int
 
 
 async def transactions(call: Call) -> Answer:

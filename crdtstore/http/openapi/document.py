@@ -9,12 +9,13 @@ Not here: version 3.0 (`older`), serving (`routes`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, Final
 
 from crdtstore._version import __version__
 from crdtstore.http.faults import PROBLEM
 from crdtstore.http.openapi.faults import FORM_TYPES, TYPES, faults_of
-from crdtstore.http.openapi.parameters import TXN_HEADER, parameters_of
+from crdtstore.http.openapi.parameters import TXN_HEADER, TXN_NAME, parameters_of
 from crdtstore.http.openapi.schemas import Schema, Schemas
 from crdtstore.http.route import Route
 
@@ -38,36 +39,52 @@ def document_of(routes: Sequence[Route], title: str, root: str = "") -> Schema:
     described = (route.described for route in routes)
     types = [each for one in described for each in (one.takes, one.gives, one.arguments)]
     schemas = Schemas([*types, *TYPES])
-    paths: Schema = {}
-    for route in routes:
-        paths[route.path.removeprefix(root)] = path_of(route, schemas)
+    shared = Shared()
+    paths = {route.path.removeprefix(root): path_of(route, schemas, shared) for route in routes}
     return {
         "openapi": DIALECT,
-        "info": {
-            "title": title,
-            "version": __version__,
-            "description": STORE,
-        },
+        "info": {"title": title, "version": __version__, "description": STORE},
         "servers": [{"url": root or "/"}],
         "security": [{"key": []}],
         "paths": paths,
-        "components": {"schemas": schemas.components, "securitySchemes": {"key": KEY_SCHEME}},
+        "components": {
+            **shared.components,
+            "headers": {TXN_NAME: TXN_HEADER},
+            "schemas": schemas.components,
+            "securitySchemes": {"key": KEY_SCHEME},
+        },
     }
 
 
-def path_of(route: Route, schemas: Schemas) -> Schema:
+class Shared:
+    """What many routes have alike, under a name each."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.components: dict[str, dict[str, Schema]] = {"parameters": {}, "responses": {}}
+
+    def refer(self, family: str, name: str, described: Schema) -> Schema:
+        """Refer to a description by a name that begins like this."""
+        known = self.components[family]
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        chosen = next(each for each in names if known.setdefault(each, described) == described)
+        return {"$ref": f"#/components/{family}/{chosen}"}
+
+
+def path_of(route: Route, schemas: Schemas, shared: Shared) -> Schema:
     """Describe a route, method by method."""
-    return {method.lower(): operation_of(route, method, schemas) for method in route.methods}
+    return {method.lower(): operation_of(route, method, schemas, shared) for method in route.methods}
 
 
-def operation_of(route: Route, method: str, schemas: Schemas) -> Schema:
+def operation_of(route: Route, method: str, schemas: Schemas, shared: Shared) -> Schema:
     """Describe one method of a route."""
+    parameters = parameters_of(route, schemas)
     operation: Schema = {
         "operationId": name_of(route, method),
         "summary": summary_of(route),
         "tags": [route.version.name if route.version is not None else "store"],
-        "parameters": list(parameters_of(route, schemas)),
-        "responses": answers_of(route, schemas),
+        "parameters": [shared.refer("parameters", each["name"], each) for each in parameters],
+        "responses": answers_of(route, schemas, shared),
     }
     if route.takes_body:
         operation["requestBody"] = {"required": True, "content": body_of(route, schemas)}
@@ -94,7 +111,7 @@ def body_of(route: Route, schemas: Schemas) -> Schema:
     return {form.media_type.decode(): {"schema": schemas.of(described.takes), **shown} for form in route.forms}
 
 
-def answers_of(route: Route, schemas: Schemas) -> Schema:
+def answers_of(route: Route, schemas: Schemas, shared: Shared) -> Schema:
     """Describe the answers, by status."""
     good = {media_type.decode(): {"schema": schemas.of(route.described.gives)} for media_type in route.gives}
     answers = {str(route.described.status): answer_of("What was asked for.", good)}
@@ -103,10 +120,12 @@ def answers_of(route: Route, schemas: Schemas) -> Schema:
         PROBLEM.decode(): {"schema": schemas.of(FORM_TYPES["problem"])},
     }
     for status, meanings in faults_of(route).items():
-        answers[str(status)] = answer_of("\n\n".join(meanings), bad)
+        described = answer_of("\n\n".join(meanings), bad)
+        answers[str(status)] = shared.refer("responses", f"{route.errors}-{status}", described)
     return answers
 
 
 def answer_of(description: str, content: Schema) -> Schema:
     """Describe one answer."""
-    return {"description": description, "headers": {"X-DITTO-TXN-ID": TXN_HEADER}, "content": content}
+    headers = {TXN_NAME: {"$ref": f"#/components/headers/{TXN_NAME}"}}
+    return {"description": description, "headers": headers, "content": content}

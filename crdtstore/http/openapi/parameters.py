@@ -13,13 +13,14 @@ from crdtstore.http.route import Route
 from crdtstore.limits import INT_MAX
 
 AUTHOR: Final = "X-DITTO-CLIENT-ID"
+TXN_NAME: Final = "X-DITTO-TXN-ID"
 TXN: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": INT_MAX}
 HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     AUTHOR: (
         "Who writes: the Base64 of 16 bytes, 8 of site and 8 of epoch, both big-endian.",
         {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$", "example": "AAAAAAAAAAUAAAAAAAAAAA=="},
     ),
-    "X-DITTO-TXN-ID": ("A transaction: a read waits until it is applied, a write is refused if it is not.", TXN),
+    TXN_NAME: ("A transaction: a read waits until it is applied, a write is refused if it is not.", TXN),
     "X-CRDTSTORE-AT": ("The transaction at whose version to read.", TXN),
     "Prefer": (
         "`wait=N`: how many seconds to wait, at most, for the transaction.",

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from crdtstore.http.call import Call
+from crdtstore.http.described import Described
 from crdtstore.http.openapi.document import document_of
 from crdtstore.http.openapi.older import older
 from crdtstore.http.respond import Answer, encode
@@ -44,7 +45,8 @@ def below(routes: tuple[Route, ...], root: str) -> tuple[Route, ...]:
 def open_route(path: str, endpoint: Callable[[Call], Any], version: Version | None = None) -> Route:
     """A route that answers everybody."""
     errors = "both" if version is None else version.errors
-    return Route(path, ("GET",), endpoint, takes_body=False, version=version, errors=errors, open=True)
+    route = Route(path, ("GET",), endpoint, takes_body=False, version=version, errors=errors, open=True)
+    return route._replace(described=Described(gives=dict[str, Any]))
 
 
 def kept(make: Callable[[], bytes]) -> Callable[[Call], Any]:

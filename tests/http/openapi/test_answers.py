@@ -1,0 +1,67 @@
+"""Answers are as they are described: examples are sent, and a wrong answer is seen.
+
+Rules: every answer in tests of HTTP is checked, by the fixture `described`; here stands that the check sees faults.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from crdtstore.http.openapi.document import summary_of
+from crdtstore.http.request import JSON
+from crdtstore.http.route import Route
+from crdtstore.http.routes import ROUTES
+from crdtstore.http.server import Application
+from tests.http.calling import Answered, call, headers_for
+from tests.http.openapi.conform import problems_of
+
+FIND = "/api/v3/store/find"
+GOOD = {"documents": [{"id": "a", "fields": {}}], "txnId": 1}
+EXAMPLES = [route for route in ROUTES if route.described.example is not None]
+
+
+def answered(status: int, body: object, media_type: str = "application/json") -> Answered:
+    return Answered(status, {"content-type": media_type}, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (answered(200, {**GOOD, "more": 1}), "more"),
+        (answered(200, {"documents": []}), "txnId"),
+        (answered(200, {**GOOD, "txnId": "1"}), "txnId"),
+        (answered(200, {**GOOD, "documents": [{"id": 1}]}), "documents.0"),
+        (answered(200, GOOD, "text/plain"), "text/plain"),
+        (answered(402, GOOD), "402"),
+        (answered(400, GOOD), "message"),
+    ],
+    ids=["a key more", "a key less", "another type", "inside", "media type", "status", "a good body for an error"],
+)
+def test_a_wrong_answer_is_seen(wrong: Answered, told: str) -> None:
+    assert problems_of("POST", FIND, answered(200, GOOD)) == []
+    assert told in " ".join(problems_of("POST", FIND, wrong))
+
+
+def test_every_answer_of_these_tests_is_checked(app: Application, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crdtstore.http.store.find.body_of", lambda *_: b'{"documents":[]}')
+    with pytest.raises(AssertionError, match="txnId"):
+        call(app, "POST", FIND, {"collection": "c", "query": "true"}, headers_for(key))
+
+
+def test_the_examples_are_answered_well(app: Application, key: str) -> None:
+    for route in EXAMPLES:
+        for method in route.methods:
+            assert route.forms[0].media_type == JSON.media_type
+            answer = call(app, method, route.path, route.described.example, headers_for(key))
+            assert answer.status == route.described.status, (route.path, answer)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_is_described(route: Route) -> None:
+    assert summary_of(route).endswith(".")
+    assert route.described.gives is not None or route.gives[0] not in {b"application/json", b"application/cbor"}
+    if route.takes_body and route.forms[0].media_type == JSON.media_type:
+        assert route.described.takes is not None
+        assert route.described.example is not None
