@@ -24,6 +24,7 @@ from crdtstore import core
 from crdtstore.command.condition import execute_when
 from crdtstore.command.execute import check_commands, execute
 from crdtstore.command.result import Written
+from crdtstore.command.serial import Around
 from crdtstore.crdt.actor import check_actor
 from crdtstore.crdt.entry import Entry
 from crdtstore.crdt.scope import Scope, make_scope
@@ -227,7 +228,7 @@ class Store(Finding):
         *,
         actor: bytes | None = None,
         after: int | None = None,
-        once: Once | None = None,
+        once: Around | None = None,
         dry: bool = False,
     ) -> Future[Result]:
         """Run what works on a draft as a transaction; `finish` makes the answer, given once it is on disk."""

@@ -86,7 +86,7 @@ class Session:
         for command in commands:
             self.permission.check("write", command.collection)
         self.check_author(actor)
-        return submit_serially(partial(self.store.sequence, actor=actor, after=after), commands, answer)
+        return submit_serially(partial(self.store.sequence, actor=actor, after=after), commands, answer, self.once)
 
     def check_author(self, actor: bytes | None) -> None:
         """Refuse an author who would pass for the store.

@@ -107,6 +107,7 @@ def test_cbor_says_what_json_says(app: Application, key: str) -> None:
         {"method": "findById", "parameters": {"collection": "c", "_id": [1]}},
         {"method": "findById", "parameters": {"collection": "c"}},
         {"method": "write", "parameters": {"commands": [{"method": "evict"}]}},
+        {"method": "write", "parameters": {"commands": [GOOD], "dryRun": True}},
         {"method": "write", "parameters": {"commands": [{**GOOD, "unknown": 1}]}},
         {"method": "write", "parameters": {"commands": [{**GOOD, "value": 1}]}},
     ],
@@ -190,6 +191,18 @@ def test_a_precondition_holds_for_all(app: Application, store: Store, key: str) 
     assert (refused.status, refused.code, store.applied) == (404, "version-not-available", 0)
 
 
+def test_a_write_that_comes_again_goes_on_where_it_failed(app: Application, store: Store, key: str) -> None:
+    commands = [upsert("a"), upsert("b"), BAD, upsert("d")]
+    headers = {"idempotency-key": "one"}
+    first, again = (ask(app, key, "write", headers, commands=commands).json["error"]["data"] for _ in range(2))
+    assert first == again
+    assert (first["command"], store.applied) == (2, 2)
+    other = {"idempotency-key": "two"}
+    whole = ask(app, key, "write", other, commands=[upsert("a", n=1), upsert("d")])
+    assert ask(app, key, "write", other, commands=[upsert("a", n=1), upsert("d")]).body == whole.body
+    assert store.applied == 4
+
+
 def test_a_write_needs_a_client_id(app: Application, key: str) -> None:
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     body = {"method": "write", "parameters": {"commands": [GOOD]}}
@@ -248,12 +261,12 @@ def test_a_group_that_is_dropped_ends_the_line(threaded: Store, monkeypatch: pyt
 def test_a_full_queue_ends_the_line(store: Store) -> None:
     calls = 0
 
-    def sequence(evaluate: Any, finish: Any) -> Any:
+    def sequence(evaluate: Any, finish: Any, *, once: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise Overloaded("Full.")
-        return store.sequence(evaluate, finish)
+        return store.sequence(evaluate, finish, once=once)
 
     commands: list[Command] = [*(Upsert("c", {}, id=number) for number in range(4)), Remove("c", "true")]
     assert outcomes(submit_serially(sequence, commands, answer)) == [None, None, Overloaded]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -49,6 +49,13 @@ class FindByIdParameters(msgspec.Struct, frozen=True):
     id: Any = msgspec.field(name="_id")
 
 
+class WriteParameters(msgspec.Struct, frozen=True):
+    """What is written. What later versions only try out with `dryRun` is refused here, lest it be written."""
+
+    commands: list[Command]
+    dry_run: Literal[False] = msgspec.field(default=False, name="dryRun")
+
+
 class FindCall(msgspec.Struct, frozen=True, tag_field="method", tag="find"):
     """The documents of a collection that a query matches."""
 
@@ -64,7 +71,7 @@ class FindByIdCall(msgspec.Struct, frozen=True, tag_field="method", tag="findByI
 class WriteCall(msgspec.Struct, frozen=True, tag_field="method", tag="write"):
     """Commands, each a transaction of its own."""
 
-    parameters: WriteRequest
+    parameters: WriteParameters
 
 
 RpcRequest: TypeAlias = FindCall | FindByIdCall | WriteCall
@@ -79,7 +86,7 @@ async def rpc(call: Call) -> Answer:
         case FindByIdCall(parameters):
             return await find_by_id(call, parameters)
         case WriteCall(parameters):
-            return await write(call, commands_of(parameters))
+            return await write(call, commands_of(WriteRequest(parameters.commands)))
 
 
 # --- reads ---
