@@ -182,9 +182,9 @@ def test_what_is_no_route_is_not_found(store: Store, app: Application, key: str,
         ("DELETE", FIND, "GET, POST"),
         ("OPTIONS", FIND, "GET, POST"),
         ("TRACE", FIND, "GET, POST"),
-        ("TRACE", "/api/v3", "GET, POST"),
-        ("CONNECT", "/", "GET, POST"),
-        ("BREW", "/", "GET, POST"),
+        ("TRACE", "/api/v3/store", "GET, POST"),
+        ("CONNECT", "/nowhere", "GET, POST"),
+        ("BREW", "/", "GET"),
     ],
 )
 def test_a_method_that_a_path_does_not_have_is_refused(
