@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from crdtstore.auth import api_key
-from tests.conformance.own import own_targets
-from tests.conformance.target import MakeTarget
+from tests.conformance.case import Case
+from tests.conformance.own import MakeOwn, Own, own_targets
+
+# Its asserts are those of tests.
+pytest.register_assert_rewrite("tests.conformance.walk")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,7 +23,14 @@ def quick_scrypt() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def make_target(quick_scrypt: None) -> Iterator[MakeTarget]:
+def make_target(quick_scrypt: None) -> Iterator[MakeOwn]:
     """What runs a case on a server of ours."""
     with own_targets() as make:
         yield make
+
+
+@pytest.fixture
+def server(make_target: MakeOwn) -> Iterator[Own]:
+    """A server over an empty store."""
+    with make_target(Case("any", "any", (), {}, {})) as server:
+        yield server

@@ -5,31 +5,38 @@ Rules: each case gets an empty store in memory and keys of its own. The server e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeAlias
 
 from crdtstore import Store
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.http.apps import App
-from crdtstore.http.server import application
+from crdtstore.http.server import Application, application
+from crdtstore.limits import WAIT_SECONDS_DEFAULT
 from tests.conformance.case import Case
-from tests.conformance.target import MakeTarget, Remote, Target
+from tests.conformance.target import Remote
 from tests.http.calling import serving
 
 
 class Own(Remote):
     """A server whose keys can be made here."""
 
-    def __init__(self, base: str, keyring: KeyRing) -> None:
+    def __init__(self, base: str, app: Application, store: Store, keyring: KeyRing) -> None:
         super().__init__(base, keyring.create("conformance", Permission.full()))
+        self.app = app
+        self.store = store
         self.keyring = keyring
 
     def create_key(self, asked: Mapping[str, Any]) -> str | None:
         """As far as permissions go yet."""
         permission = None if asked.get("expires_in_s") else permission_of(asked["permissions"])
         return None if permission is None else self.keyring.create("limited", permission)
+
+
+MakeOwn: TypeAlias = "Callable[[Case], AbstractContextManager[Own]]"
+"""Puts an empty store behind our server for a case."""
 
 
 def permission_of(asked: Mapping[str, Any]) -> Permission | None:
@@ -46,7 +53,7 @@ def permission_of(asked: Mapping[str, Any]) -> Permission | None:
 
 
 @contextmanager
-def own_targets() -> Iterator[MakeTarget]:
+def own_targets() -> Iterator[MakeOwn]:
     """Start a server on a free port, and give what puts an empty store behind it for a case."""
     with Store.in_memory() as before:
         app = application(before, KeyRing(before))
@@ -54,11 +61,12 @@ def own_targets() -> Iterator[MakeTarget]:
         with serving(app) as (host, port):
 
             @contextmanager
-            def make(case: Case) -> Iterator[Target]:
+            def make(case: Case) -> Iterator[Own]:
                 with Store.in_memory() as store:
                     keyring = KeyRing(store)
                     app.apps.only = App(store, keyring)
-                    target = Own(f"http://{host}:{port}", keyring)
+                    app.wait_seconds = WAIT_SECONDS_DEFAULT
+                    target = Own(f"http://{host}:{port}", app, store, keyring)
                     try:
                         yield target
                     finally:

@@ -173,7 +173,8 @@ def body_of(step: Mapping[str, Any]) -> tuple[bytes | None, str | None]:
     if "body_lines" in step:
         return b"".join(json.dumps(line).encode() + b"\n" for line in step["body_lines"]), "application/json-l"
     if "raw_body" in step:
-        return step["raw_body"].encode(), "application/json"
+        raw = step["raw_body"]
+        return raw.encode() if isinstance(raw, str) else raw, "application/json"
     if "form" in step:
         return urlencode(step["form"]).encode(), "application/x-www-form-urlencoded"
     if "multipart" in step:
