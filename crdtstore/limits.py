@@ -287,6 +287,13 @@ JSON_BYTES_MAX: Final = 2**32 - 1
 JSON_PLACE_CHARACTERS_MAX: Final = 256
 """A JSON path in an error: the caller chose the keys in it, and a message must not grow with them."""
 
+HISTORY_ENTRIES_MAX: Final = 10_000
+"""Entries of the log that one call for a document's history reads: some 20 ms."""
+
+HISTORY_LIMIT_DEFAULT: Final = 100
+HISTORY_LIMIT_MAX: Final = 1_000
+"""Transactions of one answer of a document's history: the default and the most."""
+
 IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
 """An `Idempotency-Key`: clients draw some 36 characters."""
 

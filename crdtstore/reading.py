@@ -24,6 +24,7 @@ from crdtstore.limits import CHANGES_ENTRIES_MAX
 from crdtstore.query.find import Document, Form, show_row
 from crdtstore.storage.catalog import names_of, read_counts, sum_digests
 from crdtstore.storage.documents import Row, get_document, living_document, read_json, read_json_many, scan_living
+from crdtstore.storage.history import History, read_history
 from crdtstore.storage.log import LogEntry, check_reach, last_txn, read_entries
 from crdtstore.storage.tables import Table
 from crdtstore.version.retained import Pin, Retained
@@ -155,7 +156,36 @@ class Reading:
         """
         return self.retained.pin(at)
 
+    def get_with_digest(
+        self, collection: str, id: Value, *, form: Form = "values", at: int | None = None
+    ) -> tuple[Document | None, bytes, int]:
+        """A document as `get` gives it, its digest as `document_digest` does, and the version of both."""
+        encoded_id = encode_id(id)
+        with self.view(at) as (snapshot, catalog):
+            txn = last_txn(snapshot)
+            known = catalog.by_name.get(collection)
+            document = living_document(snapshot, known, encoded_id) if known else b""
+            if not known or not document:
+                return None, bytes(DIGEST_BYTES), txn
+            digest = core.document_digest(
+                document, known.paths, catalog.replicas, core.digest_key(collection, encoded_id)
+            )
+            return show_row(catalog, known, Row(encoded_id, document), form), digest, txn
+
     # --- the log ---
+
+    def history(self, collection: str, id: Value, *, before: int | None = None, limit: int) -> History:
+        """The transactions that touched a document, from the newest to the oldest: see `storage/history.py`.
+
+        Args:
+            collection: Its name.
+            id: The document's.
+            before: A txn id: only what came before it; None for all.
+            limit: At most this many.
+        """
+        encoded_id = encode_id(id)
+        with self.storage.snapshot() as snapshot:
+            return read_history(snapshot, collection, encoded_id, before, limit)
 
     def changes(self, since: int = 0, limit: int | None = None) -> Iterator[LogEntry]:
         """The log after a txn id, in order, up to what is applied when the iterator gets there.

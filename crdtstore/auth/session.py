@@ -32,6 +32,7 @@ from crdtstore.query.dql.reach import Reach, reach_of
 from crdtstore.query.find import Document, Form
 from crdtstore.statement.answer import Executed
 from crdtstore.statement.run import parse_kept
+from crdtstore.storage.history import History
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store, answer
 
@@ -189,6 +190,26 @@ class Session:
         """
         self.permission.check("read", collection)
         return self.store.get(collection, identifier, form=form, at=at)
+
+    def get_with_digest(
+        self, collection: str, identifier: Value, *, form: Form = "values", at: int | None = None
+    ) -> tuple[Document | None, bytes, int]:
+        """Read one document and its digest, as `Store.get_with_digest`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.get_with_digest(collection, identifier, form=form, at=at)
+
+    def history(self, collection: str, identifier: Value, *, before: int | None, limit: int) -> History:
+        """Read what was done to a document, as `Store.history`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.history(collection, identifier, before=before, limit=limit)
 
     def reach(self, statements: Sequence[str], profile: Profile) -> Reach:
         """What statements touch, all of which the permission covers.

@@ -201,7 +201,7 @@ async def represent(call: Call, answer: Answer) -> Answer:
     if call.session.once is not None and call.session.once.repeated:
         answer = answer._replace(headers=(*answer.headers, REPLAYED))
     chosen = choose(call.request.headers.get(b"accept"), call.route.gives)
-    if chosen == answer.media_type or chosen != CBOR.media_type:
+    if chosen == answer.media_type or chosen != CBOR.media_type or not answer.body:
         return answer
     body = await call.in_thread(lambda: json_as_cbor(answer.body))
     return answer._replace(body=body, media_type=chosen)

@@ -30,6 +30,7 @@ from crdtstore.limits import (
     QUERY_KEPT_BYTES_MAX,
     SORTED_DOCUMENTS_MAX,
 )
+from crdtstore.query.full import print_full
 from crdtstore.query.legacy_print import print_legacy
 from crdtstore.query.lookup import FieldLookup
 from crdtstore.query.order import BY_ID, Order, sort_key
@@ -67,8 +68,8 @@ class Document:
         return fields
 
 
-Form: TypeAlias = Literal["values", "types"]
-"""Whether fields are shown as their values, or under the types that they have."""
+Form: TypeAlias = Literal["values", "types", "full"]
+"""Whether fields are shown as their values, under the types that they have, or with all that lives in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,8 @@ def show_row(catalog: Catalog, collection: Collection, row: Row, form: Form = "v
     """A stored document as a reader sees it."""
     if form == "types":
         return Document(read_id(row.id), print_typed(catalog, collection, row))
+    if form == "full":
+        return Document(read_id(row.id), print_full(catalog, collection, row))
     printed = core.document_json(row.document, collection.paths, catalog.replicas)
     return Document(read_id(row.id), printed)
 

@@ -46,6 +46,11 @@ BODIES: Final[dict[tuple[str, str], Any]] = {
     },
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): DOCUMENT,
     ("POST", "/api/v1/store"): {"method": "find", "parameters": {"collection": "c", "query": "true"}},
+    **{
+        (method, f"/api/{version}/collections/{{collection}}/documents/{{id}}"): DOCUMENT
+        for version in ("v4", "v5")
+        for method in ("PUT", "PATCH")
+    },
 }
 """Bodies of their own, by method and path of the route."""
 
@@ -55,6 +60,7 @@ STATUSES: Final[dict[tuple[str, str], int]] = {
     ("GET", "/api/v1/collections/{collection}/documents/{id}"): 404,
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): 202,
     ("DELETE", "/api/v1/collections/{collection}/documents/{id}"): 202,
+    **{("GET", f"/api/{version}/collections/{{collection}}/documents/{{id}}"): 404 for version in ("v4", "v5")},
     # These versions answer so where there is no such document.
     **{(method, f"/api/{version}/store/findbyid"): 404 for method in ("GET", "POST") for version in ("v4", "v5")},
 }

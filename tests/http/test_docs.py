@@ -38,6 +38,8 @@ TITLES = {
     "/api/v1/collections": "Collections",
     "/api/v1/collections/{collection}/documents": "A listing",
     "/api/v1/collections/{collection}/documents/{id}": "A document",
+    **{f"/api/{version}/collections/{{collection}}/documents/{{id}}": "One document" for version in ("v4", "v5")},
+    **{f"/api/{version}/collections/{{collection}}/documents/{{id}}/history": "History" for version in ("v4", "v5")},
 } | {f"/api/{version}": "Indexes" for version in VERSIONS}
 TITLES |= dict.fromkeys(OPEN, "The documents of the API")
 STREAMED = {"/admin/backup"}
@@ -129,6 +131,7 @@ def values_of(text: str, answered: Answered) -> list[dict[str, Any]]:
 
 VARYING: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("origin", "digest", "peer"), len),
+    **dict.fromkeys(("nextCursor", "timestamp"), type),
     **dict.fromkeys(("bytes_on_disk", "core", "elapsedMilliseconds", "routes", "version"), type),
 }
 """What is told of values that differ from store to store."""

@@ -22,9 +22,9 @@ from crdtstore.http.respond import Answer, encode
 from crdtstore.query.find import Document, Form
 
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-SerializedAs: TypeAlias = Literal["latestValues", "latestValuesAndTypes"]
+SerializedAs: TypeAlias = Literal["latestValues", "latestValuesAndTypes", "full"]
 
-FORMS: Final[dict[SerializedAs, Form]] = {"latestValues": "values", "latestValuesAndTypes": "types"}
+FORMS: Final[dict[SerializedAs, Form]] = {"latestValues": "values", "latestValuesAndTypes": "types", "full": "full"}
 
 
 class SortKey(msgspec.Struct, frozen=True):
