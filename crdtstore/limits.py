@@ -342,6 +342,11 @@ SORTED_DOCUMENTS_MAX: Final = 100_000
 DISTINCT_VALUES_MAX: Final = 10_000
 """Different values of one answer."""
 
+DISTINCT_PATHS_MAX: Final = 64
+DISTINCT_BYTES_MAX: Final = 16 * 1_024 * 1_024
+"""Paths whose different values one answer has, and what texts among these may take, since they are all kept until the
+last document was read."""
+
 STATEMENT_SECONDS_DEFAULT: Final = 30.0
 """How long a statement may take unless its caller says otherwise: as long as a patient reader waits."""
 

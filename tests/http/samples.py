@@ -45,6 +45,7 @@ BODIES: Final[dict[tuple[str, str], Any]] = {
         }.items()
     },
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): DOCUMENT,
+    ("POST", "/api/v1/collections/{collection}/distinct_values"): {"paths": ["n"]},
     ("POST", "/api/v1/store"): {"method": "find", "parameters": {"collection": "c", "query": "true"}},
     **{
         (method, f"/api/{version}/collections/{{collection}}/documents/{{id}}"): DOCUMENT

@@ -35,6 +35,7 @@ TITLES = {
     "/api/replication/v1": "The exchange between stores",
     "/": "Indexes",
     "/api/v1/store": "Calls by name",
+    "/api/v1/collections/{collection}/distinct_values": "Distinct values",
     "/api/v1/collections": "Collections",
     "/api/v1/collections/{collection}/documents": "A listing",
     "/api/v1/collections/{collection}/documents/{id}": "A document",

@@ -6,6 +6,7 @@ from typing import Final
 
 from crdtstore.http.request import CBOR, JSON, JSON_LINES
 from crdtstore.http.route import Route
+from crdtstore.http.store.v1.distinct import distinct_values
 from crdtstore.http.store.v1.documents import METHODS, collections, document, documents
 from crdtstore.http.store.v1.rpc import rpc
 from crdtstore.http.store.version import VERSIONS
@@ -30,6 +31,15 @@ V1_ROUTES: Final = (
         tuple(METHODS),
         document,
         takes_body=False,
+        forms=(JSON, CBOR),
+        gives=EITHER,
+        version=V1,
+        errors=V1.errors,
+    ),
+    Route(
+        f"{COLLECTIONS}/{{collection}}/distinct_values",
+        ("POST",),
+        distinct_values,
         forms=(JSON, CBOR),
         gives=EITHER,
         version=V1,
