@@ -53,6 +53,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="API key for that server. Others may see it in a command line: prefer a file."),
     ] = None
     key_file: Annotated[str | None, Meta(description="File that holds that API key.")] = None
+    app: Annotated[
+        tuple[str, ...],
+        Meta(description="ID=DIR: an app and its directory, once for each. ID alone: the id of a server's one store."),
+    ] = ()
+    apps: Annotated[
+        str | None,
+        Meta(description="Directory of apps: each folder that holds a store is one, under the folder's name."),
+    ] = None
+    apps_on_first_use: Annotated[
+        bool,
+        Meta(description="Make an app there when a request with the root key names one that is not there yet."),
+    ] = False
     listen: Annotated[
         str,
         Meta(description="Address and port to listen on; port 0 takes a free one."),

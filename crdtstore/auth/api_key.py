@@ -122,9 +122,10 @@ class KeyRing:
         Returns:
             The key in plain text. It cannot be had a second time.
         """
-        prefix, suffix = random_text(PREFIX_LENGTH), base62(secrets.randbits(SUFFIX_BITS))
+        key = draw_key()
+        prefix, suffix = split(key)
         self.keep(prefix, suffix, name, permission)
-        return prefix + FIXED_PART + suffix
+        return key
 
     def adopt(self, token: str, name: str, permission: Permission) -> bool:
         """Make a key that was drawn elsewhere, such as in a file of the operator, known to the store.
@@ -141,11 +142,8 @@ class KeyRing:
             MalformedRequest: The text is not of the form of a key.
             Forbidden: The store knows another key with this prefix.
         """
-        try:
-            prefix, suffix = split(token)
-        except Unauthenticated:
-            message = f"A key is 12 letters or digits, `{FIXED_PART}` and at least 33 more."
-            raise MalformedRequest(message) from None
+        check_form(token)
+        prefix, suffix = split(token)
         known = self.read(prefix)
         if known is None:
             self.keep(prefix, suffix, name, permission)
@@ -270,6 +268,11 @@ class KeyRing:
         return None if data is None else decode(data)
 
 
+def draw_key() -> str:
+    """Draw a key, which no store knows yet."""
+    return random_text(PREFIX_LENGTH) + FIXED_PART + base62(secrets.randbits(SUFFIX_BITS))
+
+
 def split(token: str) -> tuple[str, str]:
     """Take a key apart into prefix and suffix.
 
@@ -278,6 +281,19 @@ def split(token: str) -> tuple[str, str]:
     """
     match = FORM.fullmatch(token) if len(token) <= limits.API_KEY_BYTES_MAX else None
     return (match[1], match[2]) if match else refuse()
+
+
+def check_form(token: str) -> None:
+    """Refuse what is no key, where an operator brings one.
+
+    Raises:
+        MalformedRequest: It has not the form of a key.
+    """
+    try:
+        split(token)
+    except Unauthenticated:
+        message = f"A key is 12 letters or digits, `{FIXED_PART}` and at least 33 more."
+        raise MalformedRequest(message) from None
 
 
 def refuse() -> NoReturn:

@@ -123,6 +123,8 @@ METAVARS: Final = {
     "url": "URL",
     "key": "KEY",
     "key_file": "FILE",
+    "app": "ID=DIR",
+    "apps": "DIR",
     "listen": "HOST:PORT",
     "durability": "sync|none",
     "log_level": "LEVEL",

@@ -5,6 +5,7 @@ Rules:
 - The first line on standard output is `listening on http://HOST:PORT`, written once connections are taken:
   programs that start a server wait for it. What follows is for people. That they stop reading ends nothing.
 - A store that knows no key gets one: into the root key file where one is named, else onto the screen, once.
+- Several apps are served where settings name them; see `serve_apps`.
 - Peers are followed and the log is trimmed while the server runs, where settings say so.
 - There is no TLS, so an address that other machines reach is refused unless it is allowed expressly.
 - A graceful stop exits with 0.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from ipaddress import ip_address
@@ -31,6 +32,7 @@ from crdtstore.settings import Layers, Settings, settle
 
 if TYPE_CHECKING:
     from crdtstore.auth.api_key import KeyRing
+    from crdtstore.cli.serve_apps import Named
     from crdtstore.client.exchange import PeerClient
     from crdtstore.store import Store
 
@@ -45,6 +47,9 @@ COMMANDS: Final = (
 @click.command("serve", cls=Documented, example="crdtstore serve --store cities-data --listen 127.0.0.1:8080")
 @with_settings(
     "store",
+    "app",
+    "apps",
+    "apps_on_first_use",
     "listen",
     "root_key_file",
     "allow_remote",
@@ -66,6 +71,9 @@ def command(layers: Layers) -> None:
     none; the key is printed once, or written to --root-key-file. Ctrl-C ends the server when requests in
     progress are answered.
 
+    With --app ID=DIR, or --apps, it serves several apps, each with a store and keys of its own: at /ID/api/..., and at
+    ID.NAME for each name of the server.
+
     Indexes that are half made or half dropped are finished meanwhile.
 
     With --peer it is kept equal with other servers: what either writes is moved at once, both ways. With
@@ -75,32 +83,66 @@ def command(layers: Layers) -> None:
     """
     import logging
 
-    from crdtstore.auth.api_key import KeyRing
-    from crdtstore.http.listen import serve
-    from crdtstore.store import Store
+    from crdtstore.cli.serve_apps import is_several, named_apps
 
     settings = settle(layers)
     host, port = address_of(settings.listen)
     check_reach(host, allow_remote=settings.allow_remote)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    named = named_apps(settings)
+    if is_several(settings, named):
+        serve_several(settings, named, host, port)
+    else:
+        serve_one(settings, named.only, host, port)
+
+
+@contextmanager
+def listening(listen: str) -> Iterator[None]:
+    """Say in a sentence that an address cannot be listened on."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"Cannot listen on {listen}: {reason_of(error)}.") from error
+
+
+def serve_several(settings: Settings, named: Named, host: str, port: int) -> None:
+    """Serve several apps until a signal comes."""
+    from crdtstore.cli.serve_apps import apps_of
+    from crdtstore.http.listen import Listener
+    from crdtstore.http.server import Application
+
+    with apps_of(settings, named) as apps:
+        hosts = names_of(host, settings.host_names)
+        served = Application(apps, hosts=hosts, wait_seconds=settings.wait_seconds)
+        key = RootKey(None, settings.root_key_file)
+        with listening(settings.listen):
+            Listener(
+                served, host, port, on_listening=lambda host, port: announce_apps(host, port, apps.directories, key)
+            ).run()
+
+
+def serve_one(settings: Settings, app: str | None, host: str, port: int) -> None:
+    """Serve a store until a signal comes."""
+    from crdtstore.auth.api_key import KeyRing
+    from crdtstore.http.listen import serve
+    from crdtstore.store import Store
+
     directory = Path(settings.store or STORE_DEFAULT).resolve()
     with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)
         store.indexes.start()
-        with background(store, peers_of(settings), settings):
-            try:
-                serve(
-                    store,
-                    keyring,
-                    host,
-                    port,
-                    hosts=names_of(host, settings.host_names),
-                    wait_seconds=settings.wait_seconds,
-                    on_listening=lambda host, port: announce(host, port, directory, key),
-                )
-            except OSError as error:
-                raise click.ClickException(f"Cannot listen on {settings.listen}: {reason_of(error)}.") from error
+        with background(store, peers_of(settings), settings), listening(settings.listen):
+            serve(
+                store,
+                keyring,
+                host,
+                port,
+                hosts=names_of(host, settings.host_names),
+                wait_seconds=settings.wait_seconds,
+                app=app,
+                on_listening=lambda host, port: announce(host, port, directory, key),
+            )
 
 
 def peers_of(settings: Settings) -> Mapping[str, Callable[[], PeerClient]]:
@@ -221,14 +263,25 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def announce_apps(host: str, port: int, directories: Mapping[str, Path], key: RootKey) -> None:
+    """Say where the server is, which apps it has, and how one is called."""
+    apps = [f"app {name}: {directory}" for name, directory in directories.items()]
+    say(host, port, apps, key, f"/{next(iter(directories), 'my-app')}")
+
+
 def announce(host: str, port: int, directory: Path, key: RootKey) -> None:
     """Say where the server is and how it is called."""
-    lines = [f"listening on http://{bracketed(host)}:{port}", f"store: {directory}"]
+    say(host, port, [f"store: {directory}"], key)
+
+
+def say(host: str, port: int, what: Sequence[str], key: RootKey, prefix: str = "") -> None:
+    """Say where the server is, what it serves, and how it is called; paths begin with a prefix."""
+    lines = [f"listening on http://{bracketed(host)}:{port}", *what]
     if key.file is not None:
         lines.append(f"key: in {key.file}")
     elif key.text is not None:
         lines.append(f"key: {key.text}  (all rights; keep it, it is not shown again)")
-    lines += ["", "Try it:", example(host, port, key), "", "Ctrl-C stops the server."]
+    lines += ["", "Try it:", example(host, port, key, prefix), "", "Ctrl-C stops the server."]
     try:
         # In one piece: whoever waits for the first line may close the pipe as soon as it is there.
         click.echo("\n".join(lines))
@@ -237,7 +290,7 @@ def announce(host: str, port: int, directory: Path, key: RootKey) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def example(host: str, port: int, key: RootKey) -> str:
+def example(host: str, port: int, key: RootKey, prefix: str = "") -> str:
     """Write a command to paste: it writes a document."""
     from crdtstore.cli.target import actor_of
     from crdtstore.crdt.actor import format_actor
@@ -247,7 +300,7 @@ def example(host: str, port: int, key: RootKey) -> str:
     bearer = f"$(cat {shlex.quote(key.file)})" if key.file else key.text or "$CRDTSTORE_KEY"
     actor = format_actor(actor_of(key.text or ROOT_KEY_NAME))
     return (
-        f"curl http://{bracketed(host)}:{port}/api/v3/store/write \\\n"
+        f"curl http://{bracketed(host)}:{port}{prefix}/api/v3/store/write \\\n"
         f'  -H "Authorization: Bearer {bearer}" \\\n'
         f"  -H 'X-DITTO-CLIENT-ID: {actor}' -H 'Content-Type: application/json' \\\n"
         f"  -d '{COMMANDS}'"

@@ -90,6 +90,8 @@ class Apps:
         for each in (*directories, *([name] if name else [])):
             check_id(each)
         check_count(len(directories))
+        if len(set(directories.values())) < len(directories):
+            raise CallerError("Two apps are in one directory; each has its own.")
         self.directories = dict(directories)
         self.opener = opener
         self.only = only

@@ -334,6 +334,7 @@ def serve(
     *,
     hosts: Collection[str] | None = None,
     wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
+    app: str | None = None,
     on_listening: Callable[[str, int], None] | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM, then let requests in progress end and return.
@@ -347,10 +348,12 @@ def serve(
         port: The port to listen on; 0 for any free one.
         hosts: See `application`.
         wait_seconds: See `application`.
+        app: See `application`.
         on_listening: Called once with the address and the port, when connections are taken.
 
     Raises:
         OSError: The address cannot be listened on.
+        CallerError: `app` is no app id.
     """
-    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds)
+    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, app=app)
     Listener(served, host, port, on_listening=on_listening).run()

@@ -204,7 +204,7 @@ def test_a_store_that_apps_share_is_seen(tmp_path: Path) -> None:
         def same(_directory: Path) -> Iterator[tuple[Store, KeyRing]]:
             yield shared
 
-        with Apps({"one": tmp_path, "two": tmp_path}, same) as apps, pytest.raises(AssertionError):
+        with Apps({"one": tmp_path / "1", "two": tmp_path / "2"}, same) as apps, pytest.raises(AssertionError):
             check_apart(Application(apps), apps)
 
 
@@ -300,7 +300,9 @@ def test_apps_are_bounded(several: Application, apps: Apps, monkeypatch: pytest.
     assert (answered.status, answered.json["error"]["data"]["limit"]) == (429, "APPS_MAX")
     assert write(several, "/fourth", STRANGER).status == 401
     with pytest.raises(LimitExceeded):
-        Apps({str(number): Path("x") for number in range(4)}, opened)
+        Apps({str(number): Path(str(number)) for number in range(4)}, opened)
+    with pytest.raises(CallerError, match="one directory"):
+        Apps({"one": Path("x"), "two": Path("x")}, opened)
     assert len(apps.directories) == 3
 
 
