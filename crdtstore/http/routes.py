@@ -100,7 +100,12 @@ def tree_of(routes: tuple[Route, ...]) -> dict[str, Any]:
     return tree
 
 
-BY_PATH: Final = {route.path: Found(route, {}) for route in ROUTES if not route.names}
+ROOTS: Final = frozenset(f"/api/{name}" for name in VERSIONS)
+"""Addresses that clients are given as the root of an API, written with a slash at the end or without."""
+
+BY_PATH: Final = {route.path: Found(route, {}) for route in ROUTES if not route.names} | {
+    f"{route.path}/": Found(route, {}) for route in ROUTES if route.path in ROOTS
+}
 TREE: Final = tree_of(tuple(route for route in ROUTES if route.names))
 
 

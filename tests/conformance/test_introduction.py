@@ -212,7 +212,7 @@ INTRODUCTION: Walk = {
     "To retrieve a JWT for a particular user": LOGIN,
     "First, set your application to enable Authentication": LOGIN,
     "This involves deploying an authentication server": LOGIN,
-    "Send a POST request to the /_ditto/auth/login endpoint": LOGIN,
+    "auth/login endpoint": LOGIN,
     "This is the same endpoint used to authorize small peers": LOGIN,
     "curl --location \\": LOGIN,
     "The following payload will be returned": LOGIN,

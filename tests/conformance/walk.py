@@ -230,7 +230,7 @@ def the_example_of_a_client_id_is_one(server: Own) -> None:
 
 
 def errors_have_a_status_and_a_single_key(server: Own) -> None:
-    for path, body, status in ((V1_CAR, b"{", 400), (V1_CAR, [1], 400)):
+    for path, body, status in ((V1_CAR, b"{", 400), (V1_CAR, [1], 400), ("/api/v1/store", b"{", 400)):
         answer = ask(server, path, body)
         assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
         assert list(answer.json) == ["error"]

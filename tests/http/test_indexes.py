@@ -19,6 +19,14 @@ def test_an_index_lists_what_is_below_it(app: Application, key: str, root: str) 
     assert listed == {(route.path, route.methods) for route in ROUTES if route.path.startswith(below)}
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_root_is_found_with_a_slash_at_its_end(app: Application, key: str, version: str) -> None:
+    with_slash, without = (call(app, "GET", f"/api/{version}{end}", headers=headers_for(key)) for end in ("/", ""))
+    assert (with_slash.status, with_slash.body) == (200, without.body)
+    assert call(app, "GET", f"/api/{version}//", headers=headers_for(key)).status == 404
+    assert call(app, "POST", f"/api/{version}/store/write/", upsert("a"), headers_for(key)).status == 404
+
+
 def test_a_transaction_is_told(app: Application, key: str) -> None:
     call(app, "POST", "/api/v3/store/write", upsert("a", n=1), headers_for(key))
     answered = call(app, "GET", "/txn", headers=headers_for(key))
