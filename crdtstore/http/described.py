@@ -1,7 +1,8 @@
 """What a route says of itself, beside what the server needs: the documents of the API are made of it.
 
 Rules: a type here says what a body looks like and is not called; where an endpoint reads a body as a type, it is that
-one. The summary of a route is the first line of its endpoint's docstring. Examples are requests that are answered well
+one. The summary of a route is the first line of its endpoint's docstring, or
+stands here. Examples are requests that are answered well
 in the order of the table, on an empty store; a test sends them.
 
 Not here: how a document is written (`crdtstore.http.openapi`).
@@ -34,14 +35,20 @@ READING: Final = Kind(
 """It reads documents: it may wait for a transaction, or read the past."""
 
 WRITING: Final = Kind(
-    ("X-DITTO-CLIENT-ID", "X-DITTO-TXN-ID"),
-    (errors.VersionNotAvailable, errors.DocumentBuried, errors.ClockBehind, errors.StoreFull),
+    ("X-DITTO-CLIENT-ID", "X-DITTO-TXN-ID", "Idempotency-Key"),
+    (
+        errors.VersionNotAvailable,
+        errors.DocumentBuried,
+        errors.ClockBehind,
+        errors.IdempotencyConflict,
+        errors.StoreFull,
+    ),
     writes=True,
 )
 """It writes documents: a transaction that it names must be applied."""
 
 STATEMENTS: Final = Kind(
-    (*READING.headers,),
+    (*READING.headers, "Idempotency-Key"),
     (*READING.errors, *WRITING.errors, errors.IdConflict, errors.IndexExists),
     writes=True,
 )
@@ -69,6 +76,12 @@ class Described(NamedTuple):
 
     example: Any = None
     """A body that it takes."""
+
+    summary: str = ""
+    """What it does, where the endpoint's docstring does not say it."""
+
+    headers: tuple[str, ...] = ()
+    """Those that it reads beside those of its kind."""
 
 
 UNDESCRIBED: Final = Described()

@@ -6,7 +6,7 @@ says how its answers and errors look.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from crdtstore.http.described import UNDESCRIBED, Described
@@ -34,11 +34,15 @@ class Route(NamedTuple):
 
     version: Version | None = None
     errors: ErrorForm = "both"
-    described: Described = UNDESCRIBED
-    """What it takes and gives, for documents of the API."""
+    described: Described | Mapping[str, Described] = UNDESCRIBED
+    """What it takes and gives, for documents of the API; by method where methods differ."""
 
     open: bool = False
     """Whether it answers callers without a key, too. Such a path has no parameters."""
+
+    def described_for(self, method: str) -> Described:
+        """What it takes and gives with one of its methods."""
+        return self.described if isinstance(self.described, Described) else self.described[method]
 
     @property
     def names(self) -> tuple[str, ...]:

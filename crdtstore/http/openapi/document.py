@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any, Final
 
 from crdtstore._version import __version__
+from crdtstore.http.described import Described
 from crdtstore.http.faults import PROBLEM
 from crdtstore.http.openapi.faults import FORM_TYPES, TYPES, faults_of
 from crdtstore.http.openapi.parameters import TXN_HEADER, TXN_NAME, parameters_of
@@ -36,7 +37,7 @@ def document_of(routes: Sequence[Route], title: str, root: str = "") -> Schema:
         title: What they are.
         root: The path of an API that they are all below; it is left out of their paths.
     """
-    described = (route.described for route in routes)
+    described = [route.described_for(method) for route in routes for method in route.methods]
     types = [each for one in described for each in (one.takes, one.gives, one.arguments)]
     schemas = Schemas([*types, *TYPES])
     shared = Shared()
@@ -78,16 +79,17 @@ def path_of(route: Route, schemas: Schemas, shared: Shared) -> Schema:
 
 def operation_of(route: Route, method: str, schemas: Schemas, shared: Shared) -> Schema:
     """Describe one method of a route."""
-    parameters = parameters_of(route, schemas)
+    described = route.described_for(method)
+    parameters = parameters_of(route, described, schemas)
     operation: Schema = {
         "operationId": name_of(route, method),
-        "summary": summary_of(route),
+        "summary": summary_of(route, method),
         "tags": [route.version.name if route.version is not None else "store"],
         "parameters": [shared.refer("parameters", each["name"], each) for each in parameters],
-        "responses": answers_of(route, schemas, shared),
+        "responses": answers_of(route, described, schemas, shared),
     }
-    if route.takes_body:
-        operation["requestBody"] = {"required": True, "content": body_of(route, schemas)}
+    if route.takes_body or described.takes is not None:
+        operation["requestBody"] = {"required": True, "content": body_of(route, described, schemas)}
     if route.open:
         operation["security"] = []
     return operation
@@ -99,29 +101,28 @@ def name_of(route: Route, method: str) -> str:
     return "_".join([*words, method.lower()])
 
 
-def summary_of(route: Route) -> str:
-    """What a route does, in a line: the first of its endpoint's docstring."""
-    return (route.endpoint.__doc__ or "").partition("\n")[0]
+def summary_of(route: Route, method: str) -> str:
+    """What a route does, in a line: the first of its endpoint's docstring, if it does not say it itself."""
+    return route.described_for(method).summary or (route.endpoint.__doc__ or "").partition("\n")[0]
 
 
-def body_of(route: Route, schemas: Schemas) -> Schema:
+def body_of(route: Route, described: Described, schemas: Schemas) -> Schema:
     """Describe what a request's body may be, by media type."""
-    described = route.described
     shown = {} if described.example is None else {"example": described.example}
     return {form.media_type.decode(): {"schema": schemas.of(described.takes), **shown} for form in route.forms}
 
 
-def answers_of(route: Route, schemas: Schemas, shared: Shared) -> Schema:
+def answers_of(route: Route, described: Described, schemas: Schemas, shared: Shared) -> Schema:
     """Describe the answers, by status."""
-    good = {media_type.decode(): {"schema": schemas.of(route.described.gives)} for media_type in route.gives}
-    answers = {str(route.described.status): answer_of("What was asked for.", good)}
+    good = {media_type.decode(): {"schema": schemas.of(described.gives)} for media_type in route.gives}
+    answers = {str(described.status): answer_of("What was asked for.", good)}
     bad: dict[str, Any] = {
         "application/json": {"schema": schemas.of(FORM_TYPES[route.errors])},
         PROBLEM.decode(): {"schema": schemas.of(FORM_TYPES["problem"])},
     }
-    for status, meanings in faults_of(route).items():
-        described = answer_of("\n\n".join(meanings), bad)
-        answers[str(status)] = shared.refer("responses", f"{route.errors}-{status}", described)
+    for status, meanings in faults_of(described).items():
+        answer = answer_of("\n\n".join(meanings), bad)
+        answers[str(status)] = shared.refer("responses", f"{route.errors}-{status}", answer)
     return answers
 
 

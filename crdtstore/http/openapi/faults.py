@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from crdtstore import errors
-from crdtstore.http.described import Errors
+from crdtstore.http.described import Described, Errors
 from crdtstore.http.faults import LIMIT_STATUSES, STATUSES
-from crdtstore.http.route import ErrorForm, Route
+from crdtstore.http.route import ErrorForm
 from crdtstore.http.store.answers import StatementAnswer
 
 EVERYWHERE: Final[Errors] = (
@@ -85,9 +85,8 @@ FORM_TYPES: Final[dict[ErrorForm, Any]] = {
 TYPES: Final = tuple(FORM_TYPES.values())
 
 
-def faults_of(route: Route) -> dict[int, list[str]]:
+def faults_of(described: Described) -> dict[int, list[str]]:
     """What a route may answer beside good answers: statuses in order, and what each means."""
-    described = route.described
     found: dict[int, list[str]] = {}
     for kind in dict.fromkeys((*EVERYWHERE, *described.kind.errors, *described.errors)):
         for status in statuses_of(kind):

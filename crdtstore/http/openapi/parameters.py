@@ -8,20 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from crdtstore.http.described import Described
 from crdtstore.http.openapi.schemas import Schema, Schemas
 from crdtstore.http.route import Route
-from crdtstore.limits import INT_MAX
+from crdtstore.limits import IDEMPOTENCY_KEY_BYTES_MAX, INT_MAX
 
 AUTHOR: Final = "X-DITTO-CLIENT-ID"
 TXN_NAME: Final = "X-DITTO-TXN-ID"
 TXN: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": INT_MAX}
+FLAG: Final[Schema] = {"type": "string", "enum": ["true", "false"]}
+ONCE: Final[Schema] = {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_BYTES_MAX}}}$"}
+ENSURED: Final = ("It holds anyway: each write is made with the newest state in sight.", FLAG)
 HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     AUTHOR: (
         "Who writes: the Base64 of 16 bytes, 8 of site and 8 of epoch, both big-endian.",
         {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$", "example": "AAAAAAAAAAUAAAAAAAAAAA=="},
     ),
     TXN_NAME: ("A transaction: a read waits until it is applied, a write is refused if it is not.", TXN),
+    "X-DITTO-ENSURE-INSERT": ENSURED,
+    "X-DITTO-ENSURE-DELETE": ENSURED,
     "X-CRDTSTORE-AT": ("The transaction at whose version to read.", TXN),
+    "Idempotency-Key": ("A name for this request: sent again under it, it is answered as before, and done once.", ONCE),
     "Prefer": (
         "`wait=N`: how many seconds to wait, at most, for the transaction.",
         {"type": "string", "pattern": "^wait=[0-9]{1,9}$", "example": "wait=2"},
@@ -30,18 +37,18 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
 TXN_HEADER: Final[Schema] = {"description": "The transaction that the store was at.", "schema": TXN}
 
 
-def parameters_of(route: Route, schemas: Schemas) -> Iterator[Schema]:
-    """The parameters of a route."""
+def parameters_of(route: Route, described: Described, schemas: Schemas) -> Iterator[Schema]:
+    """The parameters of a route with a method."""
     for name in route.names:
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    for name, schema, required in schemas.fields_of(route.described.arguments):
+    for name, schema, required in schemas.fields_of(described.arguments):
         yield {"name": name, "in": "query", "required": required, "schema": schema}
-    for name in route.described.kind.headers:
+    for name in (*described.kind.headers, *described.headers):
         description, schema = HEADERS[name]
-        required = name == AUTHOR and names_author(route)
+        required = name == AUTHOR and described.kind.writes and needs_author(route)
         yield {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
 
 
-def names_author(route: Route) -> bool:
-    """Whether a request must say who writes."""
-    return route.described.kind.writes and route.version is not None and route.version.needs_client_id
+def needs_author(route: Route) -> bool:
+    """Whether a write must say who writes."""
+    return route.version is not None and route.version.needs_client_id

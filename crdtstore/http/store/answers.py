@@ -11,56 +11,60 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Transaction: TypeAlias = Natural | msgspec.UnsetType
+"""What was only tried out has none."""
 
 
 class UpsertResult(msgspec.Struct, tag_field="method", tag="upsert", rename="camel"):
     """A document was written; `id` is the one that it has."""
 
-    transaction_id: Natural
     id: Any
+    transaction_id: Transaction = msgspec.UNSET
 
 
 class UpdateResult(msgspec.Struct, tag_field="method", tag="update", rename="camel"):
     """So many documents were changed, and so many left out for an error of the command."""
 
-    transaction_id: Natural
     updated: Natural
     error: Natural
+    transaction_id: Transaction = msgspec.UNSET
 
 
 class RemoveResult(msgspec.Struct, tag_field="method", tag="remove", rename="camel"):
     """So many documents were removed."""
 
-    transaction_id: Natural
     deleted: Natural
+    transaction_id: Transaction = msgspec.UNSET
 
 
-class WriteAnswer(msgspec.Struct):
+class WriteAnswer(msgspec.Struct, rename="camel"):
     """One result a command, in order."""
 
     results: list[UpsertResult | UpdateResult | RemoveResult]
     warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
+    dry_run: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
 
-class FullUpdateResult(UpdateResult, tag_field="method", tag="update", rename="camel"):
+class FullUpdateResult(UpdateResult, tag_field="method", tag="update", rename="camel", kw_only=True):
     """The same with counts that are always zero."""
 
     internal_error: Natural
     permission_denied: Natural
 
 
-class FullRemoveResult(RemoveResult, tag_field="method", tag="remove", rename="camel"):
+class FullRemoveResult(RemoveResult, tag_field="method", tag="remove", rename="camel", kw_only=True):
     """The same with counts that are always zero."""
 
     internal_error: Natural
     permission_denied: Natural
 
 
-class FullWriteAnswer(msgspec.Struct):
+class FullWriteAnswer(msgspec.Struct, rename="camel"):
     """One result a command, in order."""
 
     results: list[UpsertResult | FullUpdateResult | FullRemoveResult]
     warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
+    dry_run: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
 
 class DocumentAnswer(msgspec.Struct):
@@ -128,10 +132,34 @@ class StatementAnswer(msgspec.Struct, rename="camel"):
     error: StatementFault
     warnings: list[Warned]
     total_warnings_count: Natural
-    transaction_id: Natural | msgspec.UnsetType = msgspec.UNSET
+    transaction_id: Transaction = msgspec.UNSET
+    dry_run: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
 
 class StatementsAnswer(msgspec.Struct):
     """What came of several statements, in order."""
 
     results: list[StatementAnswer]
+
+
+class PeerFault(msgspec.Struct):
+    """What went wrong at a peer."""
+
+    description: str
+
+
+class PeerAnswer(msgspec.Struct, rename="camel"):
+    """What one peer answers."""
+
+    peer: str
+    items: list[Any]
+    elapsed_milliseconds: Natural
+    warnings: list[Warned]
+    total_warnings_count: Natural
+    error: PeerFault | msgspec.UnsetType = msgspec.UNSET
+
+
+class RemoteAnswer(msgspec.Struct):
+    """What the peers answer that fulfil the condition."""
+
+    result: list[PeerAnswer]

@@ -20,4 +20,5 @@ FIND: Final[dict[str, Any]] = {"collection": "people", "query": "born > 1800", "
 FIND_SORTED: Final[dict[str, Any]] = {**FIND, "sort": [{"property": "born", "direction": "desc"}]}
 FIND_BY_ID: Final[dict[str, Any]] = {"collection": "people", "id": "ada"}
 COUNT: Final[dict[str, Any]] = {"collection": "people", "query": "true"}
+REMOTE_EXECUTE: Final[dict[str, Any]] = {"statement": "SYNC CONTEXT (PEERS WHERE true) SELECT * FROM people"}
 EXECUTE: Final[dict[str, Any]] = {"statement": "SELECT * FROM people WHERE born > :year", "args": {"year": 1800}}

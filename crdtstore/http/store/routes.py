@@ -14,7 +14,7 @@ from crdtstore.http.store.count import CountBody, count
 from crdtstore.http.store.execute import ExecuteBody, execute
 from crdtstore.http.store.find import FindBody, UnsortedBody, find
 from crdtstore.http.store.findbyid import FindByIdBody, findbyid
-from crdtstore.http.store.remote_execute import remote_execute
+from crdtstore.http.store.remote_execute import RemoteExecuteBody, remote_execute
 from crdtstore.http.store.version import VERSIONS, Version
 from crdtstore.http.store.write import write
 
@@ -49,7 +49,13 @@ def statement_routes(version: Version) -> tuple[Route, ...]:
     return (
         route("count", READS, count, described=counted),
         route("execute", ("POST",), execute, errors="statement", gives=(JSON.media_type,), described=executed),
-        route("remote_execute", ("POST",), remote_execute, path=f"/api/{version.name}/sync/remote_execute"),
+        route(
+            "remote_execute",
+            ("POST",),
+            remote_execute,
+            path=f"/api/{version.name}/sync/remote_execute",
+            described=Described(RemoteExecuteBody, answers.RemoteAnswer, READING, example=examples.REMOTE_EXECUTE),
+        ),
     )
 
 

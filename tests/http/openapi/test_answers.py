@@ -10,16 +10,18 @@ import json
 import pytest
 
 from crdtstore.http.openapi.document import summary_of
-from crdtstore.http.request import JSON
+from crdtstore.http.request import CBOR, JSON
 from crdtstore.http.route import Route
 from crdtstore.http.routes import ROUTES
 from crdtstore.http.server import Application
 from tests.http.calling import Answered, call, headers_for
 from tests.http.openapi.conform import problems_of
+from tests.http.samples import sample_of
 
 FIND = "/api/v3/store/find"
+WRITTEN = {JSON.media_type, CBOR.media_type}
 GOOD = {"documents": [{"id": "a", "fields": {}}], "txnId": 1}
-EXAMPLES = [route for route in ROUTES if route.described.example is not None]
+OPERATIONS = [(route, method) for route in ROUTES for method in route.methods]
 
 
 def answered(status: int, body: object, media_type: str = "application/json") -> Answered:
@@ -51,17 +53,20 @@ def test_every_answer_of_these_tests_is_checked(app: Application, key: str, monk
 
 
 def test_the_examples_are_answered_well(app: Application, key: str) -> None:
-    for route in EXAMPLES:
-        for method in route.methods:
-            assert route.forms[0].media_type == JSON.media_type
-            answer = call(app, method, route.path, route.described.example, headers_for(key))
-            assert answer.status == route.described.status, (route.path, answer)
+    for route, method in OPERATIONS:
+        described = route.described_for(method)
+        if described.example is not None:
+            target = sample_of(route, method).target
+            answer = call(app, method, target, described.example, headers_for(key))
+            assert answer.status == described.status, (route.path, answer)
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
-def test_every_route_is_described(route: Route) -> None:
-    assert summary_of(route).endswith(".")
-    assert route.described.gives is not None or route.gives[0] not in {b"application/json", b"application/cbor"}
-    if route.takes_body and route.forms[0].media_type == JSON.media_type:
-        assert route.described.takes is not None
-        assert route.described.example is not None
+@pytest.mark.parametrize(("route", "method"), OPERATIONS, ids=lambda each: each if isinstance(each, str) else each.path)
+def test_every_route_is_described(route: Route, method: str) -> None:
+    described = route.described_for(method)
+    assert summary_of(route, method).endswith(".")
+    assert described.gives is not None or not WRITTEN & set(route.gives)
+    assert (
+        described.takes is not None or not route.takes_body or not WRITTEN & {form.media_type for form in route.forms}
+    )
+    assert (described.takes is None) == (described.example is None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from crdtstore.http.described import READING, WRITING, Described
 from crdtstore.http.request import CBOR, JSON, JSON_LINES
 from crdtstore.http.route import Route
+from crdtstore.http.store.v1.answers import Accepted, CollectionsAnswer, ListingArguments
 from crdtstore.http.store.v1.distinct import distinct_values
 from crdtstore.http.store.v1.documents import METHODS, collections, document, documents
 from crdtstore.http.store.v1.rpc import rpc
@@ -15,8 +17,32 @@ V1: Final = VERSIONS["v1"]
 EITHER: Final = (JSON.media_type, CBOR.media_type)
 COLLECTIONS: Final = "/api/v1/collections"
 
+ENSURE_HEADERS: Final = ("X-DITTO-ENSURE-INSERT", "X-DITTO-ENSURE-DELETE")
+DOCUMENT: Final = {
+    "GET": Described(gives=dict[str, Any], kind=READING, summary="Answer with a document."),
+    "POST": Described(
+        dict[str, Any],
+        Accepted,
+        WRITING,
+        status=202,
+        example={"name": "Ada"},
+        summary="Merge fields into a document, or make it.",
+        headers=ENSURE_HEADERS,
+    ),
+    "DELETE": Described(gives=Accepted, kind=WRITING, status=202, summary="Remove a document.", headers=ENSURE_HEADERS),
+}
+
 V1_ROUTES: Final = (
-    Route(COLLECTIONS, ("GET",), collections, takes_body=False, gives=EITHER, version=V1, errors=V1.errors),
+    Route(
+        COLLECTIONS,
+        ("GET",),
+        collections,
+        takes_body=False,
+        gives=EITHER,
+        version=V1,
+        errors=V1.errors,
+        described=Described(gives=CollectionsAnswer, kind=READING),
+    ),
     Route(
         f"{COLLECTIONS}/{{collection}}/documents",
         ("GET",),
@@ -25,6 +51,7 @@ V1_ROUTES: Final = (
         gives=(JSON_LINES.media_type,),
         version=V1,
         errors=V1.errors,
+        described=Described(gives=dict[str, Any], kind=READING, arguments=ListingArguments),
     ),
     Route(
         f"{COLLECTIONS}/{{collection}}/documents/{{id}}",
@@ -35,6 +62,7 @@ V1_ROUTES: Final = (
         gives=EITHER,
         version=V1,
         errors=V1.errors,
+        described=DOCUMENT,
     ),
     Route(
         f"{COLLECTIONS}/{{collection}}/distinct_values",
