@@ -50,7 +50,6 @@ WRITING: Final = Kind(
 STATEMENTS: Final = Kind(
     (*READING.headers, "Idempotency-Key"),
     (*READING.errors, *WRITING.errors, errors.IdConflict, errors.IndexExists),
-    writes=True,
 )
 """It does either, by what it is sent."""
 

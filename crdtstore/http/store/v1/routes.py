@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from crdtstore.http.described import READING, WRITING, Described
+from crdtstore.http.described import READING, STATEMENTS, WRITING, Described
 from crdtstore.http.request import CBOR, JSON, JSON_LINES
 from crdtstore.http.route import Route
-from crdtstore.http.store.v1.answers import Accepted, CollectionsAnswer, ListingArguments
+from crdtstore.http.store.answers import FullWriteAnswer
+from crdtstore.http.store.v1.answers import Accepted, CallFound, CallFoundById, CollectionsAnswer, ListingArguments
 from crdtstore.http.store.v1.distinct import distinct_values
 from crdtstore.http.store.v1.documents import METHODS, collections, document, documents
-from crdtstore.http.store.v1.rpc import rpc
+from crdtstore.http.store.v1.rpc import RpcRequest, rpc
 from crdtstore.http.store.version import VERSIONS
 
 V1: Final = VERSIONS["v1"]
@@ -31,6 +32,13 @@ DOCUMENT: Final = {
     ),
     "DELETE": Described(gives=Accepted, kind=WRITING, status=202, summary="Remove a document.", headers=ENSURE_HEADERS),
 }
+
+CALLED: Final = Described(
+    RpcRequest,
+    (CallFound, CallFoundById, FullWriteAnswer),
+    STATEMENTS,
+    example={"method": "find", "parameters": {"collection": "people", "query": "true"}},
+)
 
 V1_ROUTES: Final = (
     Route(
@@ -73,5 +81,14 @@ V1_ROUTES: Final = (
         version=V1,
         errors=V1.errors,
     ),
-    Route("/api/v1/store", ("POST",), rpc, forms=(JSON, CBOR), gives=EITHER, version=V1, errors=V1.errors),
+    Route(
+        "/api/v1/store",
+        ("POST",),
+        rpc,
+        forms=(JSON, CBOR),
+        gives=EITHER,
+        version=V1,
+        errors=V1.errors,
+        described=CALLED,
+    ),
 )
