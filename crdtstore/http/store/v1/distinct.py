@@ -27,6 +27,12 @@ class DistinctBody(msgspec.Struct, frozen=True):
     timeout_millis: Natural | None = None
 
 
+class DistinctAnswer(msgspec.Struct):
+    """The different values at each path, under the path."""
+
+    item: dict[str, list[Any]]
+
+
 async def distinct_values(call: Call) -> Answer:
     """Answer with the different values at each path."""
     asked = await call.decode(DistinctBody)

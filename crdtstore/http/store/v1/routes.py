@@ -9,9 +9,10 @@ from crdtstore.http.request import CBOR, JSON, JSON_LINES
 from crdtstore.http.route import Route
 from crdtstore.http.store.answers import FullWriteAnswer
 from crdtstore.http.store.v1.answers import Accepted, CallFound, CallFoundById, CollectionsAnswer, ListingArguments
-from crdtstore.http.store.v1.distinct import distinct_values
+from crdtstore.http.store.v1.distinct import DistinctAnswer, DistinctBody, distinct_values
 from crdtstore.http.store.v1.documents import METHODS, collections, document, documents
 from crdtstore.http.store.v1.rpc import RpcRequest, rpc
+from crdtstore.http.store.v1.schemas import schema_routes
 from crdtstore.http.store.version import VERSIONS
 
 V1: Final = VERSIONS["v1"]
@@ -80,6 +81,7 @@ V1_ROUTES: Final = (
         gives=EITHER,
         version=V1,
         errors=V1.errors,
+        described=Described(DistinctBody, DistinctAnswer, READING, example={"paths": ["name", "tags[*]"]}),
     ),
     Route(
         "/api/v1/store",
@@ -91,4 +93,5 @@ V1_ROUTES: Final = (
         errors=V1.errors,
         described=CALLED,
     ),
+    *schema_routes(),
 )

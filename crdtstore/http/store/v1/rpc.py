@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from typing import Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -30,6 +30,9 @@ from crdtstore.http.store.find import Natural, details_of
 from crdtstore.http.store.v1.raw import raw
 from crdtstore.http.store.write import describe
 
+Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": limits.FIND_LIMIT_MAX})]
+"""The store refuses more, with an error that names the bound; here it is only said."""
+
 
 class FindParameters(msgspec.Struct, frozen=True):
     """What a find is asked; keys that are not named here are tolerated."""
@@ -37,7 +40,7 @@ class FindParameters(msgspec.Struct, frozen=True):
     collection: str
     query: str
     args: dict[str, Any] | None = None
-    limit: Natural = limits.FIND_LIMIT_DEFAULT
+    limit: Limit = limits.FIND_LIMIT_DEFAULT
     offset: Natural | None = None
     describe: bool = False
 
