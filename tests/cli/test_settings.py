@@ -15,6 +15,9 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "url": ("http://a", "http://b", "http://c"),
     "key": ("a", "b", "c"),
     "key_file": ("a", "b", "c"),
+    "app": (("a=b", "c=d"), "e", ["f=g"]),
+    "apps": ("a", "b", "c"),
+    "apps_on_first_use": (True, "false", True),
     "listen": ("a:1", "b:2", "c:3"),
     "allow_remote": (True, "false", True),
     "host_names": ("a,b", "c", ["d", "e"]),
@@ -32,6 +35,9 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
 """Setting -> a value for each layer: flag, variable, file."""
 
 EXPECTED: dict[tuple[str, int], Any] = {
+    ("app", 1): ("e",),
+    ("app", 2): ("f=g",),
+    ("apps_on_first_use", 1): False,
     ("allow_remote", 1): False,
     ("host_names", 0): ("a", "b"),
     ("host_names", 1): ("c",),

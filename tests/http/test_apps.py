@@ -187,8 +187,14 @@ def check_apart(application_: Application, apps: Apps) -> None:
         assert asked("/two/api/v3/store/find", key, found).status == 401
         # The same author in both: neither has seen what it wrote in the other.
         assert asked("/two/api/v3/store/write", ROOT, written).json["results"][0]["transactionId"] == 1
-        later = {"x-ditto-txn-id": "2", "prefer": "wait=0"}
-        assert asked("/one/api/v3/store/write", ROOT, written).json["results"][0]["transactionId"] == 2
+        once = {"idempotency-key": "once"}
+        transactions = [
+            asked(f"/{name}/api/v4/store/write", ROOT, written, once).json["results"][0]["transactionId"]
+            for name in ("one", "one", "two")
+        ]
+        assert transactions == [2, 2, 2]
+        later = {"x-ditto-txn-id": "3", "prefer": "wait=0"}
+        assert asked("/one/api/v3/store/write", ROOT, written).json["results"][0]["transactionId"] == 3
         assert asked("/one/api/v3/store/find", ROOT, found, later).status == 200
         assert asked("/two/api/v3/store/find", ROOT, found, later).code == "version-not-available"
 
