@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.fuzz import documents, queries, records, rows, runs, statements, texts
+from tests.fuzz import bodies, documents, queries, records, rows, runs, statements, texts
 from tests.fuzz.engine import Target
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (documents, records, rows, texts, queries, statements, runs)
+    for module in (documents, records, rows, texts, bodies, queries, statements, runs)
     for target in module.TARGETS
 }

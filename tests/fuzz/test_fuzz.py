@@ -17,6 +17,7 @@ import pytest
 
 from crdtstore.crdt import entry, identifier, json_scan, record
 from crdtstore.errors import InvalidId
+from crdtstore.http import cbor
 from crdtstore.query import legacy, platform, rql
 from crdtstore.query.dql import condition, expression_print
 from crdtstore.query.dql.reader import Reader
@@ -127,6 +128,7 @@ PLANTED: list[tuple[str, str, Any, str, Any]] = [
     ("twins that disagree on keys", "json-scan", json_scan, "scan_json", without_duplicates),
     ("a second spelling", "id", identifier, "decode_id", any_spelling),
     ("numbers below zero", "entry-advance", entry, "check_u64", lambda value: value),
+    ("values that no JSON could say", "cbor", cbor, "check_value", lambda *_: None),
     ("no bound on depth", "query", legacy.Parser, "enter", lambda _self, _token: None),
     ("no bound on the depth of filters", "query-rql", rql.Parser, "check_size", lambda _self, _start, depth: depth),
     ("a quote that is not undoubled", "query-platform", platform.Parser, "string", with_quotes),
