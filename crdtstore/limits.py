@@ -480,6 +480,9 @@ INLINE_BODY_BYTES_MAX: Final = 64 * 1_024
 
 # --- time series ---
 
+DISTINCT_SECONDS_DEFAULT: Final = 10.0
+"""How long the different values of a series are looked for, unless the caller says so."""
+
 EVENTS_PIECE: Final = 256
 """Events that are read, printed and sent at once while a series is streamed."""
 

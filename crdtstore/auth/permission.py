@@ -24,6 +24,9 @@ Row: TypeAlias = "dict[str, list[str]]"
 SYSTEM_PREFIX: Final = "__"
 """Collections that the store keeps for itself; their documents are read like others."""
 
+SETTINGS: Final = frozenset({"__timeseries"})
+"""Those of them that callers write, to say how the store is to treat what is theirs."""
+
 VERBS: Final[frozenset[str]] = frozenset(get_args(Verb))
 
 
@@ -61,7 +64,7 @@ class Permission:
         Raises:
             Forbidden: The permission lacks the verb or the collection, or the collection belongs to the system.
         """
-        if verb == "write" and collection.startswith(SYSTEM_PREFIX):
+        if verb == "write" and collection.startswith(SYSTEM_PREFIX) and collection not in SETTINGS:
             message = f"Collection {collection!r} belongs to the system: names that begin with {SYSTEM_PREFIX} do."
             raise Forbidden(message, verb=verb, collection=collection)
         if verb not in self.verbs or (self.collections is not None and collection not in self.collections):

@@ -35,6 +35,10 @@ from crdtstore.statement.run import parse_kept
 from crdtstore.storage.history import History
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store, answer
+from crdtstore.timeseries.append import submit_events
+from crdtstore.timeseries.read import Reading, ask, reading
+from crdtstore.timeseries.remove import submit_removal
+from crdtstore.timeseries.series import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +299,68 @@ class Session:
         """
         self.permission.check_scope("read", None)
         return {"peerKeyString": format_actor(self.store.origin), "version": __version__}
+
+    # --- time series; a series is read and written as a collection of its id is ---
+
+    def append_events(
+        self,
+        series: str,
+        events: Sequence[Mapping[str, Value]],
+        ttl_seconds: int | None,
+        *,
+        actor: bytes | None,
+        after: int | None,
+    ) -> Future[Written]:
+        """Append events in one transaction, as `submit_events`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("write", series)
+        self.check_author(actor)
+        return submit_events(self.store, series, events, ttl_seconds, actor=actor, after=after, once=self.once)
+
+    def remove_events(
+        self, series: str, start: str | None, end: str | None, *, actor: bytes | None, after: int | None
+    ) -> Future[Written]:
+        """Remove the events of a span in one transaction, as `submit_removal`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("write", series)
+        self.check_author(actor)
+        return submit_removal(self.store, series, start, end, actor=actor, after=after, once=self.once)
+
+    def events(
+        self,
+        series: str,
+        start: str | None,
+        end: str | None,
+        *,
+        query: str = "",
+        order: Sequence[str] = (),
+        limit: int,
+        seconds: float,
+    ) -> AbstractContextManager[Reading]:
+        """Read the events of a span, as `read_events`, while a block runs.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", series)
+        return reading(self.store, ask(self.store, series, start, end, query, order, limit, seconds))
+
+    def span_of_events(
+        self, series: str, start: str | None, end: str | None, *, query: str, order: Sequence[str]
+    ) -> Span:
+        """The span that a read would read.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", series)
+        return ask(self.store, series, start, end, query, order).span
 
     def notify(self, collections: Iterable[str], txn: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Be told when a transaction is applied, on behalf of a read of `collections`, as `Store.notify`.

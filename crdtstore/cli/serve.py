@@ -132,6 +132,7 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int) -> None
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)
         store.indexes.start()
+        store.expiry.start()
         with background(store, peers_of(settings), settings), listening(settings.listen):
             serve(
                 store,

@@ -22,7 +22,7 @@ from crdtstore import core, limits
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
-from crdtstore.http.request import CBOR, JSON, PAYLOAD, Form, Receive, Request, actor_of, txn_of, wait_of
+from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Form, Receive, Request, actor_of, txn_of, wait_of
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
 from crdtstore.http.wait import Held, until_applied
@@ -118,7 +118,8 @@ def parse_cbor(body: bytes, kind: type[Result]) -> Result:
         raise misfit(error) from None
 
 
-READERS: Final = {JSON: parse_json, PAYLOAD: parse_json, CBOR: parse_cbor}
+READERS: Final = {JSON: parse_json, PAYLOAD: parse_json, JSON_LINES: parse_json, CBOR: parse_cbor}
+"""What reads a body as one value, by its form; one line is that, too."""
 
 
 def misfit(error: msgspec.MsgspecError) -> MalformedRequest:

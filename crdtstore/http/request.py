@@ -59,6 +59,7 @@ KEPT: Final = frozenset(
         b"x-ditto-ensure-delete",
         b"x-ditto-ensure-insert",
         b"x-ditto-txn-id",
+        b"x-event-ttl-seconds",
     }
 )
 """Headers that mean something here. Each may come once, but for lists; of all others nothing is kept."""

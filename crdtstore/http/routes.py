@@ -24,6 +24,7 @@ from crdtstore.http.request import MESSAGE, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.resource.routes import RESOURCE_ROUTES
 from crdtstore.http.store.routes import STORE_ROUTES
+from crdtstore.http.store.series.routes import SERIES_ROUTES
 from crdtstore.http.store.v1.routes import V1_ROUTES
 from crdtstore.http.store.version import VERSIONS, Version
 from crdtstore.storage.stats import Stats
@@ -47,6 +48,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *(index_route(f"/api/{version.name}", f"store {version.name}", version) for version in VERSIONS.values()),
     *document_routes(every_route),
     *V1_ROUTES,
+    *SERIES_ROUTES,
     *STORE_ROUTES,
     *RESOURCE_ROUTES,
     Route("/txn", ("GET",), transactions, takes_body=False, described=Described(gives=TransactionsAnswer)),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from crdtstore.crdt.value import Value
+    from crdtstore.once import Once
     from crdtstore.storage.draft import Draft
     from crdtstore.timeseries.host import Host
     from crdtstore.version.transaction import Sequenced
@@ -70,10 +71,11 @@ def submit_events(
     *,
     actor: bytes | None = None,
     after: int | None = None,
+    once: Once | None = None,
 ) -> Future[Written]:
     """As `append_events`, without waiting: the future is done once the transaction is on disk."""
     appending = Appending(store, series, check_events(events), ttl_seconds)
-    done: Future[Written] = store.sequence(appending.evaluate, appending.finish, actor=actor, after=after)
+    done: Future[Written] = store.sequence(appending.evaluate, appending.finish, actor=actor, after=after, once=once)
     done.add_done_callback(appending.tell)
     return done
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from crdtstore.crdt.value import Value
+    from crdtstore.once import Once
     from crdtstore.query.tree import Node
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.draft import Draft
@@ -38,5 +39,6 @@ class Host(Protocol):
         *,
         actor: bytes | None = None,
         after: int | None = None,
+        once: Once | None = None,
     ) -> Future[Any]:
         """Run a transaction."""

@@ -7,6 +7,7 @@ begins. An order is asked of at most SORTED_DOCUMENTS_MAX events at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -23,12 +24,13 @@ from crdtstore.query.search import search_count, search_json, search_top
 from crdtstore.query.source import Source
 from crdtstore.query.tree import And
 from crdtstore.storage.documents import DOCUMENTS, document_key
+from crdtstore.storage.log import last_txn
 from crdtstore.timeseries.event import Event, alive
 from crdtstore.timeseries.moment import moment_at
 from crdtstore.timeseries.series import Span, collection_of, read_span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from crdtstore.query.order import Order
     from crdtstore.storage.catalog import Catalog, Collection
@@ -55,6 +57,13 @@ class Scene(NamedTuple):
     snapshot: Snapshot
     catalog: Catalog
     collection: Collection
+
+
+class Reading(NamedTuple):
+    """Events, while they are read, and the version at which they are."""
+
+    txn: int
+    events: Iterator[Event]
 
 
 def read_events(
@@ -88,7 +97,20 @@ def read_events(
         StatementTimeout: It took longer, while it is iterated.
     """
     asked = ask(store, series, start, end, query, order, limit, seconds)
-    return (event for piece in pieces(store, asked) for event in piece)
+    return read_on(store, asked)
+
+
+def read_on(store: Host, asked: Asked) -> Iterator[Event]:
+    """What was asked for, read when it is iterated."""
+    with reading(store, asked) as found:
+        yield from found.events
+
+
+@contextmanager
+def reading(store: Host, asked: Asked) -> Iterator[Reading]:
+    """What was asked for, while it is read, until the block ends."""
+    with view(store, asked) as (txn, scene):
+        yield Reading(txn, events_of(scene, asked))
 
 
 def ask(
@@ -114,20 +136,20 @@ def ask(
 
 
 @contextmanager
-def scene_of(store: Host, asked: Asked) -> Iterator[Scene | None]:
-    """The newest version; None where nothing can be found in it."""
+def view(store: Host, asked: Asked) -> Iterator[tuple[int, Scene | None]]:
+    """The newest version, and what can be read there, if there is anything."""
     with store.storage.snapshot() as snapshot:
         catalog = store.names(snapshot)
         known = catalog.by_name.get(asked.collection)
         there = known is not None and asked.span.start < asked.span.end
-        yield Scene(snapshot, catalog, known) if known is not None and there else None
+        yield last_txn(snapshot), Scene(snapshot, catalog, known) if known is not None and there else None
 
 
-def pieces(store: Host, asked: Asked) -> Iterator[list[Event]]:
-    """The events that are asked for, some at a time."""
-    with scene_of(store, asked) as scene:
-        if scene is not None:
-            yield from sorted_pieces(scene, asked) if asked.order.keys else timely_pieces(scene, asked)
+def events_of(scene: Scene | None, asked: Asked) -> Iterator[Event]:
+    """The events that are asked for."""
+    if scene is not None:
+        for piece in sorted_pieces(scene, asked) if asked.order.keys else timely_pieces(scene, asked):
+            yield from piece
 
 
 def sorted_pieces(scene: Scene, asked: Asked) -> Iterator[list[Event]]:
@@ -177,7 +199,7 @@ def count_events(
 ) -> int:
     """How many events of a span a query matches."""
     asked = ask(store, series, start, end, query, seconds=seconds)
-    with scene_of(store, asked) as scene:
+    with view(store, asked) as (_, scene):
         if scene is None:
             return 0
         return search_count(*scene, source_of(scene, asked.span), asked.filter, asked.deadline)[0]

@@ -6,8 +6,9 @@ expired event that is still there goes too. As of a statement, at most STATEMENT
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from crdtstore.command.result import Removed, Written
 from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.crdt.path import ROOT
 from crdtstore.errors import InvalidValue, LimitExceeded
@@ -19,16 +20,10 @@ from crdtstore.timeseries.series import Span, collection_of, read_span
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from crdtstore.once import Once
     from crdtstore.storage.draft import Draft
     from crdtstore.timeseries.host import Host
     from crdtstore.version.transaction import Sequenced
-
-
-class Gone(NamedTuple):
-    """A transaction that is on disk, and how many events it removed."""
-
-    txn: int
-    removed: int
 
 
 def remove_events(
@@ -39,7 +34,7 @@ def remove_events(
     *,
     actor: bytes | None = None,
     after: int | None = None,
-) -> Gone:
+) -> Written:
     """Remove the events of a series from `start`, by default 1970, to before `end`, by default now.
 
     Raises:
@@ -57,14 +52,15 @@ def submit_removal(
     *,
     actor: bytes | None = None,
     after: int | None = None,
-) -> Future[Gone]:
+    once: Once | None = None,
+) -> Future[Written]:
     """As `remove_events`, without waiting: the future is done once the transaction is on disk."""
     span = read_span(start, end, moment_at(store.clock()))
     collection = collection_of(series)
     if span.start >= span.end:
         raise InvalidValue(f"start, {span.start}, is not earlier than end, {span.end}.", path="start")
-    done: Future[Gone] = store.sequence(
-        lambda draft: remove_span(draft, collection, span), gone, actor=actor, after=after
+    done: Future[Written] = store.sequence(
+        lambda draft: remove_span(draft, collection, span), gone, actor=actor, after=after, once=once
     )
     return done
 
@@ -89,7 +85,7 @@ def remove_span(draft: Draft, collection: str, span: Span) -> int:
     return len(found)
 
 
-def gone(done: Sequenced) -> Gone:
-    """What a removal answers."""
+def gone(done: Sequenced) -> Written:
+    """What a removal answers: how many events went."""
     assert isinstance(done.answer, int)
-    return Gone(done.txn, done.answer)
+    return Written(done.txn, (Removed(done.answer),))

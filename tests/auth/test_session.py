@@ -19,6 +19,7 @@ from crdtstore.errors import Forbidden
 ACTOR = bytes(15) + b"\x05"
 EVERY = [frozenset(verbs) for size in range(3) for verbs in itertools.combinations(sorted(VERBS), size)]
 
+TIMED = {"_time": "2021-01-01T00:00:00Z"}
 RUN: dict[str, Any] = {"profile": "v5", "actor": None, "after": None, "seconds": 60.0}
 
 USES: dict[str, tuple[str, Callable[[Session], Any]]] = {
@@ -32,6 +33,10 @@ USES: dict[str, tuple[str, Callable[[Session], Any]]] = {
     "execute": ("read", lambda session: session.execute("SELECT * FROM c", None, **RUN, at=None)),
     "execute_together": ("read", lambda session: session.execute_together(["SELECT * FROM c"], None, **RUN)),
     "notify": ("read", lambda session: session.notify(["c"], 9, lambda: None)),
+    "append_events": ("write", lambda session: session.append_events("c", [TIMED], None, actor=ACTOR, after=None)),
+    "remove_events": ("write", lambda session: session.remove_events("c", None, None, actor=ACTOR, after=None)),
+    "events": ("read", lambda session: session.events("c", None, None, limit=1, seconds=60.0)),
+    "span_of_events": ("read", lambda session: session.span_of_events("c", None, None, query="", order=())),
     "for_exchange of a reader": ("read", lambda session: session.for_exchange("read", ("c",))),
     "for_exchange of a writer": ("write", lambda session: session.for_exchange("write", ("c",))),
 }

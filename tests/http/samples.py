@@ -18,6 +18,7 @@ from tests.http.calling import upsert
 
 HELLO: Final = encode_message(Hello(EXCHANGE_FORMAT, None, bytes(16), bytes(16), bytes(16)))
 DOCUMENT: Final = {"n": 1}
+EVENTS: Final = "/api/v1/timeseries/{series}/events"
 GENERAL: Final = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
 """A body that the routes of documents all take."""
 
@@ -51,6 +52,16 @@ BODIES: Final[dict[tuple[str, str], Any]] = {
         (method, f"/api/{version}/collections/{{collection}}/documents/{{id}}"): DOCUMENT
         for version in ("v4", "v5")
         for method in ("PUT", "PATCH")
+    },
+    **{(method, EVENTS): [{"_time": "2021-01-01T00:00:00Z"}] for method in ("GET", "POST", "DELETE")},
+    **{
+        (method, f"/api/{name}"): {"paths": ["a"]}
+        for method in ("GET", "POST")
+        for name in (
+            "v2/timeseries/{series}/distinct_values",
+            "v1/timeseries/{series}/distinct_values",
+            "v1/timeseries/{series}/distinct_value",
+        )
     },
 }
 """Bodies of their own, by method and path of the route."""

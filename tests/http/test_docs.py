@@ -41,6 +41,10 @@ TITLES = {
     "/api/v1/collections/{collection}/documents/{id}": "A document",
     **{f"/api/{version}/collections/{{collection}}/documents/{{id}}": "One document" for version in ("v4", "v5")},
     **{f"/api/{version}/collections/{{collection}}/documents/{{id}}/history": "History" for version in ("v4", "v5")},
+    "/api/v1/timeseries/{series}/events": "Events",
+    "/api/v2/timeseries/{series}/distinct_values": "Distinct values",
+    "/api/v1/timeseries/{series}/distinct_values": "Distinct values",
+    "/api/v1/timeseries/{series}/distinct_value": "Distinct values",
 } | {f"/api/{version}": "Indexes" for version in VERSIONS}
 TITLES |= dict.fromkeys(OPEN, "The documents of the API")
 STREAMED = {"/admin/backup"}

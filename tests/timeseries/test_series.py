@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtstore import Store
+from crdtstore import Removed, Store
 from crdtstore.errors import InvalidDocument, InvalidValue, LimitExceeded, StatementTimeout
 from crdtstore.limits import COLLECTION_BYTES_MAX, COMMANDS_MAX
 from crdtstore.query.search import search_json
@@ -87,8 +87,8 @@ def test_a_removal_leaves_what_is_outside_of_its_span(
     gone = remove_events(store, SERIES, written(start), written(end))
     kept = between(events, -99, start) + between(events, end, 99)
     assert [each["n"] for each in values(store)] == kept
-    assert gone.removed == len(events) - len(kept)
-    assert gone.txn == before + bool(gone.removed), "one transaction"
+    assert gone.results == (Removed(len(events) - len(kept)),)
+    assert gone.txn == before + (len(events) > len(kept)), "one transaction"
     other = Scene().store()
     carry(store, other)
     assert store.digest() == other.digest()
@@ -142,7 +142,7 @@ def test_a_span_is_from_1970_up_to_now() -> None:
     append_events(store, SERIES, [{"_time": time} for time in times])
     assert [event["_time"] for event in values(store, None, None)] == times[1:3]
     assert [event["_time"] for event in values(store, "", "")] == times[1:3]
-    assert remove_events(store, SERIES).removed == 2
+    assert remove_events(store, SERIES).results == (Removed(2),)
 
 
 def test_series_are_apart_and_one_that_does_not_exist_is_empty() -> None:
@@ -152,7 +152,7 @@ def test_series_are_apart_and_one_that_does_not_exist_is_empty() -> None:
     assert [event.fields["n"] for event in read_events(store, "a", end=LATE)] == [1]
     assert [event.fields["n"] for event in read_events(store, "a:b", end=LATE)] == [2]
     assert list(read_events(store, "b", end=LATE)) == []
-    assert remove_events(store, "b").removed == 0
+    assert remove_events(store, "b").results == (Removed(0),)
 
 
 def test_all_events_of_one_call_are_one_transaction() -> None:
