@@ -11,6 +11,7 @@ import pytest
 from crdtstore import Store, Upsert
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
+from crdtstore.auth.session import Session
 from crdtstore.http.server import Application, application
 from tests.http.calling import ACTOR, Answered, call, headers_for
 
@@ -38,6 +39,45 @@ def ask(
     app: Application, key: str, path: str, body: Any, idempotency_key: str = "k-1", more: Mapping[str, str] = {}
 ) -> Answered:
     return call(app, "POST", path, body, {**headers_for(key), **more, "idempotency-key": idempotency_key})
+
+
+OLDER: list[tuple[str, Any]] = [
+    ("/api/v1/store", {"method": "write", "parameters": WRITE}),
+    ("/api/v1/collections/c/documents/b", {"n": 1}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), OLDER)
+def test_a_retry_of_version_1_is_answered_as_the_first(
+    store: Store, app: Application, key: str, path: str, body: Any
+) -> None:
+    first, second = (ask(app, key, path, body) for _ in range(2))
+    assert first.status in {200, 202}
+    assert (second.status, second.json) == (first.status, first.json)
+    assert second.headers["idempotency-replayed"] == "true"
+    assert store.applied == first.json.get("txn_id", 3)
+
+
+def test_what_was_left_of_a_line_of_transactions_is_done(store: Store, app: Application, key: str) -> None:
+    """The first two of three commands are on disk when the server dies: a retry does the third."""
+    path, body = "/api/v1/store", {"method": "write", "parameters": {"commands": [ADD, ADD, ADD]}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "submit_each", lambda self, commands, **how: submit_each(self, commands[:2], **how))
+        ask(app, key, path, body)
+    assert amount(store) == 2
+    again = ask(app, key, path, body)
+    assert [result["transactionId"] for result in again.json["results"]] == [2, 3, 4]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert amount(store) == 3
+
+
+submit_each = Session.submit_each
+
+
+def test_version_1_tries_nothing_out(store: Store, app: Application, key: str) -> None:
+    body = {"method": "write", "parameters": {"commands": [ADD], "dryRun": True}}
+    assert call(app, "POST", "/api/v1/store", body, headers_for(key)).status == 400
+    assert store.applied == 1
 
 
 @pytest.mark.parametrize(("path", "body"), ROUTES)

@@ -18,6 +18,7 @@ TXN_NAME: Final = "X-DITTO-TXN-ID"
 TXN: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": INT_MAX}
 FLAG: Final[Schema] = {"type": "string", "enum": ["true", "false"]}
 ONCE: Final[Schema] = {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_BYTES_MAX}}}$"}
+TAGS: Final[Schema] = {"type": "string", "example": "*"}
 ENSURED: Final = ("It holds anyway: each write is made with the newest state in sight.", FLAG)
 HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     AUTHOR: (
@@ -29,6 +30,8 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "X-DITTO-ENSURE-DELETE": ENSURED,
     "X-CRDTSTORE-AT": ("The transaction at whose version to read.", TXN),
     "Idempotency-Key": ("A name for this request: sent again under it, it is answered as before, and done once.", ONCE),
+    "If-Match": ("Entity tags, or `*`: one that the document must have.", TAGS),
+    "If-None-Match": ("Entity tags, or `*`: those that the document must not have.", TAGS),
     "Prefer": (
         "`wait=N`: how many seconds to wait, at most, for the transaction.",
         {"type": "string", "pattern": "^wait=[0-9]{1,9}$", "example": "wait=2"},
