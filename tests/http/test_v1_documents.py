@@ -10,7 +10,9 @@ import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import cbor2
@@ -22,11 +24,12 @@ from crdtstore import Store, Upsert
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.errors import Corrupted
+from crdtstore.http.lines import Listing
 from crdtstore.http.server import Application, application
 from crdtstore.http.store.v1.raw import raw
 from crdtstore.limits import FIND_LIMIT_MAX, LINES_PIECE_BYTES
 from crdtstore.query.find import Document
-from tests.http.calling import Answered, call, exchange, headers_for
+from tests.http.calling import Answered, as_raw, call, connect, exchange, headers_for, serving
 
 PLACE = "/api/v1/collections/cars/documents"
 OTHER_ACTOR = "AAAAAAAAAAAAAAAAAAAABQ=="
@@ -120,6 +123,17 @@ def test_only_the_document_of_this_very_id_is_removed(app: Application, headers:
         assert call(app, "POST", f"{PLACE}/{date}", {}, headers).status == 202
     assert call(app, "DELETE", f"{PLACE}/{dates[0]}", None, headers).status == 202
     assert sorted(document["_id"] for document in lines(call(app, "GET", PLACE, None, headers))) == sorted(dates[1:])
+
+
+def test_conditions_hold(app: Application, headers: dict[str, str]) -> None:
+    only_new = {**headers, "if-none-match": "*"}
+    assert call(app, "POST", f"{PLACE}/a", {"n": 1}, only_new).status == 202
+    assert call(app, "POST", f"{PLACE}/a", {"n": 2}, only_new).status == 412
+    tag = call(app, "GET", f"{PLACE}/a", None, headers).headers["etag"]
+    assert call(app, "GET", f"{PLACE}/a", None, {**headers, "if-none-match": tag}).status == 304
+    assert call(app, "POST", f"{PLACE}/a", {"n": 3}, {**headers, "if-match": tag}).status == 202
+    assert call(app, "DELETE", f"{PLACE}/a", None, {**headers, "if-match": tag}).status == 412
+    assert call(app, "GET", f"{PLACE}/a", None, headers).json == {"_id": "a", "n": 3}
 
 
 def test_ids_are_unescaped_once(app: Application, store: Store, headers: dict[str, str]) -> None:
@@ -274,6 +288,40 @@ def test_a_listing_ends_with_its_reader(
     assert len(reader.pieces) < BIG / 2
     app.threads.shutdown(wait=True)
     assert not open_now, "the snapshot is let go of"
+
+
+def test_a_listing_ends_with_its_connection(
+    big_app: tuple[Application, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, headers = big_app
+    ended = Event()
+    end = Listing.end
+
+    def told(listing: Listing) -> None:
+        end(listing)
+        ended.set()
+
+    monkeypatch.setattr(Listing, "end", told)
+    with serving(app) as address:
+        with connect(address) as connection:
+            connection.sendall(as_raw("GET", PLACE, headers))
+            received = connection.recv(65_536)
+            assert received.startswith(b"HTTP/1.1 200")
+            assert b"transfer-encoding: chunked" in received.lower()
+        assert ended.wait(60)
+
+
+def test_a_listing_comes_whole_over_the_wire(big_app: tuple[Application, dict[str, str]]) -> None:
+    app, headers = big_app
+    with serving(app) as (host, port):
+        connection = HTTPConnection(host, port, timeout=60)
+        connection.request("GET", PLACE, headers=headers)
+        body = connection.getresponse().read()
+        # The connection goes on.
+        connection.request("GET", f"{PLACE}?limit=0", headers=headers)
+        assert connection.getresponse().read() == b""
+        connection.close()
+    assert [json.loads(line)["_id"] for line in body.splitlines()] == list(range(BIG))
 
 
 def test_a_listing_that_takes_too_long_says_so_in_its_last_line(

@@ -8,6 +8,7 @@ If-None-Match hold, asked within it. What others write at the same time on other
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from crdtstore.command.command import Command, Remove, Upsert
@@ -18,7 +19,7 @@ from crdtstore.http.request import Request, actor_of, arguments_of, at_of, txn_o
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.find import FORMS, join
 from crdtstore.http.store.resource.tag import conditions_of, tag_of, tags_of
-from crdtstore.query.find import Form
+from crdtstore.query.find import Document, Form
 
 EXACTLY: Final = "_id == $args.id && starts_with(_id, $args.id)"
 """Dates are equal in several spellings; as none of them goes on behind its end, only one begins with the other."""
@@ -30,14 +31,19 @@ async def document(call: Call) -> Answer:
 
 
 async def read(call: Call) -> Answer:
-    """Answer with the document, or say that the caller has it.
+    """Answer with the document, or say that the caller has it."""
+    return await read_as(call, form_of(call.request), join)
+
+
+async def read_as(call: Call, form: Form, written: Callable[[Document], bytes]) -> Answer:
+    """Answer with the document, written this way, or say that the caller has it.
 
     Raises:
         NotFound: There is none.
         PreconditionFailed: It is not what If-Match names.
     """
     collection, id_ = call.parameters["collection"], call.parameters["id"]
-    at, form = at_of(call.request), form_of(call.request)
+    at = at_of(call.request)
     wanted = tags_of(call.request, b"if-match", weak=False)
     unwanted = tags_of(call.request, b"if-none-match", weak=True)
     await call.until_readable(collection)
@@ -48,7 +54,7 @@ async def read(call: Call) -> Answer:
         raise PreconditionFailed(f"Document {id_!r:.60} is not what If-Match names.", collection=collection)
     if unwanted is not None and unwanted.match(digest):
         return Answer(304, b"", txn, (tag_of(digest),))
-    return Answer(200, join(found), txn, (tag_of(digest),))
+    return Answer(200, written(found), txn, (tag_of(digest),))
 
 
 def form_of(request: Request) -> Form:

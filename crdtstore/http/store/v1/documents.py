@@ -2,30 +2,27 @@
 
 Rules: a write is answered 202 and is on disk by then. POST merges: fields that are not given stay. Every write is made
 with the newest state in sight, so `X-DITTO-ENSURE-INSERT` and `X-DITTO-ENSURE-DELETE` are checked and hold anyway. An
-id in a path is a string.
+id in a path is a string. Entity tags and conditions are those of later versions (`crdtstore.http.store.resource`).
 
 Not here: the lines of a listing (`crdtstore.http.lines`).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 from crdtstore import limits
 from crdtstore.auth.session import Session
-from crdtstore.command.command import Command, Remove, Upsert
-from crdtstore.errors import MalformedRequest, NotFound
+from crdtstore.command.command import Command, Upsert
+from crdtstore.errors import MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.lines import Lines, answer_lines
-from crdtstore.http.request import Request, arguments_of, at_of, required_actor_of, txn_of
+from crdtstore.http.request import Request, arguments_of, at_of, required_actor_of
 from crdtstore.http.respond import Answer, encode
+from crdtstore.http.store.resource import document as resource
 from crdtstore.http.store.v1.raw import raw
-
-EXACTLY: Final = "_id == $args.id && starts_with(_id, $args.id)"
-"""Dates are equal in several spellings; as none of them goes on behind its end, only one begins with the other."""
 
 ENSURE: Final = (b"x-ditto-ensure-insert", b"x-ditto-ensure-delete")
 FLAGS: Final = (b"true", b"false")
@@ -99,20 +96,8 @@ async def document(call: Call) -> Answer:
 
 
 async def read(call: Call) -> Answer:
-    """Answer with the document.
-
-    Raises:
-        NotFound: There is none.
-    """
-    collection, id_ = call.parameters["collection"], call.parameters["id"]
-    at = at_of(call.request)
-    await call.until_readable(collection)
-    # Before the read, so that it never names a transaction that the read may have missed.
-    txn = call.session.applied if at is None else at
-    found = await call.in_thread(lambda: call.session.get(collection, id_, at=at))
-    if found is None:
-        raise NotFound(f"Collection {collection} has no document {id_!r:.60}.", collection=collection)
-    return Answer(200, raw(found), txn)
+    """Answer with the document."""
+    return await resource.read_as(call, "values", raw)
 
 
 async def merge(call: Call) -> Answer:
@@ -123,17 +108,14 @@ async def merge(call: Call) -> Answer:
 
 async def remove(call: Call) -> Answer:
     """Remove the document, if there is one."""
-    id_ = call.parameters["id"]
-    return await write(call, Remove(call.parameters["collection"], EXACTLY, {"id": id_}))
+    return await write(call, resource.removal(call))
 
 
 async def write(call: Call, command: Command) -> Answer:
-    """Run a command as one transaction and answer once it is on disk."""
-    actor = required_actor_of(call.request)
+    """Run a command as one transaction, on condition, and answer once it is on disk."""
+    required_actor_of(call.request)
     check_ensured(call.request)
-    pending = asyncio.wrap_future(call.session.submit((command,), actor=actor, after=txn_of(call.request)))
-    # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
-    written = await asyncio.shield(pending)
+    written = await resource.write(call, (command,))
     return Answer(202, encode({"txn_id": written.txn}), written.txn)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from crdtstore.errors import PreconditionFailed
 from crdtstore.http.described import READING, STATEMENTS, WRITING, Described
 from crdtstore.http.request import CBOR, JSON, JSON_LINES
 from crdtstore.http.route import Route
@@ -20,18 +21,27 @@ EITHER: Final = (JSON.media_type, CBOR.media_type)
 COLLECTIONS: Final = "/api/v1/collections"
 
 ENSURE_HEADERS: Final = ("X-DITTO-ENSURE-INSERT", "X-DITTO-ENSURE-DELETE")
+CONDITIONAL: Final = (PreconditionFailed,)
 DOCUMENT: Final = {
-    "GET": Described(gives=dict[str, Any], kind=READING, summary="Answer with a document."),
+    "GET": Described(gives=dict[str, Any], kind=READING, errors=CONDITIONAL, summary="Answer with a document."),
     "POST": Described(
         dict[str, Any],
         Accepted,
         WRITING,
+        errors=CONDITIONAL,
         status=202,
         example={"name": "Ada"},
         summary="Merge fields into a document, or make it.",
         headers=ENSURE_HEADERS,
     ),
-    "DELETE": Described(gives=Accepted, kind=WRITING, status=202, summary="Remove a document.", headers=ENSURE_HEADERS),
+    "DELETE": Described(
+        gives=Accepted,
+        kind=WRITING,
+        errors=CONDITIONAL,
+        status=202,
+        summary="Remove a document.",
+        headers=ENSURE_HEADERS,
+    ),
 }
 
 CALLED: Final = Described(
