@@ -54,12 +54,23 @@ def distinct_paths(documents: Iterable[Mapping[str, Any]], paths: Iterable[str])
         InvalidQuery: A path is none.
         LimitExceeded: More paths, values or bytes of values than an answer may have.
     """
-    steps = {path: read_steps(path) for path in check_paths(paths)}
-    found: dict[str, dict[Hashable, Value]] = {path: {} for path in steps}
+    return distinct_steps(documents, {path: read_steps(path) for path in paths})
+
+
+def distinct_steps(
+    documents: Iterable[Mapping[str, Any]], steps: Mapping[str, Sequence[Step]]
+) -> dict[str, list[Value]]:
+    """As `distinct_paths`, for steps under names.
+
+    Raises:
+        LimitExceeded: More paths, values or bytes of values than an answer may have.
+    """
+    check_paths(len(steps))
+    found: dict[str, dict[Hashable, Value]] = {name: {} for name in steps}
     values = size = 0
     for document in documents:
-        for path, seen in found.items():
-            for value in values_at(document, steps[path]):
+        for name, seen in found.items():
+            for value in values_at(document, steps[name]):
                 shown = {} if isinstance(value, dict) else [] if isinstance(value, list) else value
                 same = identity(shown, dates=False)
                 if same not in seen:
@@ -68,7 +79,7 @@ def distinct_paths(documents: Iterable[Mapping[str, Any]], paths: Iterable[str])
                     size += len(shown) if isinstance(shown, str | bytes) else 0
                     check_number(values)
                     check_bytes(size)
-    return {path: sorted(seen.values(), key=value_key) for path, seen in found.items()}
+    return {name: sorted(seen.values(), key=value_key) for name, seen in found.items()}
 
 
 def values_at(value: Any, steps: Sequence[Step]) -> Iterator[Value]:
@@ -84,13 +95,11 @@ def values_at(value: Any, steps: Sequence[Step]) -> Iterator[Value]:
     yield value
 
 
-def check_paths(paths: Iterable[str]) -> list[str]:
+def check_paths(paths: int) -> None:
     """Refuse more paths than one answer has."""
-    different = list(dict.fromkeys(paths))
-    if len(different) > DISTINCT_PATHS_MAX:
-        message = f"{len(different)} paths are asked for; at most {DISTINCT_PATHS_MAX} are allowed."
-        raise LimitExceeded(message, limit="DISTINCT_PATHS_MAX", value=len(different), maximum=DISTINCT_PATHS_MAX)
-    return different
+    if paths > DISTINCT_PATHS_MAX:
+        message = f"{paths} paths are asked for; at most {DISTINCT_PATHS_MAX} are allowed."
+        raise LimitExceeded(message, limit="DISTINCT_PATHS_MAX", value=paths, maximum=DISTINCT_PATHS_MAX)
 
 
 def check_bytes(size: int) -> None:

@@ -2,18 +2,18 @@
 
 Rules: a path is a text such as `nested.tags[*]`, or a list of keys; the answer's keys are the paths as they were given,
 lists as their JSON.
+
+Not here: what is told apart (`crdtstore.query.distinct_paths`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from crdtstore import limits
 from crdtstore.auth.session import Session
 from crdtstore.http.call import Call
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.series.body import AskedValues, seconds_of
-from crdtstore.timeseries.distinct import Step, distinct_values, read_steps
+from crdtstore.query.distinct_paths import distinct_steps, read_steps
 
 
 async def distinct(call: Call) -> Answer:
@@ -26,17 +26,11 @@ async def distinct(call: Call) -> Answer:
 
 def search(session: Session, series: str, asked: AskedValues) -> Answer:
     """Read the events and write the answer; in a thread."""
-    paths = steps_of(asked.paths)
+    steps = {name_of(path): read_steps(path) if isinstance(path, str) else path for path in asked.paths}
     seconds = seconds_of(asked.timeout_millis, limits.DISTINCT_SECONDS_DEFAULT)
     with session.events(series, asked.start, asked.end, limit=limits.INT_MAX, seconds=seconds) as found:
-        values = distinct_values(found.events, paths)
-        named = zip(map(name_of, asked.paths), values, strict=True)
-        return Answer(200, encode({"item": dict(named)}), found.txn)
-
-
-def steps_of(paths: Sequence[str | tuple[str, ...]]) -> list[tuple[Step, ...]]:
-    """The steps of the paths, in either spelling."""
-    return [read_steps(path) if isinstance(path, str) else path for path in paths]
+        values = distinct_steps((event.fields for event in found.events), steps)
+        return Answer(200, encode({"item": values}), found.txn)
 
 
 def name_of(path: str | tuple[str, ...]) -> str:
