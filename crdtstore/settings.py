@@ -89,6 +89,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(ge=0, le=WAIT_SECONDS_MAX, description="How long a read waits for a transaction, in seconds."),
     ] = WAIT_SECONDS_DEFAULT
+    error_form: Annotated[
+        Literal["both", "error", "message"],
+        Meta(description="Where an error of the store API stands from version 2 on: in error, in message, or in both."),
+    ] = "both"
     retained_seconds: Annotated[
         float,
         Meta(

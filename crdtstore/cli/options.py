@@ -131,6 +131,7 @@ METAVARS: Final = {
     "host_names": "NAME,...",
     "root_key_file": "FILE",
     "wait_seconds": "SECONDS",
+    "error_form": "both|error|message",
     "retained_seconds": "SECONDS",
     "peers": "URL",
     "peer_key_file": "FILE",

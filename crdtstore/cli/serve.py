@@ -56,6 +56,7 @@ COMMANDS: Final = (
     "host_names",
     "durability",
     "wait_seconds",
+    "error_form",
     "retained_seconds",
     "peers",
     "peer_key_file",
@@ -113,7 +114,7 @@ def serve_several(settings: Settings, named: Named, host: str, port: int) -> Non
 
     with apps_of(settings, named) as apps:
         hosts = names_of(host, settings.host_names)
-        served = Application(apps, hosts=hosts, wait_seconds=settings.wait_seconds)
+        served = Application(apps, hosts=hosts, wait_seconds=settings.wait_seconds, error_form=settings.error_form)
         key = RootKey(None, settings.root_key_file)
         with listening(settings.listen):
             Listener(
@@ -142,6 +143,7 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int) -> None
                 hosts=names_of(host, settings.host_names),
                 wait_seconds=settings.wait_seconds,
                 app=app,
+                error_form=settings.error_form,
                 on_listening=lambda host, port: announce(host, port, directory, key),
             )
 

@@ -32,6 +32,7 @@ from crdtstore import limits
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.errors import CrdtStoreError, LimitExceeded, MalformedRequest, Overloaded
 from crdtstore.http.faults import answer_to
+from crdtstore.http.route import ErrorForm
 from crdtstore.http.server import Application, application
 from crdtstore.store import Store
 
@@ -335,6 +336,7 @@ def serve(
     hosts: Collection[str] | None = None,
     wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
     app: str | None = None,
+    error_form: ErrorForm = "both",
     on_listening: Callable[[str, int], None] | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM, then let requests in progress end and return.
@@ -349,11 +351,12 @@ def serve(
         hosts: See `application`.
         wait_seconds: See `application`.
         app: See `application`.
+        error_form: See `application`.
         on_listening: Called once with the address and the port, when connections are taken.
 
     Raises:
         OSError: The address cannot be listened on.
         CallerError: `app` is no app id.
     """
-    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, app=app)
+    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, app=app, error_form=error_form)
     Listener(served, host, port, on_listening=on_listening).run()

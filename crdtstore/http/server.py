@@ -75,6 +75,7 @@ class Application:
         hosts: Collection[str] | None = None,
         wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
         body_seconds: float = limits.BODY_SECONDS_MAX,
+        error_form: ErrorForm = "both",
     ) -> None:
         """Serve apps; the rest is as in `application`."""
         self.apps = apps
@@ -82,6 +83,7 @@ class Application:
         self.domains = domains_of(self.hosts) if apps.named else frozenset()
         self.wait_seconds = wait_seconds
         self.body_seconds = body_seconds
+        self.chosen_form = error_form
         self.threads = ThreadPoolExecutor(limits.READ_THREADS, "crdtstore-http")
         self.exchange_threads = ThreadPoolExecutor(limits.EXCHANGE_THREADS, "crdtstore-exchange")
         self.held = Held()
@@ -185,7 +187,10 @@ class Application:
             found = find_route(named_in(path)[1] if self.apps.named else path)
         except CrdtStoreError:
             found = None
-        return "both" if found is None else found.route.errors
+        if found is None:
+            return "both"
+        chosen = found.route.errors == "both" and found.route.version is not None
+        return self.chosen_form if chosen else found.route.errors
 
 
 def applied(app: App) -> int | None:
@@ -215,6 +220,7 @@ def application(
     wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
     body_seconds: float = limits.BODY_SECONDS_MAX,
     app: str | None = None,
+    error_form: ErrorForm = "both",
 ) -> Application:
     """Make the ASGI application over a store, for any ASGI server.
 
@@ -226,6 +232,7 @@ def application(
         wait_seconds: How long a read waits for the transaction that it names.
         body_seconds: How long a body may take to arrive.
         app: The id under which the store is served too; None for none.
+        error_form: How errors of the store API are written from version 2 on: see `faults`.
     """
     apps = of_one(store, keyring, app)
-    return Application(apps, hosts=hosts, wait_seconds=wait_seconds, body_seconds=body_seconds)
+    return Application(apps, hosts=hosts, wait_seconds=wait_seconds, body_seconds=body_seconds, error_form=error_form)

@@ -24,6 +24,7 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "root_key_file": ("a", "b", "c"),
     "durability": ("none", "sync", "none"),
     "wait_seconds": ("1.5", "2", 3),
+    "error_form": ("error", "message", "both"),
     "retained_seconds": ("1.5", "2", 3),
     "peers": (("http://a,http://b", "http://c"), "http://c", ["http://d"]),
     "peer_key_file": ("a", "b", "c"),
