@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import finds, growth, inserts, instructions, messages, one_field, point_read, sizes, sync
+from bench import finds, growth, inserts, instructions, messages, one_field, point_read, served, sizes, sync, wakeup
 from bench.measure import Row
 
 BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
@@ -24,6 +24,9 @@ BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
     "S6": (finds.indexed,),
     "S7": (finds.scanned,),
     "S8": (inserts.rows,),
+    "S9": (served.rows,),
+    "S11": (served.adapter_rows,),
+    "S12": (wakeup.rows,),
     "S13": (sync.rows,),
     "S14": (growth.rows,),
 }

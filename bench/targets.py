@@ -53,6 +53,10 @@ SELECTED = "SELECT {hits} of {documents:,} by an index, against the same find"
 SCAN = "find {hits} of {documents:,} by two conditions without an index, as JSON"
 GROWN = "the same in a store of {documents:,} documents, ten times as many"
 PAGES = "pages touched, ten times as many documents against as many"
+WRITTEN = "a durable write of one document over HTTP, {connections} connections"
+ASKED = "CPU of the server for a read by id over HTTP"
+ANSWERED = "CPU of the server for a write of one document over HTTP, without storage"
+WOKEN = "from a commit to the read that waited for it, half of them sooner"
 SYNC = "body bytes to sync two stores of {documents:,} documents, {changes} changed on each side"
 REQUESTS = "requests: {requests}"
 EQUAL = "body bytes to find two such stores equal"
@@ -95,6 +99,15 @@ TARGETS: Mapping[str, Target] = {
     "S8.statement": Target(STATED, UNBOUND),
     "S8.indexed": Target(INDEXED, "at least as fast as SQLite with two", ratio_min=1, unit="wall us/op"),
     "S8.indexed.cpu": Target(INSERT_CPU, UNBOUND),
+    **{
+        f"S9.off.{connections}": Target(WRITTEN, "at least half as fast", ratio_min=0.5, unit="wall us/op")
+        for connections in (16, 64)
+    },
+    **{f"S9.hello.{connections}": Target(WRITTEN, UNBOUND, unit="wall us/op") for connections in (16, 64)},
+    "S11.read": Target(ASKED, "at most 1.6 times the time", ratio_min=1 / 1.6),
+    "S11.write": Target(ANSWERED, "at most 1.6 times the time", ratio_min=1 / 1.6),
+    "S12.loop": Target(f"{WOKEN}, on an event loop", "at most 60", value_max=60),
+    "S12.thread": Target(f"{WOKEN}, in a thread", UNBOUND),
     "S13.log": Target(f"{SYNC}; {REQUESTS}", "at most 2,000", value_max=2_000),
     "S13.equal": Target(f"{EQUAL}; {REQUESTS}", "at most 100", value_max=100),
     "S13.join": Target(f"{JOIN}; {REQUESTS}", UNBOUND),

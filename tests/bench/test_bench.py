@@ -31,6 +31,7 @@ from bench.workloads import (
 )
 from crdtstore import Store
 from tests.bench.needs import need
+from tests.bench.rows import check_rows
 
 BENCHES: Mapping[str, tuple[Callable[[], list[Row]], Sequence[str]]] = {
     "S1": (lambda: one_field.rows(2, documents=22), ("pycrdt", "loro")),
@@ -50,17 +51,7 @@ def test_every_target_gives_its_rows(target: str) -> None:
     rows = run()
     counts = {"S1.instructions"} | (set() if postgres.is_installed() else {"S7.postgres"})
     assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(f"{target}.")} - counts
-    for row in rows:
-        assert row.runs == 2
-        assert row.ours > 0
-        assert row.peer_value is not None
-        assert row.peer_value > 0
-        assert row.ratio is not None
-        assert row.holds == TARGETS[row.id].holds(row.ours, row.ratio)
-        assert row.peer
-        assert "target: " in row.what
-        assert "{" not in row.what
-        assert json.loads(json.dumps(row._asdict())) == row._asdict()
+    check_rows(rows)
 
 
 def test_sizes_are_counted() -> None:

@@ -1,0 +1,86 @@
+"""Load on a server: so many connections, each of which sends its next request when the last one was answered.
+
+Rules: requests are bytes that were made before. An answer that is not 200 ends the bench.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from functools import partial
+from time import perf_counter_ns
+from typing import cast
+
+HEAD_END = b"\r\n\r\n"
+LENGTH = b"content-length: "
+OK = b"HTTP/1.1 200 "
+
+
+class Client(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, requests: Iterator[bytes], ended: asyncio.Future[None]) -> None:
+        self.requests = requests
+        self.ended = ended
+        self.received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.send()
+
+    def send(self) -> None:
+        """Send the next request, or end."""
+        request = next(self.requests, None)
+        if request is None:
+            self.transport.close()
+        else:
+            self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Take an answer, which may come in parts."""
+        self.received += data
+        head, found, body = self.received.partition(HEAD_END)
+        if not found:
+            return
+        if not head.startswith(OK):
+            self.fail(RuntimeError(f"A request was answered {self.received[:500]!r}."))
+            return
+        if len(body) == int(head.partition(LENGTH)[2].partition(b"\r\n")[0]):
+            self.received = b""
+            self.send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End, well if nothing was left to send."""
+        if not self.ended.done():
+            if error is None and self.received == b"" and next(self.requests, None) is None:
+                self.ended.set_result(None)
+            else:
+                self.fail(error or RuntimeError("The server ended a connection."))
+
+    def fail(self, error: Exception) -> None:
+        """Tell what went wrong."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+        self.transport.close()
+
+
+def drive(port: int, requests: Sequence[bytes], connections: int) -> int:
+    """Send all requests, and return the nanoseconds that it took.
+
+    Raises:
+        RuntimeError: A request was not answered 200.
+        OSError: The server cannot be reached.
+    """
+
+    async def run() -> int:
+        loop = asyncio.get_running_loop()
+        left = iter(requests)
+        ends = [loop.create_future() for _ in range(connections)]
+        begun = perf_counter_ns()
+        for ended in ends:
+            await loop.create_connection(partial(Client, left, ended), "127.0.0.1", port)
+        await asyncio.gather(*ends)
+        return perf_counter_ns() - begun
+
+    return asyncio.run(run())

@@ -1,0 +1,106 @@
+"""Servers under load: what they are asked is done, and what they refuse ends the bench."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+
+import pytest
+
+from bench import wakeup
+from bench.load import drive
+from bench.served import READ, Server, answered, running, servers, written
+from bench.targets import TARGETS
+from bench.workloads import COLLECTION
+from crdtstore import Store
+from tests.bench.needs import need
+from tests.bench.rows import check_rows
+
+GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """A server of one connection that gives these answers, in parts, and then ends; its port, and what it was sent."""
+    received: list[bytes] = []
+
+    def run() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            for answer in answers:
+                received.append(connection.recv(65_536))
+                for part in (answer[:10], answer[10:]):
+                    connection.sendall(part)
+            received.append(connection.recv(65_536))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield listening.getsockname()[1], received
+        finally:
+            thread.join()
+
+
+def test_each_request_is_sent_when_the_last_one_was_answered() -> None:
+    with answering(GOOD, GOOD, GOOD) as (port, received):
+        assert drive(port, [b"one", b"two", b"three"], 1) > 0
+    assert received == [b"one", b"two", b"three", b""]
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_another_answer_ends_the_bench(answer: bytes) -> None:
+    with answering(GOOD, answer) as (port, _), pytest.raises((RuntimeError, ValueError)):
+        drive(port, [b"one", b"two", b"three"], 1)
+
+
+def test_a_connection_that_ends_too_early_ends_the_bench() -> None:
+    with answering() as (port, _), pytest.raises((RuntimeError, OSError)):
+        drive(port, [b"one", b"two"], 1)
+
+
+def test_a_server_that_does_not_listen_ends_the_bench(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="did not begin to listen"), running("store", "/dev/null"):
+        pass
+    assert "/dev/null" in capfd.readouterr().err
+
+
+def test_servers_do_what_is_measured() -> None:
+    """Of S9 and S11; the store wrote what the server without storage only answered."""
+    need("uvicorn")
+    with servers("store", "off", "hello") as (store, off, hello):
+        assert (found(store, 7), found(off, 7)) == (True, False)
+        rows = [
+            *written(store, off, hello, rounds=2, count=20),
+            *answered(store, off, hello, rounds=2, count=20),
+        ]
+        last = 4 * 20 + 19
+        assert (found(store, last), found(store, last + 1), found(off, last)) == (True, False, False)
+    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(("S9.", "S11."))}
+    check_rows(rows)
+
+
+def found(server: Server, number: int) -> bool:
+    """Whether there is a document."""
+    with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+        headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
+        connection.request("POST", READ, json.dumps({"collection": COLLECTION, "id": number}), headers)
+        return json.loads(connection.getresponse().read())["document"] is not None
+
+
+def test_reads_are_woken() -> None:
+    rows = {row.id: row for row in wakeup.rows(2, wakes=5)}
+    assert rows.keys() == {name for name in TARGETS if name.startswith("S12.")}
+    assert all(row.ours > 0 and row.runs == 2 for row in rows.values())
+
+
+@pytest.mark.parametrize("wait", [wakeup.on_a_loop, wakeup.in_a_thread])
+def test_each_wake_is_of_a_write_of_its_own(wait: object) -> None:
+    with Store.in_memory() as store:
+        assert callable(wait)
+        assert len(wait(store, 5)) == 5
+        assert store.applied == 5
