@@ -140,7 +140,7 @@ class Renaming(Remote):
 
 
 def collections_of(case: Case) -> frozenset[str]:
-    """The names of the collections that a case uses."""
+    """The names of the collections that a case uses, but for those that the system gave them."""
     found: set[str] = set()
 
     def walk(value: Any, key: str = "") -> None:
@@ -159,7 +159,7 @@ def collections_of(case: Case) -> frozenset[str]:
             found.update(after for before, after in itertools.pairwise(parts) if before in FOLDERS and after)
 
     walk([*case.setup, case.request])
-    return frozenset(found)
+    return frozenset(name for name in found if not name.startswith("__"))
 
 
 FOLDERS: Final = frozenset({"collections", "timeseries"})

@@ -11,7 +11,7 @@ from typing import Final
 from crdtstore.http.described import Described
 from crdtstore.http.openapi.schemas import Schema, Schemas
 from crdtstore.http.route import Route
-from crdtstore.limits import IDEMPOTENCY_KEY_BYTES_MAX, INT_MAX
+from crdtstore.limits import EVENT_TTL_SECONDS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, INT_MAX
 
 AUTHOR: Final = "X-DITTO-CLIENT-ID"
 TXN_NAME: Final = "X-DITTO-TXN-ID"
@@ -32,6 +32,10 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "Idempotency-Key": ("A name for this request: sent again under it, it is answered as before, and done once.", ONCE),
     "If-Match": ("Entity tags, or `*`: one that the document must have.", TAGS),
     "If-None-Match": ("Entity tags, or `*`: those that the document must not have.", TAGS),
+    "X-EVENT-TTL-SECONDS": (
+        "How many seconds after they arrived events expire that do not say so.",
+        {"type": "integer", "minimum": 0, "maximum": EVENT_TTL_SECONDS_MAX},
+    ),
     "Prefer": (
         "`wait=N`: how many seconds to wait, at most, for the transaction.",
         {"type": "string", "pattern": "^wait=[0-9]{1,9}$", "example": "wait=2"},

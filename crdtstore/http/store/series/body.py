@@ -34,19 +34,25 @@ class Asked(msgspec.Struct, frozen=True):
     fill_template: dict[str, Any] | None = None
     timeout_millis: Natural | None = None
     describe: bool = False
-    order_by: tuple[tuple[str, int | float], ...] | None = None
+    order_by: tuple[tuple[str | int | float, ...], ...] | None = None
+    """Pairs of a path and a direction."""
 
     @property
     def order(self) -> tuple[str, ...]:
         """The order as paths, each with a minus before it where it is descending.
 
         Raises:
-            MalformedRequest: A direction is neither positive nor negative.
+            MalformedRequest: A pair is none, or its direction is neither positive nor negative.
         """
-        keys = self.order_by or ()
-        if any(not sign for _, sign in keys):
-            raise MalformedRequest("A direction in `order_by` is 1 or -1.", path="$.order_by")
-        return tuple(f"-{path}" if sign < 0 else path for path, sign in keys)
+        return tuple(read_key(pair, f"$.order_by[{number}]") for number, pair in enumerate(self.order_by or ()))
+
+
+def read_key(pair: tuple[str | int | float, ...], place: str) -> str:
+    """A pair of a path and a direction, as a path with its sign."""
+    match pair:
+        case (str() as path, int() | float() as sign) if sign:
+            return f"-{path}" if sign < 0 else path
+    raise MalformedRequest(f"At {place} a path and a direction, 1 or -1, are expected.", path=place)
 
 
 class AskedValues(msgspec.Struct, frozen=True):
