@@ -64,6 +64,9 @@ KEPT: Final = frozenset(
 )
 """Headers that mean something here. Each may come once, but for lists; of all others nothing is kept."""
 
+ASKED: Final = (b"if-match", b"if-none-match", b"x-event-ttl-seconds")
+"""Headers that say what is to be done, as a body does: with another one a request is another one."""
+
 LISTS: Final = frozenset({b"accept", b"if-match", b"if-none-match", b"prefer"})
 """Headers that are lists: sent several times they are one list."""
 
@@ -451,8 +454,8 @@ def once_of(request: Request, body: bytes) -> Once | None:
     named = token_of(request).partition(FIXED_PART)[0].encode()
     client = b"\n".join((named, request.headers.get(b"x-ditto-client-id", b"")))
     target = f"{request.method} {request.path}".encode("latin-1")
-    conditions = (request.headers.get(name, b"") for name in (b"if-match", b"if-none-match"))
-    return Once(client, key, b"\n".join((target, request.query, *conditions, body)))
+    asked = (request.headers.get(name, b"") for name in ASKED)
+    return Once(client, key, b"\n".join((target, request.query, *asked, body)))
 
 
 def number_of(request: Request, header: str) -> int | None:

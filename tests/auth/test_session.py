@@ -28,6 +28,10 @@ USES: dict[str, tuple[str, Callable[[Session], Any]]] = {
     "remove": ("write", lambda session: session.submit([Remove("c", "true")], actor=ACTOR)),
     "find": ("read", lambda session: session.find("c", "true", limit=1)),
     "get": ("read", lambda session: session.get("c", "a")),
+    "get_with_digest": ("read", lambda session: session.get_with_digest("c", "a")),
+    "history": ("read", lambda session: session.history("c", "a", before=None, limit=1)),
+    "matching": ("read", lambda session: session.matching("c", "true", seconds=1.0)),
+    "submit_each": ("write", lambda session: session.submit_each([Upsert("c", {"n": 1}, id="a")], actor=ACTOR)),
     "count": ("read", lambda session: session.count("c", "true")),
     "explain": ("read", lambda session: session.explain("c", "true", limit=1)),
     "execute": ("read", lambda session: session.execute("SELECT * FROM c", None, **RUN, at=None)),
@@ -89,8 +93,8 @@ def test_every_public_method_of_a_session_is_tried() -> None:
     slots = {"store", "permission", "once"}
     submitted = {"upsert", "update", "remove"}
     tried = {use.partition(" ")[0] for use in USES if use not in submitted}
-    tried |= {"submit", "stats", "for_backup", "reach", "check_author"}
-    assert methods - slots - {"applied"} == tried
+    tried |= {"submit", "stats", "for_backup", "reach", "check_author", "collections", "may_read", "as_peer"}
+    assert methods - slots - {"applied", "oldest_readable"} == tried
 
 
 def test_a_session_writes_finds_and_gets() -> None:

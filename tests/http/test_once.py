@@ -45,6 +45,7 @@ OLDER: list[tuple[str, Any]] = [
     ("/api/v1/store", {"method": "write", "parameters": WRITE}),
     ("/api/v1/collections/c/documents/b", {"n": 1}),
 ]
+EVENTS = "/api/v1/timeseries/s/events"
 
 
 @pytest.mark.parametrize(("path", "body"), OLDER)
@@ -56,6 +57,16 @@ def test_a_retry_of_version_1_is_answered_as_the_first(
     assert (second.status, second.json) == (first.status, first.json)
     assert second.headers["idempotency-replayed"] == "true"
     assert store.applied == first.json.get("txn_id", 3)
+
+
+def test_events_are_appended_once(store: Store, app: Application, key: str) -> None:
+    lines = b'{"_time": "2026-01-01T00:00:00Z", "n": 1}\n'
+    headers = {**headers_for(key), "content-type": "application/json-l", "idempotency-key": "e"}
+    first, second = (call(app, "POST", EVENTS, lines, headers) for _ in range(2))
+    assert first.status in {200, 202}, first.body
+    assert (second.status, second.body) == (first.status, first.body)
+    assert second.headers["idempotency-replayed"] == "true"
+    assert store.applied == 2
 
 
 def test_what_was_left_of_a_line_of_transactions_is_done(store: Store, app: Application, key: str) -> None:
@@ -100,6 +111,7 @@ def test_another_body_path_or_condition_is_refused(store: Store, app: Applicatio
         ask(app, key, path + "?x=1", body),
         ask(app, key, "/api/v3/store/write", body),
         ask(app, key, path, body, more={"if-match": '"x"'}),
+        ask(app, key, path, body, more={"x-event-ttl-seconds": "9"}),
     ]
     assert {(answered.status, answered.code) for answered in refused} == {(422, "idempotency-conflict")}
     assert amount(store) == 1
