@@ -1,4 +1,4 @@
-"""The routes of the documents: `GET /openapi.json` for all routes, `GET /api/vN/swagger.json` for those of a version.
+"""The routes of the documents: `/openapi.json` for all, `/api/vN/swagger.json` for a version, `/docs` for people.
 
 Rules: a document is made when it is first asked for, and then kept. It is open to every caller.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from crdtstore.http.call import Call
 from crdtstore.http.described import Described
 from crdtstore.http.openapi.document import document_of
 from crdtstore.http.openapi.older import older
+from crdtstore.http.openapi.page import page_of
+from crdtstore.http.request import JSON
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import VERSIONS, Version
@@ -22,51 +24,73 @@ Routes: TypeAlias = Callable[[], tuple[Route, ...]]
 """Gives all routes: these are among them."""
 
 
+HTML: Final = b"text/html; charset=utf-8"
+
+
+class Served(NamedTuple):
+    """What is kept: a body, and the headers that belong to it."""
+
+    body: bytes
+    media_type: bytes = JSON.media_type
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
 def document_routes(routes: Routes) -> tuple[Route, ...]:
     """The routes of the documents."""
 
-    def whole() -> bytes:
-        return encode(document_of(routes(), "crdtstore"))
+    def whole() -> Served:
+        """The OpenAPI document of every route."""
+        return Served(encode(document_of(routes(), "crdtstore")))
+
+    def page() -> Served:
+        """A page that shows every call, and sends it."""
+        made = page_of(document_of(routes(), "crdtstore"))
+        headers = ((b"content-security-policy", made.policy), (b"referrer-policy", b"no-referrer"))
+        return Served(made.html, HTML, headers)
 
     def of_version(version: Version) -> Route:
         root = f"/api/{version.name}"
         title = f"crdtstore, store API {version.name}"
-        document = kept(lambda: encode(older(document_of(below(routes(), root), title, root))))
-        return open_route(f"{root}/swagger.json", document, version)
 
-    return (open_route("/openapi.json", kept(whole)), *map(of_version, VERSIONS.values()))
+        def below_root() -> Served:
+            """The OpenAPI document of this version."""
+            found = tuple(route for route in routes() if route.path.startswith(f"{root}/"))
+            return Served(encode(older(document_of(found, title, root))))
 
+        return open_route(f"{root}/swagger.json", below_root)._replace(version=version, errors=version.errors)
 
-def below(routes: tuple[Route, ...], root: str) -> tuple[Route, ...]:
-    """The routes below a path."""
-    return tuple(route for route in routes if route.path.startswith(f"{root}/"))
-
-
-def open_route(path: str, endpoint: Callable[[Call], Any], version: Version | None = None) -> Route:
-    """A route that answers everybody."""
-    errors = "both" if version is None else version.errors
-    route = Route(path, ("GET",), endpoint, takes_body=False, version=version, errors=errors, open=True)
-    return route._replace(described=Described(gives=dict[str, Any]))
+    html = open_route("/docs", page)._replace(gives=(HTML,))
+    return (open_route("/openapi.json", whole), html, *map(of_version, VERSIONS.values()))
 
 
-def kept(make: Callable[[], bytes]) -> Callable[[Call], Any]:
-    """Make an endpoint that answers with bytes that are made once.
+def open_route(path: str, make: Callable[[], Served]) -> Route:
+    """A route that answers everybody with what is made once.
 
     Args:
-        make: Makes them.
+        path: Its path.
+        make: Makes what is served; its docstring says what that is.
     """
+    described = Described(
+        gives=dict[str, Any], headers=("If-None-Match",), summary=(make.__doc__ or "").partition("\n")[0]
+    )
+    return Route(path, ("GET",), kept(make), takes_body=False, described=described, open=True)
+
+
+def kept(make: Callable[[], Served]) -> Callable[[Call], Any]:
+    """Make an endpoint that answers with what is made once."""
 
     @cache
-    def made() -> tuple[bytes, bytes]:
-        body = make()
-        return body, b'"%b"' % sha256(body).hexdigest()[:32].encode()
+    def made() -> tuple[Served, bytes]:
+        served = make()
+        return served, b'"%b"' % sha256(served.body).hexdigest()[:32].encode()
 
     async def document(call: Call) -> Answer:
-        """The OpenAPI document."""
-        body, tag = made()
-        headers = ((b"etag", tag),)
-        if call.request.headers.get(b"if-none-match") == tag:
-            return Answer(304, b"", headers=headers, cached=b"no-cache")
-        return Answer(200, body, headers=headers, cached=b"no-cache")
+        """Answer with it, if the caller does not have it."""
+        served, tag = made()
+        headers = (*served.headers, (b"etag", tag))
+        known = call.request.headers.get(b"if-none-match", b"").split(b",")
+        if tag in {each.strip().removeprefix(b"W/") for each in known}:
+            return Answer(304, b"", headers=headers, media_type=served.media_type, cached=b"no-cache")
+        return Answer(200, served.body, headers=headers, media_type=served.media_type, cached=b"no-cache")
 
     return document
