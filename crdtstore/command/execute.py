@@ -9,7 +9,7 @@ from crdtstore.command.remove import remove
 from crdtstore.command.staging import stage
 from crdtstore.command.update import update
 from crdtstore.command.upsert import upsert
-from crdtstore.errors import MalformedRequest
+from crdtstore.errors import CallerError, MalformedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,18 @@ def check_commands(commands: Sequence[object]) -> tuple[Command, ...]:
 
 
 def execute(commands: Sequence[Command], draft: Draft) -> tuple[Result, ...]:
-    """Run commands on a draft; the first that is refused refuses them all."""
+    """Run commands on a draft; the first that is refused refuses them all, and its error says which it was."""
     staged = stage(tuple(commands), draft)
     if staged is not None:
         return staged
-    return tuple(execute_one(command, draft) for command in commands)
+    results: list[Result] = []
+    try:
+        for command in commands:
+            results.append(execute_one(command, draft))  # noqa: PERF401  how many there are says where it failed
+    except CallerError as error:
+        error.data.setdefault("command", len(results))
+        raise
+    return tuple(results)
 
 
 def execute_one(command: Command, draft: Draft) -> Result:

@@ -22,6 +22,7 @@ from crdtstore import core, limits
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
+from crdtstore.http.choices import choices_of
 from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Form, Receive, Request, actor_of, txn_of, wait_of
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
@@ -95,7 +96,7 @@ def parse_json(body: bytes, kind: type[Result]) -> Result:
     try:
         read: Result = decoder_of(kind).decode(body)  # type: ignore[arg-type]  # every type can be hashed
     except msgspec.MsgspecError as error:
-        raise misfit(error) from None
+        raise misfit(error, kind) from None
     return read
 
 
@@ -115,16 +116,20 @@ def parse_cbor(body: bytes, kind: type[Result]) -> Result:
     try:
         return msgspec.convert(value, kind)
     except msgspec.MsgspecError as error:
-        raise misfit(error) from None
+        raise misfit(error, kind) from None
 
 
 READERS: Final = {JSON: parse_json, PAYLOAD: parse_json, JSON_LINES: parse_json, CBOR: parse_cbor}
 """What reads a body as one value, by its form; one line is that, too."""
 
 
-def misfit(error: msgspec.MsgspecError) -> MalformedRequest:
-    """Say which place of a body does not fit; msgspec writes `what - at `path``."""
+def misfit(error: msgspec.MsgspecError, kind: Any) -> MalformedRequest:
+    """Say which place of a body does not fit, and what may stand there; msgspec writes `what - at `path``."""
     text = str(error).replace("Object contains unknown field", "unknown field")
     what, _, place = text.partition(" - at ")
     path = place.strip("`") or "$"
-    return MalformedRequest(f"The body does not fit at {path}: {what}.", path=path)
+    allowed = choices_of(kind, path) if what.startswith("Invalid") else ()
+    if not allowed:
+        return MalformedRequest(f"The body does not fit at {path}: {what}.", path=path)
+    words = ", ".join(map(repr, allowed))
+    return MalformedRequest(f"The body does not fit at {path}: {what}; allowed: {words}.", path=path, allowed=allowed)

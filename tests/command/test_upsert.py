@@ -204,7 +204,7 @@ def test_the_number_of_fields(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(upsert, "DOCUMENT_KEYS_MAX", 3)
     store.write([Upsert("c", {"a": 1, "b": 2, "d": 3}, id=1), Upsert("c", {"a": 1, "b": 2, "d": 3}, id=2)])
     error = refused(store, LimitExceeded, Upsert("c", {f"k{number}": 1 for number in range(4)}, id=1))
-    assert error.data == {"limit": "DOCUMENT_KEYS_MAX", "value": 4, "maximum": 3}
+    assert error.data == {"limit": "DOCUMENT_KEYS_MAX", "value": 4, "maximum": 3, "command": 0}
     refused(store, LimitExceeded, Upsert("c", {"p": 1, "q": 2}, id=1), Upsert("c", {"r": 1, "s": 2}, id=1))
     store.write([Upsert("c", {"e": 4}, id=1)])
     assert len(fields(store)) == 4

@@ -16,7 +16,7 @@ from typing import Any
 from crdtstore.command.command import Command
 from crdtstore.command.parse import NamedWriteRequest, WriteRequest, commands_of
 from crdtstore.command.result import Removed, Updated, Upserted, Written
-from crdtstore.errors import MalformedJson, MalformedRequest
+from crdtstore.errors import CallerError, MalformedJson, MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.request import actor_of, required_actor_of, txn_of
 from crdtstore.http.respond import Answer, encode
@@ -29,8 +29,20 @@ async def write(call: Call) -> Answer:
     commands, dry = await read_commands(call)
     pending = asyncio.wrap_future(call.session.submit(commands, actor=actor, after=after, dry=dry))
     # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
-    written = await asyncio.shield(pending)
+    try:
+        written = await asyncio.shield(pending)
+    except CallerError as error:
+        raise at_command(error) from None
     return Answer(200, body_of(written, dry=dry, all_counts=call.version.all_counts), written.txn)
+
+
+def at_command(error: CallerError) -> CallerError:
+    """Say of an error of one command where in the body that stands."""
+    number = error.data.get("command")
+    if number is not None and "path" not in error.data:
+        error.data["path"] = f"$.commands[{number}]"
+        error.message = f"At {error.data['path']}: {error.message}"
+    return error
 
 
 async def read_commands(call: Call) -> tuple[tuple[Command, ...], bool]:
