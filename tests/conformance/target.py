@@ -19,6 +19,7 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
+from crdtstore.auth.permission import SYSTEM_PREFIX
 from tests.conformance.case import Case
 
 TIMEOUT_SECONDS: Final = 60
@@ -107,7 +108,10 @@ def remote_target(base: str, key: str) -> MakeTarget:
 
 
 class Renaming(Remote):
-    """A server whose collections are not empty: those of a case are named anew."""
+    """A server whose collections are not empty: those of a case are named anew, but for those of the system.
+
+    A document in one of the system's is about the collection or series that its id names, so that is changed too.
+    """
 
     def __init__(self, base: str, key: str, names: frozenset[str]) -> None:
         super().__init__(base, key)
@@ -125,7 +129,11 @@ class Renaming(Remote):
     def rename(self, value: Any, key: str = "") -> Any:
         """The same with other names."""
         if isinstance(value, Mapping):
-            return {name: self.rename(item, name) for name, item in value.items()}
+            is_about = str(value.get("collection", "")).startswith(SYSTEM_PREFIX)
+            return {
+                name: self.rename(item, "collection" if is_about and name == "id" else name)
+                for name, item in value.items()
+            }
         if isinstance(value, list):
             return [self.rename(item, key) for item in value]
         if not isinstance(value, str):
@@ -159,7 +167,7 @@ def collections_of(case: Case) -> frozenset[str]:
             found.update(after for before, after in itertools.pairwise(parts) if before in FOLDERS and after)
 
     walk([*case.setup, case.request])
-    return frozenset(name for name in found if not name.startswith("__"))
+    return frozenset(name for name in found if not name.startswith(SYSTEM_PREFIX))
 
 
 FOLDERS: Final = frozenset({"collections", "timeseries"})

@@ -81,6 +81,15 @@ def test_names_are_found_and_changed_wherever_they_stand() -> None:
     }
 
 
+def test_what_is_about_a_series_names_it_as_it_is_named() -> None:
+    told = {"collection": "__timeseries", "id": "ticks", "value": {"default_ttl_seconds": 5}}
+    case = case_of({"path": "/api/v1/timeseries/ticks/events", "body": {"commands": [told]}})
+    assert collections_of(case) == {"ticks"}
+    target = Renaming("http://localhost:1", "key", collections_of(case))
+    [renamed] = target.rename(case.request)["body"]["commands"]
+    assert renamed == {**told, "id": target.names["ticks"]}
+
+
 def test_the_command_runs_against_an_address(
     given: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

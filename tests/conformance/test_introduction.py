@@ -20,7 +20,6 @@ from tests.conformance.walk import FIND, WRITE, Walk, ask, people, upsert
 
 LOGIN = "The login and its tokens are a later part: API keys are the one credential."
 RULES = "Rules on documents are a later part: a key is for collections."
-SOON = "A part that comes next."
 ADVICE = "Advice to clients; nothing that a server does."
 ELSEWHERE = "Points to another page."
 SETTING = "Says what the API is for."
@@ -171,15 +170,15 @@ def the_seventeenth_is_in_the_next_read(server: Own) -> None:
 INTRODUCTION: Walk = {
     "follows a RESTful pattern and is organized into several resources": walk.documents_are_resources,
     "API Resources typically map to the key elements": "Says how to think of the next sentences.",
-    "may contain one or more Collections of Documents or TimeSeries of Events": SOON,
+    "may contain one or more Collections of Documents or TimeSeries of Events": walk.there_are_collections_and_series,
     "JSON is used as the default representation": walk.json_is_the_default,
     "a sequence or stream of items are represented by JSONlines": walk.sequences_are_lines_of_json,
-    "indicated by the MIME type application/json-l": SOON,
+    "indicated by the MIME type application/json-l": walk.sequences_say_what_they_are,
     "UTF-8 encoding is used and required": walk.texts_are_in_utf8,
     "Binary data should be Base64 encoded": walk.binary_is_base64,
     "may use the Accept HTTP Header": walk.accept_chooses_the_representation,
     "For simple examples for using the HTTP API": ELSEWHERE,
-    "also provides HTTP APIs for querying timeseries data": SOON,
+    "also provides HTTP APIs for querying timeseries data": walk.series_are_queried,
     "See the timeseries section": ELSEWHERE,
     "provides a programmatic interface": SETTING,
     "A primary use case": SETTING,

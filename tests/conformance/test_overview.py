@@ -17,7 +17,6 @@ from tests.http.calling import serving
 
 LOGIN = "The login and its tokens are a later part: API keys are the one credential."
 PLAN = "A plan, not a behaviour."
-SOON = "A part that comes next."
 ELSEWHERE = "Points to another page."
 SETTING = "Says what the API is for."
 
@@ -36,9 +35,12 @@ def an_app_has_a_root_of_its_own(server: Own) -> None:
 
 
 def there_are_schemas(server: Own) -> None:
-    """Every body that is sent and every answer has a schema, which is JSON Schema as OpenAPI 3.1 takes it."""
+    """Calls, answers and events have a schema each, and every body and answer one in the document of the API."""
+    for name in ("rpc-request", "rpc-response", "event", "datetime"):
+        answer = ask(server, f"/api/v1/schema/{name}.json", method="GET")
+        assert answer.status == 200
+        assert answer.json["$schema"].startswith("http")
     document = ask(server, "/openapi.json", method="GET").json
-    assert document["openapi"].startswith("3.1")
     for path in ("/api/v3/store/write", "/api/v3/store/find"):
         described = document["paths"][path]["post"]
         for place in (described["requestBody"], described["responses"]["200"]):
@@ -48,15 +50,15 @@ def there_are_schemas(server: Own) -> None:
 OVERVIEW: Walk = {
     "follows a RESTful pattern and is organized into several resources": walk.documents_are_resources,
     "API Resources typically map to the key elements": "Says how to think of the next sentences.",
-    "may contain one or more Collections of Documents or TimeSeries of Events": SOON,
+    "may contain one or more Collections of Documents or TimeSeries of Events": walk.there_are_collections_and_series,
     "JSON is used as the default representation": walk.json_is_the_default,
     "a sequence or stream of items are represented by JSONlines": walk.sequences_are_lines_of_json,
-    "indicated by the MIME type application/json-l": SOON,
+    "indicated by the MIME type application/json-l": walk.sequences_say_what_they_are,
     "UTF-8 encoding is used and required": walk.texts_are_in_utf8,
     "Binary data should be Base64 encoded": walk.binary_is_base64,
     "may use the Accept HTTP Header": walk.accept_chooses_the_representation,
     "Currently, Collections and TimeSeries can't be edited directly": walk.collections_are_not_edited_as_a_whole,
-    "created implicitly by inserting into them": SOON,
+    "created implicitly by inserting into them": walk.collections_come_with_what_is_put_in,
     "Later, we may add the ability to create, configure, and delete entire collections": PLAN,
     "This document is intended to serve as a public facing guide": SETTING,
     "Items for future work or discussion will be called out": SETTING,
@@ -66,7 +68,7 @@ OVERVIEW: Walk = {
     "The standard port 443 is used": "The port is up to who runs the server; TLS ends in front of it.",
     "/api/v1": walk.a_root_answers("/api/v1"),
     "For simple examples for using the HTTP API": ELSEWHERE,
-    "also provides HTTP APIs for querying timeseries data": SOON,
+    "also provides HTTP APIs for querying timeseries data": walk.series_are_queried,
     "See the timeseries section": ELSEWHERE,
     "we also have JSON schema documents": there_are_schemas,
     "They can be helpful if you have any questions": SETTING,
