@@ -8,6 +8,7 @@ from __future__ import annotations
 from crdtstore import errors
 from crdtstore._version import __version__
 from crdtstore.command.command import Command, Increment, Remove, ReplaceWithCounter, Set, SetAttachment, Update, Upsert
+from crdtstore.command.condition import Condition
 from crdtstore.command.result import Removed, Updated, Upserted, Written
 from crdtstore.crdt.actor import format_actor, make_actor, parse_actor
 from crdtstore.crdt.document import Sibling
@@ -21,6 +22,7 @@ from crdtstore.store import Applied, Store
 __all__ = [
     "Applied",
     "Command",
+    "Condition",
     "CrdtStoreError",
     "Document",
     "Found",
