@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from crdtstore import store as store_module
+from crdtstore import reading as reading_module
 from crdtstore.command.command import Increment, Remove, Set, Update, Upsert
 from crdtstore.crdt.record import decode_record
 from crdtstore.errors import (
@@ -148,7 +148,7 @@ def test_an_actor_has_sixteen_bytes(store: Store, actor: Any) -> None:
 @pytest.mark.parametrize("page", [1, 2, 3, 7, 100])
 def test_changes_across_pages(store: Store, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
     """Every `since` and `limit` gives its part of the log, however many snapshots that takes."""
-    monkeypatch.setattr(store_module, "CHANGES_ENTRIES_MAX", page)
+    monkeypatch.setattr(reading_module, "CHANGES_ENTRIES_MAX", page)
     for number in range(7):
         store.write([Upsert("c", {"x": number}, id=number)])
     whole = list(store.changes())
@@ -161,7 +161,7 @@ def test_changes_across_pages(store: Store, monkeypatch: pytest.MonkeyPatch, pag
 
 def test_changes_go_on_with_what_is_written_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The iterator ends at what is applied when it gets there."""
-    monkeypatch.setattr(store_module, "CHANGES_ENTRIES_MAX", 2)
+    monkeypatch.setattr(reading_module, "CHANGES_ENTRIES_MAX", 2)
     for number in range(4):
         store.write([Upsert("c", {"x": number}, id=number)])
     entries = store.changes()
