@@ -20,6 +20,9 @@ from crdtstore.http.openapi.parameters import TXN_HEADER, TXN_NAME, parameters_o
 from crdtstore.http.openapi.schemas import Schema, Schemas
 from crdtstore.http.route import Route
 
+UNCHANGED: Final = "If-None-Match"
+"""The header of a caller who has what is asked for, perhaps."""
+
 DIALECT: Final = "3.1.1"
 STORE: Final = "A document store whose every field is a CRDT."
 KEY_SCHEME: Final = {
@@ -116,6 +119,8 @@ def answers_of(route: Route, described: Described, schemas: Schemas, shared: Sha
     """Describe the answers, by status."""
     good = {media_type.decode(): {"schema": schemas.of(described.gives)} for media_type in route.gives}
     answers = {str(described.status): answer_of("What was asked for.", good)}
+    if UNCHANGED in described.headers and not described.kind.writes:
+        answers["304"] = {"description": "The caller has it already."}
     bad: dict[str, Any] = {
         "application/json": {"schema": schemas.of(FORM_TYPES[route.errors])},
         PROBLEM.decode(): {"schema": schemas.of(FORM_TYPES["problem"])},

@@ -27,7 +27,7 @@ Routes: TypeAlias = Callable[[], tuple[Route, ...]]
 HTML: Final = b"text/html; charset=utf-8"
 
 
-class Served(NamedTuple):
+class Kept(NamedTuple):
     """What is kept: a body, and the headers that belong to it."""
 
     body: bytes
@@ -38,49 +38,51 @@ class Served(NamedTuple):
 def document_routes(routes: Routes) -> tuple[Route, ...]:
     """The routes of the documents."""
 
-    def whole() -> Served:
-        """The OpenAPI document of every route."""
-        return Served(encode(document_of(routes(), "crdtstore")))
+    def whole() -> Kept:
+        return Kept(encode(document_of(routes(), "crdtstore")))
 
-    def page() -> Served:
-        """A page that shows every call, and sends it."""
+    def page() -> Kept:
         made = page_of(document_of(routes(), "crdtstore"))
         headers = ((b"content-security-policy", made.policy), (b"referrer-policy", b"no-referrer"))
-        return Served(made.html, HTML, headers)
+        return Kept(made.html, HTML, headers)
 
     def of_version(version: Version) -> Route:
         root = f"/api/{version.name}"
         title = f"crdtstore, store API {version.name}"
 
-        def below_root() -> Served:
-            """The OpenAPI document of this version."""
+        def below_root() -> Kept:
             found = tuple(route for route in routes() if route.path.startswith(f"{root}/"))
-            return Served(encode(older(document_of(found, title, root))))
+            return Kept(encode(older(document_of(found, title, root))))
 
-        return open_route(f"{root}/swagger.json", below_root)._replace(version=version, errors=version.errors)
+        return open_route(f"{root}/swagger.json", below_root, "The OpenAPI document of this version.", version)
 
-    html = open_route("/docs", page)._replace(gives=(HTML,))
-    return (open_route("/openapi.json", whole), html, *map(of_version, VERSIONS.values()))
+    return (
+        open_route("/openapi.json", whole, "The OpenAPI document of every route."),
+        open_route("/docs", page, "A page that shows every call, and sends it.")._replace(gives=(HTML,)),
+        *map(of_version, VERSIONS.values()),
+    )
 
 
-def open_route(path: str, make: Callable[[], Served]) -> Route:
+def open_route(path: str, make: Callable[[], Kept], summary: str, version: Version | None = None) -> Route:
     """A route that answers everybody with what is made once.
 
     Args:
         path: Its path.
-        make: Makes what is served; its docstring says what that is.
+        make: Makes what is served.
+        summary: What that is, in a line.
+        version: The version of the store API that it belongs to.
     """
-    described = Described(
-        gives=dict[str, Any], headers=("If-None-Match",), summary=(make.__doc__ or "").partition("\n")[0]
-    )
-    return Route(path, ("GET",), kept(make), takes_body=False, described=described, open=True)
+    errors = "both" if version is None else version.errors
+    described = Described(gives=dict[str, Any], headers=("If-None-Match",), summary=summary)
+    route = Route(path, ("GET",), kept(make), takes_body=False, version=version, errors=errors)
+    return route._replace(described=described, open=True)
 
 
-def kept(make: Callable[[], Served]) -> Callable[[Call], Any]:
+def kept(make: Callable[[], Kept]) -> Callable[[Call], Any]:
     """Make an endpoint that answers with what is made once."""
 
     @cache
-    def made() -> tuple[Served, bytes]:
+    def made() -> tuple[Kept, bytes]:
         served = make()
         return served, b'"%b"' % sha256(served.body).hexdigest()[:32].encode()
 

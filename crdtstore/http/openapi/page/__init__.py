@@ -10,11 +10,13 @@ Not here: what the calls are (`crdtstore.http.openapi.document`).
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from pprint import pformat
 from typing import Any, Final, NamedTuple
 
 from crdtstore.http.openapi.parameters import AUTHOR, HEADERS
@@ -131,7 +133,7 @@ def parameters_of(operation: Operation) -> str:
     """The parameters as a table."""
     rows = "".join(
         f"<tr><td><code>{escape(each['name'])}</code></td><td>{each['in']}{', required' if each['required'] else ''}"
-        f"</td><td>{escape(each.get('description', ''))}</td></tr>"
+        f"</td><td>{marked(each.get('description', ''))}</td></tr>"
         for each in operation.parameters
     )
     return f"<h3>Parameters</h3><table>{rows}</table>" if rows else ""
@@ -151,7 +153,12 @@ def meaning_of(answer: Schema) -> str:
     types = [name for content in answer.get("content", {}).values() for name in names_of(content["schema"])]
     described = [line for line in answer["description"].split("\n") if line]
     names = ", ".join(dict.fromkeys(types))
-    return "<br>".join(map(escape, [*described, *([names] if names else [])]))
+    return "<br>".join([*map(marked, described), *([escape(names)] if names else [])])
+
+
+def marked(text: str) -> str:
+    """Text with what stands between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def names_of(schema: Schema) -> Iterator[str]:
@@ -175,11 +182,13 @@ def as_python(operation: Operation) -> str:
     """The call as a program of the standard library alone."""
     headers = {name: value.replace("$KEY", "KEY") for name, value in operation.headers()}
     body = operation.body
-    sent = "None" if body is None else f"json.dumps({json.loads(body)!r}).encode()"
+    shown = "" if body is None else pformat(json.loads(body), indent=4, width=90, sort_dicts=False)
+    sent = "None" if body is None else "json.dumps(body).encode()"
+    first = "" if body is None else f"body = {shown}\n"
     return f"""import json
 from urllib.request import Request, urlopen
 
-request = Request(
+{first}request = Request(
     {SERVER + operation.target!r},
     method={operation.method!r},
     headers={headers!r},

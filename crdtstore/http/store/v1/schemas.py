@@ -13,9 +13,8 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
-from crdtstore.http.described import Described
 from crdtstore.http.openapi.faults import ErrorAnswer
-from crdtstore.http.openapi.routes import kept, open_route
+from crdtstore.http.openapi.routes import Kept, open_route
 from crdtstore.http.openapi.schemas import Schema, singles_of, tidy
 from crdtstore.http.respond import encode
 from crdtstore.http.route import Route
@@ -82,16 +81,14 @@ def schema_of(served: Served) -> Schema:
     return written
 
 
-def written(served: Served) -> bytes:
+def written(served: Served) -> Kept:
     """A schema as it is sent."""
-    return encode(schema_of(served))
+    return Kept(encode(schema_of(served)))
 
 
 def schema_routes() -> tuple[Route, ...]:
     """A route for each."""
     return tuple(
-        open_route(f"/api/v1/schema/{name}.json", kept(partial(written, served)), VERSIONS["v1"])._replace(
-            described=Described(gives=dict[str, Any], summary=served.summary)
-        )
+        open_route(f"/api/v1/schema/{name}.json", partial(written, served), served.summary, VERSIONS["v1"])
         for name, served in SCHEMAS.items()
     )
