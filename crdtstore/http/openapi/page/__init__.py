@@ -124,7 +124,7 @@ def call_of(operation: Operation) -> str:
     return f"""<details class="call" id="{escape(said["operationId"])}" data-words="{escape(words)}">
 <summary><span class="method {method.lower()}">{method}</span><span class="path">{escape(operation.path)}</span>
 <span class="what">{escape(said["summary"])}</span></summary><div class="inside">
-{parameters_of(operation)}<h3>curl</h3><pre>{escape(as_curl(operation))}</pre>
+{parameters_of(operation)}{body_of(operation)}<h3>curl</h3><pre>{escape(as_curl(operation))}</pre>
 <h3>Python</h3><pre>{escape(as_python(operation))}</pre>
 <h3>Answers</h3>{answers_of(operation)}{form_of(operation)}</div></details>"""
 
@@ -137,6 +137,36 @@ def parameters_of(operation: Operation) -> str:
         for each in operation.parameters
     )
     return f"<h3>Parameters</h3><table>{rows}</table>" if rows else ""
+
+
+def body_of(operation: Operation) -> str:
+    """The fields of its body as a table, type by type where it may be one of several."""
+    content: Schema = operation.said.get("requestBody", {}).get("content", {})
+    schemas = {name: each["schema"] for each in content.values() for name in names_of(each["schema"])}
+    return "".join(fields_of(name, operation.document["components"]["schemas"][name]) for name in schemas)
+
+
+def fields_of(name: str, schema: Schema) -> str:
+    """The fields of a type as a table."""
+    rows = "".join(
+        f"<tr><td><code>{escape(field)}</code></td><td>{escape(kind_of(said))}</td>"
+        f"<td>{'required' if field in schema.get('required', ()) else ''}</td></tr>"
+        for field, said in schema.get("properties", {}).items()
+    )
+    return f"<h3>Body: {escape(name)}</h3><table>{rows}</table>" if rows else ""
+
+
+def kind_of(schema: Schema) -> str:
+    """A type in a word or two."""
+    if "anyOf" in schema:
+        return " or ".join(map(kind_of, schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(map(json.dumps, schema["enum"]))
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if schema.get("type") == "array":
+        return f"array of {kind_of(schema.get('items', {}))}"
+    return str(schema.get("type", "any value"))
 
 
 def answers_of(operation: Operation) -> str:
@@ -182,7 +212,7 @@ def as_python(operation: Operation) -> str:
     """The call as a program of the standard library alone."""
     headers = {name: value.replace("$KEY", "KEY") for name, value in operation.headers()}
     body = operation.body
-    shown = "" if body is None else pformat(json.loads(body), indent=4, width=90, sort_dicts=False)
+    shown = "" if body is None else pformat(json.loads(body), width=90, sort_dicts=False)
     sent = "None" if body is None else "json.dumps(body).encode()"
     first = "" if body is None else f"body = {shown}\n"
     return f"""import json
