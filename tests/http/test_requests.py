@@ -245,3 +245,14 @@ def test_the_query_string_is_no_place_for_a_key(app: Application, key: str) -> N
     answered = call(app, "GET", f"{FIND}?api_key={key}", {"collection": "c", "query": "true"})
     assert answered.status == 401
     assert key.encode() not in answered.body
+
+
+@pytest.mark.parametrize("name", ["x-ditto-ensure-insert", "x-ditto-ensure-delete", "x-hydra-ensure-insert"])
+def test_what_is_ensured_holds_anyway(app: Application, key: str, name: str) -> None:
+    """An upsert comes after the removal that was applied before it, with the header and without."""
+    remove = {"commands": [{"method": "remove", "collection": "c", "query": "true"}]}
+    for more in ({}, {name: "true"}, {name: "false"}):
+        for body in (upsert("a", n=1), remove, upsert("a", m=2)):
+            assert call(app, "POST", WRITE, body, headers_for(key, **more)).status == 200
+        found = call(app, "POST", FIND, {"collection": "c", "query": "true"}, headers_for(key, **more))
+        assert found.json["documents"] == [{"id": "a", "fields": {"m": 2}}]
