@@ -18,7 +18,7 @@ TXN_NAME: Final = "X-DITTO-TXN-ID"
 TXN: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": INT_MAX}
 FLAG: Final[Schema] = {"type": "string", "enum": ["true", "false"]}
 ONCE: Final[Schema] = {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_BYTES_MAX}}}$"}
-TAGS: Final[Schema] = {"type": "string", "example": "*"}
+TAGS: Final[Schema] = {"type": "string", "pattern": '^([*]|"[0-9a-f]{32}")$', "example": "*"}
 ENSURED: Final = ("It holds anyway: each write is made with the newest state in sight.", FLAG)
 HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     AUTHOR: (
