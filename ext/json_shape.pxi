@@ -363,7 +363,8 @@ cdef inline unsigned char *json_quick(
     if type_and_kind & 15 != CODE_REGISTER:
         return NULL
     if kind == KIND_SHORT:
-        return json_short(at, load_u64(slot))
+        # A length beyond the slot is damage, which is not for here.
+        return NULL if slot[0] > 7 else json_short(at, load_u64(slot))
     if kind == KIND_STRING:
         if heap_read(view, slot, &text, &size) or <size_t>(limit - at) < 6 * size + JSON_ROOM:
             return NULL
