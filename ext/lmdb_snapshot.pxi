@@ -71,6 +71,13 @@ cdef class Snapshot:
         """Return the row with the highest key, or None."""
         return snapshot_edge(self, table, LMDB_LAST)
 
+    def last_key(self, int table):
+        """Return the highest key, or None; its row is checked, and not copied."""
+        cdef lmdb_row row
+        if not snapshot_edge_c(self, table, LMDB_LAST, &row):
+            return None
+        return PyBytes_FromStringAndSize(<const char*>row.key.data, row.key.size)
+
     def count(self, int table):
         """Return the number of rows of a table."""
         cdef lmdb_statistics statistics
@@ -204,6 +211,10 @@ cdef int snapshot_find_c(Snapshot self, int table, const unsigned char *key, siz
 
 cdef object snapshot_edge(Snapshot self, int table, int operation):
     cdef lmdb_row row
+    return scan_object(&row) if snapshot_edge_c(self, table, operation, &row) else None
+
+
+cdef bint snapshot_edge_c(Snapshot self, int table, int operation, lmdb_row *row) except -1:
     cdef int code
     row.key.data, row.key.size = NULL, 0
     snapshot_check_alone(self)
@@ -212,11 +223,11 @@ cdef object snapshot_edge(Snapshot self, int table, int operation):
     code = lmdb_edge(self.txn, self.environment.handles[table], self.environment.seals[table], operation,
                      &row.key, &row.value)
     if code == LMDB_NOTFOUND:
-        return None
+        return False
     if code:
         batch_suspect(self, code)
         lmdb_raise(self.environment, table, <const unsigned char*>row.key.data, row.key.size, code)
-    return scan_object(&row)
+    return True
 
 
 # --- scans ---

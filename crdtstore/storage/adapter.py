@@ -324,6 +324,11 @@ class Snapshot:
         """Return the row with the highest key, or None."""
         return self.edge(table, last=True)
 
+    def last_key(self, table: int) -> bytes | None:
+        """Return the highest key, or None."""
+        row = self.last(table)
+        return None if row is None else row[0]
+
     def edge(self, table: int, *, last: bool) -> tuple[bytes, bytes] | None:
         """Return the row at one end of a table, or None."""
         table_name(table)

@@ -47,6 +47,9 @@ class Snapshot(Protocol):
     def last(self, table: int, /) -> tuple[bytes, bytes] | None:
         """Return the row with the highest key, or None."""
 
+    def last_key(self, table: int, /) -> bytes | None:
+        """Return the highest key, or None; its row is checked, and not copied."""
+
     def count(self, table: int, /) -> int:
         """Return the number of rows of a table."""
 

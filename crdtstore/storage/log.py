@@ -100,8 +100,8 @@ def first_txn(snapshot: Snapshot) -> int:
 
 def last_txn(snapshot: Snapshot) -> int:
     """The newest txn id; 0 for an empty store."""
-    last = snapshot.last(Table.LOG)
-    return int.from_bytes(last[0], "big") if last else 0
+    last = snapshot.last_key(Table.LOG)
+    return int.from_bytes(last, "big") if last else 0
 
 
 def read_entries(snapshot: Snapshot, since: int, limit: int | None = None) -> Iterator[LogEntry]:

@@ -272,6 +272,11 @@ class Snapshot:
         with self.storage.lock:
             return next(self.rows(table, last=True), None)
 
+    def last_key(self, table: int) -> bytes | None:
+        """Return the highest key, or None."""
+        row = self.last(table)
+        return None if row is None else row[0]
+
     def count(self, table: int) -> int:
         """Return the number of rows of a table."""
         with self.storage.lock:

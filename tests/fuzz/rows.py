@@ -61,6 +61,9 @@ class OneRow:
         if table == self.table and start <= self.row[0] and (end is None or self.row[0] < end):
             yield self.row
 
+    def last_key(self, _table: int) -> None:
+        return None
+
     def last(self, _table: int) -> None:
         return None
 

@@ -175,6 +175,7 @@ def test_there_are_no_other_tables(storage: Storage, table: int) -> None:
             lambda: batch.scan_back(table),
             lambda: batch.first(table),
             lambda: batch.last(table),
+            lambda: batch.last_key(table),
             lambda: batch.count(table),
         ):
             with pytest.raises(StoreError, match="no table"):
@@ -306,6 +307,7 @@ def readings(view: Snapshot) -> list[Callable[[], object]]:
         lambda: view.scan_back(Table.LOG),
         lambda: view.first(Table.LOG),
         lambda: view.last(Table.LOG),
+        lambda: view.last_key(Table.LOG),
         lambda: view.count(Table.LOG),
         lambda: next(scan),
         lambda: next(back),

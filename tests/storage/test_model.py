@@ -52,6 +52,7 @@ def check_view(view: Snapshot, table: int, expected: dict[bytes, bytes], start: 
     assert list(view.scan_back(table, start, end)) == between[::-1]
     assert view.first(table) == (ordered[0] if ordered else None)
     assert view.last(table) == (ordered[-1] if ordered else None)
+    assert view.last_key(table) == (ordered[-1][0] if ordered else None)
     assert view.count(table) == len(ordered)
     assert view.get(table, start or b"a") == expected.get(start or b"a")
     assert {key: view.get(table, key) for key in expected} == expected

@@ -97,6 +97,9 @@ class FaultyBatch:
         """Read the last row."""
         return self.inner.last(table)
 
+    def last_key(self, table: int) -> bytes | None:
+        return self.inner.last_key(table)
+
     def count(self, table: int, /) -> int:
         """Count rows."""
         return self.inner.count(table)
