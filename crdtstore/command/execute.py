@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from crdtstore.command.command import Remove, Update, Upsert
@@ -33,9 +34,10 @@ def check_commands(commands: Sequence[object]) -> tuple[Command, ...]:
 
 def execute(commands: Sequence[Command], draft: Draft) -> tuple[Result, ...]:
     """Run commands on a draft; the first that is refused refuses them all, and its error says which it was."""
-    staged = stage(tuple(commands), draft)
-    if staged is not None:
-        return staged
+    with suppress(CallerError):  # which command is wrong, and how, is found one by one
+        staged = stage(tuple(commands), draft)
+        if staged is not None:
+            return staged
     results: list[Result] = []
     try:
         for command in commands:

@@ -36,7 +36,8 @@ def metadata(wheel: Path, name: str) -> str:
 def sources() -> set[str]:
     """List the modules of the checkout and the data that belongs to the package."""
     package = ROOT / "crdtstore"
-    paths = [*package.rglob("*.py"), *package.glob("*.pyi"), package / "py.typed"]
+    page = package / "http" / "openapi" / "page"
+    paths = [*package.rglob("*.py"), *package.glob("*.pyi"), package / "py.typed", page / "page.css", page / "page.js"]
     return {str(path.relative_to(ROOT)) for path in paths}
 
 
