@@ -1,9 +1,8 @@
 """What a route says of itself, beside what the server needs: the documents of the API are made of it.
 
 Rules: a type here says what a body looks like and is not called; where an endpoint reads a body as a type, it is that
-one. The summary of a route is the first line of its endpoint's docstring, or
-stands here. Examples are requests that are answered well
-in the order of the table, on an empty store; a test sends them.
+one. The summary of a route is the first line of its endpoint's docstring, or stands here. Examples are requests that
+are answered well in the order of the table, on an empty store; a test sends them.
 
 Not here: how a document is written (`crdtstore.http.openapi`).
 """

@@ -116,6 +116,14 @@ def test_reading_works_beside_a_writer_and_writing_does_not(directory: Place) ->
     assert documents(run("sql", "SELECT * FROM c", *directory)) == []
 
 
+@pytest.mark.parametrize("more", [(), ("--transaction",)], ids=["alone", "together"])
+def test_what_cannot_be_read_is_told_beside_a_writer_too(directory: Place, more: Place) -> None:
+    with written_by_another(directory[1]):
+        done = run("sql", "SELEC * FROM cities", *more, *directory, code=3)
+    assert "'SELEC' cannot stand here" in done.stderr
+    assert "--url" not in done.stderr
+
+
 def test_a_directory_that_cannot_be_written_stays_readable(directory: Place) -> None:
     with closing(Directory(directory[1])) as database:
         with written_by_another(directory[1]), pytest.raises(StoreLocked):

@@ -24,6 +24,7 @@ from crdtstore.errors import StoreReadOnly
 from crdtstore.limits import STATEMENT_SECONDS_DEFAULT
 from crdtstore.settings import Layers
 from crdtstore.statement.answer import Executed
+from crdtstore.statement.run import parse_kept
 from crdtstore.store import Store
 
 Parameters = Mapping[str, Value]
@@ -61,6 +62,8 @@ class Directory:
 
     def execute(self, text: str, parameters: Parameters) -> Executed:
         """Run a statement, as `Store.execute`."""
+        # What cannot be read must not ask for the directory: it would be refused for the wrong reason.
+        parse_kept(text, "v5")
         return self.opened(writing=writes(text)).execute(text, parameters, at=self.at)
 
     def execute_together(self, texts: Sequence[str], parameters: Parameters) -> tuple[Executed, ...]:

@@ -2,8 +2,8 @@
 
 Rules: the answer has one shape whatever came of it. `statements`, a list, is run as one transaction, all or none, and
 answers a list of such objects; it is an extension. What a statement reads and writes is asked of the permission before
-it runs. At most EXECUTE_WARNINGS_MAX warnings are told, and how many there were. With `dryRun` what
-would be written is dropped.
+it runs. At most EXECUTE_WARNINGS_MAX warnings are told, and how many there were. With `dryRun` what would be written is
+dropped.
 
 Not here: what statements mean (`crdtstore.statement`).
 """
