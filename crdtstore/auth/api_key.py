@@ -12,7 +12,7 @@ Rules:
   that a flood of wrong keys cannot push the right ones out.
 - Every change of a key raises the generation, and what an older generation remembered counts no more.
 
-Not here: what a key may do (`permission`), how it travels (`http/request.py`).
+Not here: what a key may do (`permission`), how it travels (`http/headers.py`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
 from crdtstore.http.choices import choices_of
-from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Form, Receive, Request, actor_of, txn_of, wait_of
+from crdtstore.http.headers import actor_of, txn_of, wait_of
+from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Form, Receive, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
 from crdtstore.http.wait import Held, until_applied

@@ -21,20 +21,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
-from urllib.parse import parse_qsl
 
 from crdtstore import limits
-from crdtstore.auth.api_key import FIXED_PART, REFUSAL
-from crdtstore.crdt.actor import parse_actor
 from crdtstore.errors import (
     Forbidden,
     LimitExceeded,
-    MalformedClientId,
     MalformedRequest,
-    Unauthenticated,
     UnsupportedMediaType,
 )
-from crdtstore.once import Once
 
 Scope: TypeAlias = "Mapping[str, Any]"
 Message: TypeAlias = "Mapping[str, Any]"
@@ -64,9 +58,6 @@ KEPT: Final = frozenset(
 )
 """Headers that mean something here. Each may come once, but for lists; of all others nothing is kept."""
 
-ASKED: Final = (b"if-match", b"if-none-match", b"x-event-ttl-seconds")
-"""Headers that say what is to be done, as a body does: with another one a request is another one."""
-
 LISTS: Final = frozenset({b"accept", b"if-match", b"if-none-match", b"prefer"})
 """Headers that are lists: sent several times they are one list."""
 
@@ -86,9 +77,6 @@ LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST_FORM: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 ADDRESS_FORM: Final = re.compile(r"\[.*|[0-9.]+")
 LENGTH_FORM: Final = re.compile(rb"[0-9]{1,18}")
-TXN_FORM: Final = re.compile(rb"[0-9]{1,19}")
-KEY_FORM: Final = re.compile(rb"[!-~]{1,%d}" % limits.IDEMPOTENCY_KEY_BYTES_MAX)
-WAIT_FORM: Final = re.compile(rb"\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:;.*)?", re.IGNORECASE)
 CHARSET_FORM: Final = re.compile(rb';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 
 
@@ -345,125 +333,3 @@ def too_slow(seconds: float) -> LimitExceeded:
     message = f"The body did not arrive within {seconds:g} seconds."
     whole = int(seconds)
     return LimitExceeded(message, limit="BODY_SECONDS_MAX", value=whole + 1, maximum=whole)
-
-
-def arguments_of(request: Request) -> dict[str, str]:
-    """Read the query string: names, each once, and their values.
-
-    Raises:
-        MalformedRequest: It is not UTF-8 behind its escapes, names one thing twice, or too many.
-    """
-    try:
-        pairs = parse_qsl(
-            request.query.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=limits.ARGUMENTS_MAX,
-        )
-    except ValueError:
-        message = f"The query string is not read: percent-escaped UTF-8, at most {limits.ARGUMENTS_MAX} names."
-        raise MalformedRequest(message) from None
-    arguments = dict(pairs)
-    if len(arguments) < len(pairs):
-        raise MalformedRequest("The query string names one thing twice.")
-    return arguments
-
-
-def token_of(request: Request) -> str:
-    """Take the credential out of `Authorization: Bearer …`; the scheme's case does not matter.
-
-    Raises:
-        Unauthenticated: There is none.
-    """
-    scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() != b"bearer":
-        raise Unauthenticated(REFUSAL)
-    return token.strip(b" ").decode("latin-1")
-
-
-def actor_of(request: Request) -> bytes | None:
-    """Read `X-DITTO-CLIENT-ID`, if there is one.
-
-    Raises:
-        MalformedClientId: It is not the Base64 of 16 bytes.
-    """
-    text = request.headers.get(b"x-ditto-client-id")
-    return None if text is None else known_actor(text)
-
-
-@lru_cache(limits.CONNECTIONS_MAX)
-def known_actor(text: bytes) -> bytes:
-    """Read a client ID; clients keep theirs, so it is mostly one that was read before."""
-    return parse_actor(text.decode("latin-1"))
-
-
-def required_actor_of(request: Request) -> bytes:
-    """Read `X-DITTO-CLIENT-ID` where the author must be known.
-
-    Raises:
-        MalformedClientId: It is missing, or not the Base64 of 16 bytes.
-    """
-    actor = actor_of(request)
-    if actor is None:
-        raise MalformedClientId("A write needs X-DITTO-CLIENT-ID: the Base64 of the 16 bytes of its author.")
-    return actor
-
-
-def txn_of(request: Request) -> int | None:
-    """Read `X-DITTO-TXN-ID`, the transaction to wait for, if there is one.
-
-    Raises:
-        MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
-    """
-    return number_of(request, "X-DITTO-TXN-ID")
-
-
-def at_of(request: Request) -> int | None:
-    """Read `X-CRDTSTORE-AT`, the version to read, if there is one.
-
-    Raises:
-        MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
-    """
-    return number_of(request, "X-CRDTSTORE-AT")
-
-
-def wait_of(request: Request, seconds: float) -> float:
-    """Read how long a read may wait, from `Prefer: wait=N`: never longer than the server would.
-
-    Args:
-        request: The request; what it prefers besides, or in another form, is none of ours and means nothing.
-        seconds: How long the server would.
-    """
-    preferences = request.headers.get(b"prefer", b"").split(b",")
-    found = next((match for each in preferences if (match := WAIT_FORM.fullmatch(each))), None)
-    return seconds if found is None else min(float(found[1]), seconds)
-
-
-def once_of(request: Request, body: bytes) -> Once | None:
-    """Read `Idempotency-Key`: this request under it, if there is one, of this API key and client ID.
-
-    Raises:
-        MalformedRequest: It is not 1 to IDEMPOTENCY_KEY_BYTES_MAX visible characters of ASCII.
-    """
-    key = request.headers.get(b"idempotency-key")
-    if key is None:
-        return None
-    if KEY_FORM.fullmatch(key) is None:
-        most = limits.IDEMPOTENCY_KEY_BYTES_MAX
-        raise MalformedRequest(f"Idempotency-Key has 1 to {most} visible characters of ASCII.")
-    named = token_of(request).partition(FIXED_PART)[0].encode()
-    client = b"\n".join((named, request.headers.get(b"x-ditto-client-id", b"")))
-    target = f"{request.method} {request.path}".encode("latin-1")
-    asked = (request.headers.get(name, b"") for name in ASKED)
-    return Once(client, key, b"\n".join((target, request.query, *asked, body)))
-
-
-def number_of(request: Request, header: str) -> int | None:
-    """Read a header that is a txn id."""
-    text = request.headers.get(header.lower().encode())
-    if text is None:
-        return None
-    txn = int(text) if TXN_FORM.fullmatch(text) else -1
-    if not 0 <= txn <= limits.INT_MAX:
-        raise MalformedRequest(f"{header} is a decimal number from 0 to {limits.INT_MAX}.")
-    return txn

@@ -32,6 +32,7 @@ from crdtstore.http.apps import App, Apps, named_in, of_one
 from crdtstore.http.call import Call
 from crdtstore.http.cbor import json_as_cbor
 from crdtstore.http.faults import PROBLEM, answer_to, answer_to_unexpected
+from crdtstore.http.headers import once_of, token_of
 from crdtstore.http.negotiate import choose
 from crdtstore.http.request import (
     CBOR,
@@ -46,9 +47,7 @@ from crdtstore.http.request import (
     Send,
     check_announced,
     domains_of,
-    once_of,
     read_head,
-    token_of,
 )
 from crdtstore.http.respond import Answer, respond
 from crdtstore.http.route import ErrorForm

@@ -26,7 +26,7 @@ from crdtstore.errors import (
     RetryLater,
     Unauthenticated,
 )
-from crdtstore.http import request
+from crdtstore.http import headers, request
 from crdtstore.limits import JSON_DEPTH_MAX
 from crdtstore.query import legacy
 from crdtstore.query.legacy_print import print_legacy
@@ -292,7 +292,7 @@ def read_request(data: bytes) -> Any:
     """A head of these lines, and everything that is read of it."""
     pairs = [line.partition(b": ")[::2] for line in data.split(b"\n")]
     head = request.read_head({**listening(), "headers": [(name.lower(), value) for name, value in pairs]}, None)
-    read = [request.token_of, request.actor_of, request.txn_of, request.at_of]
+    read = [headers.token_of, headers.actor_of, headers.txn_of, headers.at_of]
     answers: list[Any] = []
     for one in read:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from crdtstore.http.call import Call
-from crdtstore.http.request import at_of
+from crdtstore.http.headers import at_of
 from crdtstore.http.respond import Answer
 
 

@@ -19,7 +19,7 @@ from crdtstore import limits
 from crdtstore.crdt.value import Value
 from crdtstore.errors import LimitExceeded, MalformedRequest
 from crdtstore.http.call import Call
-from crdtstore.http.request import actor_of, at_of, txn_of
+from crdtstore.http.headers import actor_of, at_of, txn_of
 from crdtstore.http.respond import Answer, encode
 from crdtstore.statement.answer import Executed
 

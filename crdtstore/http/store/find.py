@@ -17,7 +17,7 @@ import msgspec
 from crdtstore import limits
 from crdtstore.finding import Found
 from crdtstore.http.call import Call
-from crdtstore.http.request import at_of
+from crdtstore.http.headers import at_of
 from crdtstore.http.respond import Answer, encode
 from crdtstore.query.find import Document, Form
 

@@ -15,7 +15,7 @@ import msgspec
 
 from crdtstore.errors import NotFound
 from crdtstore.http.call import Call
-from crdtstore.http.request import at_of
+from crdtstore.http.headers import at_of
 from crdtstore.http.respond import Answer
 from crdtstore.http.store.find import FORMS, SerializedAs, join
 from crdtstore.query.find import Document

@@ -19,7 +19,7 @@ from crdtstore import limits
 from crdtstore.crdt.value import Value
 from crdtstore.errors import LimitExceeded, StatementTimeout
 from crdtstore.http.call import Call
-from crdtstore.http.request import at_of
+from crdtstore.http.headers import at_of
 from crdtstore.http.respond import Answer, encode
 from crdtstore.query.dql.evaluate import Context, compile_expression
 from crdtstore.query.dql.remote import parse_remote

@@ -18,7 +18,7 @@ from crdtstore.command.parse import NamedWriteRequest, WriteRequest, commands_of
 from crdtstore.command.result import Removed, Updated, Upserted, Written
 from crdtstore.errors import CallerError, MalformedJson, MalformedRequest
 from crdtstore.http.call import Call
-from crdtstore.http.request import actor_of, required_actor_of, txn_of
+from crdtstore.http.headers import actor_of, required_actor_of, txn_of
 from crdtstore.http.respond import Answer, encode
 
 

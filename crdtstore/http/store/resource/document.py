@@ -15,7 +15,8 @@ from crdtstore.command.command import Command, Remove, Upsert
 from crdtstore.command.result import Written
 from crdtstore.errors import MalformedRequest, NotFound, PreconditionFailed
 from crdtstore.http.call import Call
-from crdtstore.http.request import Request, actor_of, arguments_of, at_of, txn_of
+from crdtstore.http.headers import actor_of, arguments_of, at_of, txn_of
+from crdtstore.http.request import Request
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.find import FORMS, join
 from crdtstore.http.store.resource.tag import conditions_of, tag_of, tags_of

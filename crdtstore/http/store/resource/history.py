@@ -29,7 +29,7 @@ from crdtstore.crdt.timestamp import format_timestamp
 from crdtstore.crdt.value import decode_value
 from crdtstore.errors import LimitExceeded, MalformedRequest
 from crdtstore.http.call import Call
-from crdtstore.http.request import arguments_of
+from crdtstore.http.headers import arguments_of
 from crdtstore.http.respond import Answer, encode
 from crdtstore.storage.history import Touched
 

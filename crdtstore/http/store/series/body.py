@@ -14,7 +14,8 @@ import msgspec
 from crdtstore import limits
 from crdtstore.errors import LimitExceeded, MalformedJson, MalformedRequest
 from crdtstore.http.call import Call, parse_json
-from crdtstore.http.request import Request, arguments_of
+from crdtstore.http.headers import arguments_of
+from crdtstore.http.request import Request
 
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 TTL: Final = b"x-event-ttl-seconds"

@@ -21,8 +21,9 @@ from crdtstore import limits
 from crdtstore.auth.session import Session
 from crdtstore.command.result import Written
 from crdtstore.http.call import Call
+from crdtstore.http.headers import arguments_of, required_actor_of, txn_of
 from crdtstore.http.lines import Lines, answer_lines
-from crdtstore.http.request import JSON_LINES, arguments_of, required_actor_of, txn_of
+from crdtstore.http.request import JSON_LINES
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.series.body import Asked, read_arguments, read_asked, read_events, read_ttl, seconds_of
 from crdtstore.timeseries.event import TIME, Event

@@ -13,7 +13,7 @@ import msgspec
 from crdtstore import limits
 from crdtstore.finding import Matching
 from crdtstore.http.call import Call
-from crdtstore.http.request import at_of
+from crdtstore.http.headers import at_of
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.find import Natural
 from crdtstore.query.distinct_paths import distinct_paths

@@ -18,8 +18,9 @@ from crdtstore.auth.session import Session
 from crdtstore.command.command import Command, Upsert
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.call import Call
+from crdtstore.http.headers import arguments_of, at_of, required_actor_of
 from crdtstore.http.lines import Lines, answer_lines
-from crdtstore.http.request import Request, arguments_of, at_of, required_actor_of
+from crdtstore.http.request import Request
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.resource import document as resource
 from crdtstore.http.store.v1.raw import raw

@@ -23,8 +23,9 @@ from crdtstore.command.result import Written
 from crdtstore.errors import CrdtStoreError
 from crdtstore.http.call import Call
 from crdtstore.http.faults import PROBLEM, answer_to
+from crdtstore.http.headers import at_of, required_actor_of, txn_of
 from crdtstore.http.negotiate import choose
-from crdtstore.http.request import JSON, at_of, required_actor_of, txn_of
+from crdtstore.http.request import JSON
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.find import Natural, details_of
 from crdtstore.http.store.v1.raw import raw
