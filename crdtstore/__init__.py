@@ -17,7 +17,8 @@ from crdtstore.finding import Found
 from crdtstore.query.find import Document
 from crdtstore.storage.log import LogEntry
 from crdtstore.storage.stats import Stats
-from crdtstore.store import Applied, Store
+from crdtstore.store import Store
+from crdtstore.writing import Applied
 
 __all__ = [
     "Applied",

@@ -34,11 +34,12 @@ from crdtstore.statement.answer import Executed
 from crdtstore.statement.run import parse_kept
 from crdtstore.storage.history import History
 from crdtstore.storage.stats import Stats
-from crdtstore.store import Store, answer
+from crdtstore.store import Store
 from crdtstore.timeseries.append import submit_events
 from crdtstore.timeseries.read import Reading, ask, reading
 from crdtstore.timeseries.remove import submit_removal
 from crdtstore.timeseries.series import Span
+from crdtstore.writing import answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,10 @@ from crdtstore.sim.workload import Step, carry_out
 from crdtstore.storage.catalog import Catalog
 from crdtstore.storage.head import Head
 from crdtstore.storage.interface import Batch
-from crdtstore.store import Store, answer
+from crdtstore.store import Store
 from crdtstore.version.sequencer import Job, Sequencer
 from crdtstore.version.transaction import sequence
+from crdtstore.writing import answer
 
 if TYPE_CHECKING:
     from crdtstore.sim.conversation import Conversation

@@ -2,7 +2,8 @@
 
 Rules: `publish` runs on the writer thread, after the commit; each waiter is called exactly once, in the order of
 the txn ids, outside the lock. A waiter can be cancelled; cancelling one that was called does nothing. At most
-WAITERS_MAX wait at a time. A callback that raises is logged and harms no other.
+WAITERS_MAX wait at a time. A callback that raises is logged and harms no other. Followers are called after every
+`publish`, after those who waited: the store's own, of whom there are few.
 """
 
 from __future__ import annotations
@@ -30,6 +31,18 @@ class Waiters:
         self.lock = Lock()
         self.waiting: SortedDict = SortedDict()  # (txn, ticket) -> callback
         self.ticket = 0
+        self.followers: tuple[Callback, ...] = ()
+
+    def follow(self, callback: Callback) -> Callback:
+        """Call back whenever something was applied, from now on. Returns what cancels it."""
+        with self.lock:
+            self.followers = (*self.followers, callback)
+        return lambda: self.unfollow(callback)
+
+    def unfollow(self, callback: Callback) -> None:
+        """Call back no more."""
+        with self.lock:
+            self.followers = tuple(other for other in self.followers if other != callback)
 
     def notify(self, txn: int, callback: Callback) -> Callback:
         """Call back once `txn` is applied: at once if it is. Returns what cancels it.
@@ -63,7 +76,7 @@ class Waiters:
         with self.lock:
             self.applied = applied
             due = [self.waiting.pop(key) for key in list(self.waiting.irange(maximum=(applied + 1,)))]
-        for callback in due:
+        for callback in (*due, *self.followers):
             call(callback)
 
     def wait(self, txn: int, seconds: float) -> int:

@@ -22,7 +22,7 @@ from crdtstore.command.serial import submit_serially
 from crdtstore.errors import CrdtStoreError, InvalidId, Overloaded, StoreFull
 from crdtstore.http.server import Application, application
 from crdtstore.limits import FIND_LIMIT_MAX
-from crdtstore.store import answer
+from crdtstore.writing import answer
 from tests.http.calling import Answered, call, headers_for
 
 STORE = "/api/v1/store"
