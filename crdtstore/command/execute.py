@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from crdtstore.command.command import Remove, Update, Upsert
+from crdtstore.command.place import place_in
 from crdtstore.command.remove import remove
 from crdtstore.command.staging import stage
 from crdtstore.command.update import update
@@ -33,7 +34,7 @@ def check_commands(commands: Sequence[object]) -> tuple[Command, ...]:
 
 
 def execute(commands: Sequence[Command], draft: Draft) -> tuple[Result, ...]:
-    """Run commands on a draft; the first that is refused refuses them all, and its error says which it was."""
+    """Run commands on a draft; the first that is refused refuses them all, and its error says which, and where."""
     with suppress(CallerError):  # which command is wrong, and how, is found one by one
         staged = stage(tuple(commands), draft)
         if staged is not None:
@@ -41,9 +42,11 @@ def execute(commands: Sequence[Command], draft: Draft) -> tuple[Result, ...]:
     results: list[Result] = []
     try:
         for command in commands:
-            results.append(execute_one(command, draft))  # noqa: PERF401  how many there are says where it failed
+            results.append(execute_one(command, draft))
     except CallerError as error:
         error.data.setdefault("command", len(results))
+        if place := place_in(command):
+            error.data.setdefault("place", place)
         raise
     return tuple(results)
 

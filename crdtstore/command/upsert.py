@@ -38,8 +38,7 @@ ID_FIELD = "_id"
 
 def upsert(command: Upsert, draft: Draft) -> Upserted:
     """Run an upsert on a draft."""
-    if not isinstance(command.value, dict):
-        raise InvalidDocument(f"A document is an object; {command.value!r:.60} is not.")
+    check_object(command.value)
     id_ = choose_id(command)
     document = draft.document(draft.catalog.intern(command.collection), encode_id(id_))
     fields = {key: value for key, value in command.value.items() if key != ID_FIELD}
@@ -49,6 +48,12 @@ def upsert(command: Upsert, draft: Draft) -> Upserted:
     check_not_buried(document, id_)
     write_fields(document.fold, fields, declared)
     return finish(document, id_)
+
+
+def check_object(value: object) -> None:
+    """Refuse a document that is none."""
+    if not isinstance(value, dict):
+        raise InvalidDocument(f"A document is an object; {value!r:.60} is not.")
 
 
 def check_not_buried(document: DraftDocument, id_: Value) -> None:

@@ -53,6 +53,7 @@ def statement(text: str, **args: Any) -> dict[str, Any]:
 
 
 SECOND: Final = {"path": "$.commands[1]"}
+ID_OF_SECOND: Final = {"path": "$.commands[1].id"}
 UNKNOWN: Final = {"method": "zap", "collection": "c"}
 ZAPPED: Final = {"method": "update", "collection": "c", "query": "true", "commands": [{"method": "zap", "path": "n"}]}
 LONG: Final = {"method": "upsert", "collection": "c", "id": "a", "value": {}}
@@ -111,8 +112,8 @@ CASES: Final = {
         "query-syntax",
         WRITE,
         commands({"method": "remove", "collection": "c", "query": "a ="}),
-        ("$.commands[1]", "line 1, column 3", "'=='"),
-        SECOND,
+        ("$.commands[1].query", "line 1, column 3", "'=='"),
+        {"path": "$.commands[1].query"},
     ),
     "a statement of two lines": Case(
         "query-syntax", EXECUTE, statement("SELECT *\nFROM WHERE"), ("line 2, column 6", "'WHERE'", "expected a name")
@@ -158,20 +159,22 @@ CASES: Final = {
         "version-not-available", FIND, READ, ("Transaction 99",), {"asked": 99}, {"x-ditto-txn-id": "99"}
     ),
     "two ids": Case("invalid-id", WRITE, put("a", {"_id": "b"}), ("$.commands[1]", "_id"), SECOND),
-    "a list as id": Case("invalid-id", WRITE, put([1], {}), ("$.commands[1]", "a non-empty string, a number"), SECOND),
+    "a list as id": Case(
+        "invalid-id", WRITE, put([1], {}), ("$.commands[1].id", "a non-empty string, a number"), ID_OF_SECOND
+    ),
     "a counter of text": Case(
         "invalid-value",
         WRITE,
         put("a", {"n": "t"}, valueTypeOverrides={"n": "counter"}),
-        ("$.commands[1]", "takes a number", "'t'"),
-        SECOND,
+        ("$.commands[1].value.n", "takes a number", "'t'"),
+        {"path": "$.commands[1].value.n"},
     ),
     "a token that is none": Case(
         "invalid-value",
         WRITE,
         put("a", {"n": 1}, valueTypeOverrides={"n": "attachment"}),
-        ("$.commands[1]", "token", "id, len and metadata"),
-        SECOND,
+        ("$.commands[1].value.n", "token", "id, len and metadata"),
+        {"path": "$.commands[1].value.n"},
     ),
     "an id that is used up": Case(
         "document-buried", WRITE, put("buried", {}), ("$.commands[1]", "'buried'", "collection c"), SECOND
@@ -190,9 +193,15 @@ CASES: Final = {
         ("at most 10000", "100000"),
         {"limit": "FIND_LIMIT_MAX", "value": 100_000, "maximum": 10_000},
     ),
-    "an id that is too long": Case("invalid-id", WRITE, put("x" * 2_000, {}), ("$.commands[1]", "1024"), SECOND),
+    "an id that is too long": Case(
+        "invalid-id", WRITE, put("x" * 2_000, {}), ("$.commands[1].id", "1024"), ID_OF_SECOND
+    ),
     "a collection whose name is too long": Case(
-        "invalid-document", WRITE, commands({**LONG, "collection": "c" * 300}), ("$.commands[1]", "255"), SECOND
+        "invalid-document",
+        WRITE,
+        commands({**LONG, "collection": "c" * 300}),
+        ("$.commands[1].collection", "255"),
+        {"path": "$.commands[1].collection"},
     ),
     "a bound that is passed in a command": Case(
         "limit-exceeded",

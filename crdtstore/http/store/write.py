@@ -11,48 +11,58 @@ Not here: what a command does (`crdtstore.command`).
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from crdtstore.command.command import Command
 from crdtstore.command.parse import NamedWriteRequest, WriteRequest, commands_of
 from crdtstore.command.result import Removed, Updated, Upserted, Written
+from crdtstore.crdt.json_scan import format_place
 from crdtstore.errors import CallerError, MalformedJson, MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.headers import actor_of, required_actor_of, txn_of
 from crdtstore.http.respond import Answer, encode
 
 
+class Asked(NamedTuple):
+    """The commands of a body, whether they are only tried out, and whether each stands under its name."""
+
+    commands: tuple[Command, ...]
+    dry: bool
+    named: bool
+
+
 async def write(call: Call) -> Answer:
     """Apply the commands of the body in one transaction and answer once it is on disk."""
     actor = required_actor_of(call.request) if call.version.needs_client_id else actor_of(call.request)
     after = txn_of(call.request)
-    commands, dry = await read_commands(call)
-    pending = asyncio.wrap_future(call.session.submit(commands, actor=actor, after=after, dry=dry))
+    asked = await read_commands(call)
+    pending = asyncio.wrap_future(call.session.submit(asked.commands, actor=actor, after=after, dry=asked.dry))
     # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
     try:
         written = await asyncio.shield(pending)
     except CallerError as error:
-        raise at_command(error) from None
-    return Answer(200, body_of(written, dry=dry, all_counts=call.version.all_counts), written.txn)
+        raise at_command(error, asked) from None
+    return Answer(200, body_of(written, dry=asked.dry, all_counts=call.version.all_counts), written.txn)
 
 
-def at_command(error: CallerError) -> CallerError:
+def at_command(error: CallerError, asked: Asked) -> CallerError:
     """Say of an error of one command where in the body that stands."""
     number = error.data.get("command")
     if number is not None and "path" not in error.data:
-        error.data["path"] = f"$.commands[{number}]"
+        name = [type(asked.commands[number]).__name__.lower()] if asked.named else []
+        error.data["path"] = format_place(["commands", number, *name, *error.data.pop("place", ())])
         error.message = f"At {error.data['path']}: {error.message}"
     return error
 
 
-async def read_commands(call: Call) -> tuple[tuple[Command, ...], bool]:
-    """Read the commands of the body, in either form, and whether they are only tried out.
+async def read_commands(call: Call) -> Asked:
+    """Read the commands of the body, in either form.
 
     Raises:
         MalformedRequest: They are in neither; what is said is about the first.
     """
     try:
-        asked = await call.decode(WriteRequest)
+        plain = await call.decode(WriteRequest)
     except MalformedJson:
         raise
     except MalformedRequest as error:
@@ -60,8 +70,9 @@ async def read_commands(call: Call) -> tuple[tuple[Command, ...], bool]:
             named = await call.decode(NamedWriteRequest)
         except MalformedRequest:
             raise error from None
-        asked = named.plain()
-    return commands_of(asked), asked.dry_run
+        plain = named.plain()
+        return Asked(commands_of(plain), plain.dry_run, named=True)
+    return Asked(commands_of(plain), plain.dry_run, named=False)
 
 
 def body_of(written: Written, *, dry: bool, all_counts: bool) -> bytes:
