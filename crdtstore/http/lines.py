@@ -3,7 +3,8 @@
 Rules: the first piece is made before the answer begins, so what is wrong with a request has a status of its own; an
 answer that ends within that piece has a length. What goes wrong later is the last line, `{"error": ..}`: it is no
 item, and says that the lines before are not all. Lines are made in a thread, as fast as their reader takes them. They
-end with the reader, with the server and at the deadline, and with them the snapshot that they are read from.
+end with the reader, with the server and at the deadline, and with them the snapshot that they are read from: a timer
+keeps the deadline, so that a reader who takes nothing holds the snapshot no longer than one who takes all.
 
 Not here: what a line holds.
 """
@@ -60,7 +61,7 @@ async def answer_lines(call: Call, opened: AbstractContextManager[Lines], second
         listing.close()
         return Answer(200, first, txn, media_type=JSON_LINES.media_type)
     listing.first = first
-    listing.gone = asyncio.ensure_future(until_gone(call.receive))
+    listing.watch()
     return Answer(200, b"", txn, media_type=JSON_LINES.media_type, stream=listing)
 
 
@@ -74,8 +75,9 @@ class Listing:
         self.deadline = deadline
         self.lines: Iterator[bytes] | None = None
         self.first = b""
-        self.ended = self.over = False
+        self.ended = self.over = self.late = False
         self.gone: asyncio.Future[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
         self.lock = Lock()
 
     def begin(self) -> tuple[int, bytes]:
@@ -83,6 +85,16 @@ class Listing:
         with self.lock:
             txn, self.lines = self.opened.__enter__()
             return txn, self.make_piece()
+
+    def watch(self) -> None:
+        """End with the reader and at the deadline, whether another piece is asked for or not."""
+        self.gone = asyncio.ensure_future(until_gone(self.call.receive))
+        self.timer = asyncio.get_running_loop().call_later(self.deadline - monotonic(), self.expire)
+
+    def expire(self) -> None:
+        """The deadline: nothing more is read. A reader who comes back is told."""
+        self.late = self.over = True
+        self.let_go()
 
     async def piece(self) -> bytes:
         """The next piece; empty at the end, or when nobody is there to read it."""
@@ -109,9 +121,11 @@ class Listing:
     def read_piece(self) -> bytes:
         """The next piece; in a thread."""
         with self.lock:
-            if monotonic() > self.deadline:
+            in_time = not self.late and monotonic() <= self.deadline
+            piece = self.make_piece() if in_time and not self.over else b""
+            if not piece and not self.ended and (self.late or not in_time):
                 raise StatementTimeout("The listing was not read to its end in time.")
-            return b"" if self.over else self.make_piece()
+            return piece
 
     def make_piece(self) -> bytes:
         """Take as many lines as a piece has."""
@@ -127,17 +141,23 @@ class Listing:
         return bytes(taken)
 
     def close(self) -> None:
-        """Let go of what the lines are made of, in a thread: one may be reading it just now."""
+        """End, sent to the last line or not."""
         self.over = True
         if self.gone is not None:
             self.gone.cancel()
+        if self.timer is not None:
+            self.timer.cancel()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let go of what the lines are made of, in a thread: one may be reading it just now."""
         try:
             self.call.threads.submit(self.end)
         except RuntimeError:  # the server has stopped its threads
             self.end()
 
     def end(self) -> None:
-        """Let go, unless nothing was opened."""
+        """Let go, once, of what was opened."""
         with self.lock:
             if self.lines is not None:
                 self.lines = None
