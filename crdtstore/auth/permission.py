@@ -4,6 +4,8 @@ Rules: `check` is the one place where an access to a collection is allowed or re
 collection of a store that another one keeps up with, `check_full` is for the store as a whole. A permission is never
 changed, only replaced. What it does not name is refused, so a verb that a newer version stored and this one does not
 know gives nothing; nor does a permission for some collections give anything to an older version, which knows none.
+The collection in which a series lies is read and written as a series alone, by whoever it is: what has expired is
+hidden there, and nowhere else.
 
 Not here: permissions by document. They come behind the same methods.
 """
@@ -16,6 +18,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from crdtstore.crdt.scope import Scope
 from crdtstore.errors import Forbidden
+from crdtstore.timeseries.series import PREFIX as SERIES_PREFIX
 
 Verb: TypeAlias = Literal["read", "write"]
 Row: TypeAlias = "dict[str, list[str]]"
@@ -62,7 +65,22 @@ class Permission:
         """Refuse `verb` on `collection` unless this permission has it.
 
         Raises:
-            Forbidden: The permission lacks the verb or the collection, or the collection belongs to the system.
+            Forbidden: The permission lacks the verb or the collection, or the collection belongs to the system or to
+                a series.
+        """
+        if collection.startswith(SERIES_PREFIX):
+            message = (
+                f"Collection {collection!r} holds the events of a series, expired ones too: "
+                "they are read and written as a series, at /api/v1/timeseries/SERIES/events."
+            )
+            raise Forbidden(message, verb=verb, collection=collection)
+        self.check_held(verb, collection)
+
+    def check_held(self, verb: Verb, collection: str) -> None:
+        """The same for a store that holds a collection whole, those of series too.
+
+        Raises:
+            Forbidden: As `check`, but for series.
         """
         if verb == "write" and collection.startswith(SYSTEM_PREFIX) and collection not in SETTINGS:
             message = f"Collection {collection!r} belongs to the system: names that begin with {SYSTEM_PREFIX} do."
@@ -79,7 +97,7 @@ class Permission:
         """
         if scope is not None:
             for collection in scope:
-                self.check(verb, collection)
+                self.check_held(verb, collection)
         elif verb not in self.verbs or self.collections is not None:
             raise Forbidden(f"This key may not {verb} the whole store.", verb=verb)
 
