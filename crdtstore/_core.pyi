@@ -143,6 +143,33 @@ def search_json(
     limit: int,
     deadline: float,
 ) -> tuple[list[tuple[bytes, bytes]], int, int]: ...
+def search_keys(
+    snapshot: Snapshot,
+    documents: int,
+    collection: Any,
+    replicas: Replicas,
+    source: Source,
+    filter_: Any,
+    look: Any,
+    order: Any,
+    sort: Any,
+    keep: int,
+    after: bytes | None,
+    deadline: float,
+) -> tuple[list[bytes], bytes | None, int, int, int]: ...
+def search_lines(
+    snapshot: Snapshot,
+    documents: int,
+    collection: Any,
+    replicas: Replicas,
+    source: Source,
+    filter_: Any,
+    look: Any,
+    skip: int,
+    limit: int,
+    bytes_max: int,
+    deadline: float,
+) -> tuple[bytes, int, int, int, int, tuple[bytes, bytes] | None, Any]: ...
 def search_top(
     snapshot: Snapshot,
     documents: int,

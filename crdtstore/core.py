@@ -51,6 +51,8 @@ __all__ = [
     "search_count",
     "search_fields",
     "search_json",
+    "search_keys",
+    "search_lines",
     "search_top",
     "siphash128",
     "stage_upserts",
@@ -148,6 +150,8 @@ read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
 search_count: Any = pick("search_count", None) if lmdb_environment else None
 search_fields: Any = pick("search_fields", None) if lmdb_environment else None
 search_json: Any = pick("search_json", None) if lmdb_environment else None
+search_keys: Any = pick("search_keys", None) if lmdb_environment else None
+search_lines: Any = pick("search_lines", None) if lmdb_environment else None
 search_top: Any = pick("search_top", None) if lmdb_environment else None
 """Documents found where they lie in the map; without them `query/search.py` looks at them one by one."""
 

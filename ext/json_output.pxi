@@ -43,21 +43,30 @@ def whole_json(bytes encoded_id not None, bytes printed not None):
     cdef size_t size = PyBytes_GET_SIZE(encoded_id)
     cdef size_t fields = PyBytes_GET_SIZE(printed)
     cdef Item item
-    cdef bytes other = None
-    if not json_is_scalar_id(at, size) or item_id(at, size, NULL, 0, &item) < 0:
-        other = json_write_value(json_read_id(encoded_id))
+    cdef bytes other = json_other_id(at, size, &item)
     json_document.length = 0
     json_append(&json_document, b'{"_id":', 7)
-    if other is None:
-        json_scalar(&item.value, &json_document)
-    else:
-        json_append(&json_document, PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other))
+    json_id(&item, other, &json_document)
     if fields > 2:
         json_append(&json_document, b",", 1)
         json_append(&json_document, PyBytes_AS_STRING(printed) + 1, fields - 1)
     else:
         json_append(&json_document, b"}", 1)
     return json_take(&json_document)
+
+
+cdef inline bytes json_other_id(value_place id_, size_t size, Item *item):
+    """An id as JSON if only the plain twin writes it, which runs Python code; else None, and the item is what it is."""
+    if json_is_scalar_id(id_, size) and item_id(id_, size, NULL, 0, item) >= 0:
+        return None
+    return json_write_value(json_read_id(PyBytes_FromStringAndSize(<const char *>id_, <Py_ssize_t>size)))
+
+
+cdef inline int json_id(const Item *item, bytes other, JsonBuffer *out) except -1:
+    """Append an id as `json_other_id` gave it."""
+    if other is None:
+        return json_scalar(&item.value, out)
+    return json_append(out, PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other))
 
 
 cdef inline bint json_is_scalar_id(value_place id_, size_t size) noexcept nogil:

@@ -19,6 +19,7 @@ cdef enum:                             # what becomes of a match
     SEARCH_KEPT = 1
     SEARCH_PRINTED = 2
     SEARCH_SHOWN = 3                   # as a row
+    SEARCH_LINED = 4                   # as a line
 
 
 @cython.final
@@ -46,6 +47,9 @@ cdef class Search:
     cdef list found                    # what is returned
     cdef bint without_ids              # only texts are
     cdef RowFields fields              # of rows
+    cdef JsonBuffer lines              # that were printed
+    cdef size_t lines_max              # bytes of them with which the search ends
+    cdef size_t waiting_bytes          # of documents that wait to be lines
     cdef tuple last                    # the stored row that was read last
     cdef SortOrder order
     cdef object sort                   # the plain twin of an order: the key of what `look` makes, and an id key
@@ -57,6 +61,7 @@ cdef class Search:
     def __dealloc__(self):
         top_free(&self.top)
         free(self.key)
+        json_free(&self.lines)
 
 
 cdef struct SearchMatch:
@@ -140,17 +145,24 @@ def search_top(
     cdef SearchSource read = search_source(snapshot, documents, collection.prefix, source, deadline)
     cdef Search self = search_open(read)
     search_prepare(self, collection, replicas, filter_, look)
+    search_keep(self, look, order, sort, keep, after)
+    search_print_kept(self, skip)
+    return self.found, self.matched, read.rows, read.entries
+
+
+cdef int search_keep(Search self, look, order, sort, uint64_t keep, bytes after) except -1:
+    """Search for what comes first in an order, and put the keys of that in order."""
     self.purpose, self.order, self.sort, self.after = SEARCH_KEPT, sort_order(order), sort, after
     self.look, self.top.keep = look, keep
-    self.path_table, self.replica_table = name_table(collection.paths), name_table(replicas)
+    self.path_table, self.replica_table = name_table(self.paths), name_table(self.replicas)
     if after is not None:
         self.after_key = search_place(after)
     self.key = <unsigned char *>malloc(sort_room(self.order) + SEARCH_KEY_BYTES)
     if self.key == NULL:
         raise MemoryError
     search_run(self)
-    search_print_kept(self, skip)
-    return self.found, self.matched, read.rows, read.entries
+    top_sort(&self.top)
+    return 0
 
 
 # --- sections ---
@@ -168,7 +180,7 @@ cdef int search_run(Search self) except -1:
         try:
             state = search_section(self, held)
             search_print_waiting(self)
-            if self.purpose == SEARCH_SHOWN:
+            if self.purpose >= SEARCH_SHOWN:
                 self.last = search_last(self.source)
             if state == SEARCH_ASK or state == SEARCH_ASK_KEY:
                 asked = search_copy(self)
@@ -190,6 +202,8 @@ cdef int search_run(Search self) except -1:
 
 cdef inline bint search_is_full(Search self) noexcept:
     """Whether all that was asked for was found."""
+    if self.purpose == SEARCH_LINED and self.lines.length >= self.lines_max:
+        return True
     return self.purpose >= SEARCH_PRINTED and self.matched >= self.skip and self.matched - self.skip >= self.limit
 
 
@@ -249,6 +263,9 @@ cdef inline int search_take_c(Search self) except -2 nogil:
     match = &self.matches[self.waiting]
     match.id_, match.view = self.row.id_, self.row.view
     self.waiting += 1
+    self.waiting_bytes += self.row.document.size
+    if self.purpose == SEARCH_LINED and self.lines.length + self.waiting_bytes >= self.lines_max:
+        return SEARCH_PAUSE
     if self.waiting == SEARCH_MATCHES or self.matched - self.skip == self.limit:
         return SEARCH_PAUSE
     return SEARCH_FOUND
@@ -295,9 +312,13 @@ cdef int search_print_waiting(Search self) except -1:
         if self.purpose == SEARCH_SHOWN:
             self.found.append(row_show(self.fields, &match.id_, &match.view))
             continue
+        if self.purpose == SEARCH_LINED:
+            line_print(self, match, shapes)
+            continue
         text = search_text(self, &match.view, shapes)
         self.found.append(text if self.without_ids else (search_bytes(&match.id_), text))
     self.waiting = 0
+    self.waiting_bytes = 0
     return 0
 
 
@@ -323,7 +344,6 @@ cdef inline lmdb_value search_place(bytes value) noexcept:
 cdef int search_print_kept(Search self, size_t index) except -1:
     """Print the documents whose sort keys were kept, from one of them on."""
     cdef Snapshot snapshot = self.source.snapshot
-    top_sort(&self.top)
     while index < self.top.count:
         snapshot_enter(snapshot)
         try:

@@ -247,8 +247,23 @@ def top_plainly(
 ) -> tuple[list[tuple[bytes, bytes, bytes]], int, Examined]:
     """The plain twin of `search_top`."""
     tally = Tally(deadline)
+    found, matched = first_rows(snapshot, catalog, collection, source, filter_, order, keep, after, tally)
+    return [(key, row.id, print_row(catalog, collection, row)) for key, row in found[skip:]], matched, tally.examined()
+
+
+def first_rows(
+    snapshot: Snapshot,
+    catalog: Catalog,
+    collection: Collection,
+    source: Source,
+    filter_: Filter | None,
+    order: Order,
+    keep: int,
+    after: bytes | None,
+    tally: Tally,
+) -> tuple[list[tuple[bytes, Row]], int]:
+    """The first documents of an order with their sort keys, and how many match."""
     matched = 0
-    found: list[tuple[bytes, Row]] = []
 
     def keyed() -> Iterator[tuple[bytes, Row]]:
         nonlocal matched
@@ -262,7 +277,7 @@ def top_plainly(
     found = nsmallest(keep, rows)
     # Who keeps none asks how many there are.
     deque(rows, maxlen=0)
-    return [(key, row.id, print_row(catalog, collection, row)) for key, row in found[skip:]], matched, tally.examined()
+    return found, matched
 
 
 def fields_plainly(

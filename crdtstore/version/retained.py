@@ -62,13 +62,13 @@ class Version:
         self.pinned = since
         self.over = False
 
-    def in_turns(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Go through rows of the snapshot, which between some of them is free for other threads."""
+    def in_turns(self, rows: Iterator[Row], at_once: int = ROWS) -> Iterator[Row]:
+        """Go through rows of the snapshot, which between so many of them is free for other threads."""
         while True:
             with self.lock:
-                taken = list(islice(rows, ROWS))
+                taken = list(islice(rows, at_once))
             yield from taken
-            if len(taken) < ROWS:
+            if len(taken) < at_once:
                 return
 
     def is_kept(self, now: int, seconds: float) -> bool:
