@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 
 import pytest
 
+from tests.histories.cluster import await_true
 from tests.histories.proxy import LOST_WITHIN_BYTES, Address, Link, Proxy, proxying
 
 SECONDS_MAX = 60
@@ -75,6 +76,15 @@ def read(connection: socket.socket, size: int) -> bytes:
     return data
 
 
+def await_held(link: Link, forward: int, backward: int) -> None:
+    """Wait until the link has held so much; only then is silence a proof that it holds."""
+
+    def held() -> tuple[int, int]:
+        return link.forward.held, link.backward.held
+
+    await_true(lambda: held() == (forward, backward), lambda: f"The link holds {held()}.")
+
+
 def is_silent(connection: socket.socket) -> bool:
     """Whether nothing comes, not even an end."""
     connection.settimeout(SILENCE_SECONDS)
@@ -100,14 +110,16 @@ def test_a_cut_holds_both_directions_and_loses_nothing(link: Link) -> None:
         assert ask(connection) == b"HELLO\n"
         link.cut()
         connection.sendall(b"again\n")
+        await_held(link, 1, 0)
         assert is_silent(connection)
         with closing(connect(link)) as other:
             other.sendall(b"other\n")
+            await_held(link, 2, 0)
             assert is_silent(other)
             link.heal()
             assert read(connection, 6) == b"AGAIN\n"
             assert read(other, 6) == b"OTHER\n"
-    assert link.forward.held == 2
+    assert (link.forward.held, link.backward.held) == (2, 0)
 
 
 @pytest.mark.parametrize(("forward", "held"), [(True, (1, 0)), (False, (0, 1))])
@@ -116,6 +128,7 @@ def test_a_cut_of_one_direction_lets_the_other_one_flow(link: Link, forward: boo
         assert ask(connection) == b"HELLO\n"
         link.cut(forward=forward, backward=not forward)
         connection.sendall(b"again\n")
+        await_held(link, *held)
         assert is_silent(connection)
         assert (link.forward.held, link.backward.held) == held
         link.heal()
