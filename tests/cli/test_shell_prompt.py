@@ -9,6 +9,7 @@ import select
 import stat
 import subprocess
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,6 +178,8 @@ class Terminal:
             start_new_session=True,
         )
         os.close(follower)
+        self.decoder = getincrementaldecoder("utf-8")()
+        self.received = ""
         self.seen = ""
         self.at = 0
 
@@ -185,7 +188,9 @@ class Terminal:
         end = monotonic() + SECONDS_MAX
         while (found := self.seen.find(text, self.at)) < 0:
             assert select.select([self.leader], [], [], max(end - monotonic(), 0))[0], self.seen
-            self.seen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", os.read(self.leader, 65_536).decode())
+            # A letter, or a sequence of the terminal, may come in two parts.
+            self.received += self.decoder.decode(os.read(self.leader, 65_536))
+            self.seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", self.received)
         self.at = found + len(text)
 
     def type(self, keys: str) -> None:
