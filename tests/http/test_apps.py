@@ -26,6 +26,7 @@ from tests.http.samples import SAMPLES
 ROOT = "rootrootroot" + FIXED_PART + "R" * 33
 STRANGER = "strangerstra" + FIXED_PART + "S" * 33
 FIND = {"collection": "c", "query": "true"}
+TURNS = 1_000_000
 
 
 @contextmanager
@@ -216,7 +217,7 @@ def test_a_store_that_apps_share_is_seen(tmp_path: Path) -> None:
 
 async def until_held(application_: Application) -> None:
     """Let the event loop run until a request waits."""
-    for _ in range(10_000):
+    for _ in range(TURNS):
         await asyncio.sleep(0)
         if application_.held.ends:
             return
