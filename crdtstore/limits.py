@@ -466,6 +466,17 @@ LISTING_SECONDS_MAX: Final = 30.0
 """How long an answer of lines may take until it is read to its end: while it does, its snapshot keeps every page that
 is replaced."""
 
+OPEN_STREAMS_MAX: Final = 2_048
+"""Answers of a server that go on while something happens: half of CONNECTIONS_MAX, so that they leave room for others.
+Each is a task of some 10 kB."""
+
+STREAM_HEARTBEAT_SECONDS: Final = 15.0
+"""How long such an answer is silent before it says that it is still there: proxies cut what is silent for a minute,
+some for half of it."""
+
+STREAM_RETRY_SECONDS: Final = 2.0
+"""After how long readers of Server-Sent Events are asked to come back when they were cut off."""
+
 APPS_MAX: Final = 64
 """Apps of one server: each that is open has a map of MAP_BYTES_DEFAULT, and the machine has addresses for some 127."""
 

@@ -107,6 +107,15 @@ def at_of(request: Request) -> int | None:
     return number_of(request, "X-CRDTSTORE-AT")
 
 
+def last_event_of(request: Request) -> int | None:
+    """Read `Last-Event-ID`, the transaction of the last event that a reader who comes back has seen, if there is one.
+
+    Raises:
+        MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
+    """
+    return number_of(request, "Last-Event-ID")
+
+
 def wait_of(request: Request, seconds: float) -> float:
     """Read how long a read may wait, from `Prefer: wait=N`: never longer than the server would.
 

@@ -46,6 +46,7 @@ KEPT: Final = frozenset(
         b"idempotency-key",
         b"if-match",
         b"if-none-match",
+        b"last-event-id",
         b"prefer",
         b"transfer-encoding",
         b"x-crdtstore-at",

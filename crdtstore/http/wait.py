@@ -27,6 +27,8 @@ class Held:
     def __init__(self) -> None:
         self.ends: set[Callback] = set()
         self.over = False
+        self.streams = 0
+        """Answers that go on: see `event_stream`."""
 
     def let_go(self) -> None:
         """End every wait, and those that would begin; on the event loop."""

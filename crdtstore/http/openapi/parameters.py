@@ -32,6 +32,7 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "Idempotency-Key": ("A name for this request: sent again under it, it is answered as before, and done once.", ONCE),
     "If-Match": ("Entity tags, or `*`: one that the document must have.", TAGS),
     "If-None-Match": ("Entity tags, or `*`: those that the document must not have.", TAGS),
+    "Last-Event-ID": ("The transaction of the last event that a reader who comes back has seen.", TXN),
     "X-EVENT-TTL-SECONDS": (
         "How many seconds after they arrived events expire that do not say so.",
         {"type": "integer", "minimum": 0, "maximum": EVENT_TTL_SECONDS_MAX},
