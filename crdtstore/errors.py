@@ -32,6 +32,7 @@ CrdtStoreError                    code, status, retryable, data
 ├─ RetryLater                     nobody erred; the same call may work later
 │  ├─ VersionNotAvailable         the wait for a transaction ran out
 │  ├─ Overloaded                  a bounded resource is used up for now
+│  ├─ FeedCut                     a reader of the feed was too slow; carries where to go on
 │  └─ ClockBehind                  this machine's clock is behind what it has seen
 ├─ StoreError                     the machine or its operator must act
 │  ├─ StoreClosed                 the store was closed
@@ -437,6 +438,13 @@ class LogTrimmed(ReplicationError):
     """The log no longer reaches back to what was asked for: `data` has `asked` and `first`, txn ids."""
 
     code = "log-trimmed"
+    status = 410
+
+
+class FeedCut(RetryLater):
+    """A reader of the feed was too slow, and what it did not read is not kept: `data` has `next`, where to go on."""
+
+    code = "feed-cut"
     status = 410
 
 

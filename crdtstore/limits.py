@@ -466,6 +466,22 @@ LISTING_SECONDS_MAX: Final = 30.0
 """How long an answer of lines may take until it is read to its end: while it does, its snapshot keeps every page that
 is replaced."""
 
+FEED_RING_BYTES_MAX: Final = 64 * 1_024 * 1_024
+FEED_RING_CHUNKS_MAX: Final = 4_096
+"""Events of the change feed that a store keeps for its readers, each with their old and new documents, divided evenly
+among the filters that are read; and the pieces of one filter. A reader who lags behind further is cut."""
+
+FEED_FILTERS_MAX: Final = 256
+"""Different filters that readers of the feed have at the same time: each judges every document that changes."""
+
+FEED_ROUND_BYTES_MAX: Final = 64 * 1_024 * 1_024
+"""Documents that the feed merges again for one round of transactions; of a round that takes more it tells that the
+documents are to be read anew."""
+
+FEED_REPLAY_BYTES_MAX: Final = 8 * 1_024 * 1_024
+"""Documents that are merged again, from a retained version on, for a piece of the past: some 50 ms. What lies further
+behind it is told by its operations."""
+
 OPEN_STREAMS_MAX: Final = 2_048
 """Answers of a server that go on while something happens: half of CONNECTIONS_MAX, so that they leave room for others.
 Each is a task of some 10 kB."""

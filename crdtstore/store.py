@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from crdtstore import core
 from crdtstore.crdt.scope import make_scope
 from crdtstore.errors import VersionNotAvailable
+from crdtstore.feed.events import Events
+from crdtstore.feed.feed import Feed
+from crdtstore.feed.filter import make_filter
 from crdtstore.feed.pump import Pump
 from crdtstore.indexes import Indexes
 from crdtstore.limits import WAIT_SECONDS_DEFAULT
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from crdtstore.crdt.value import Value
     from crdtstore.once import Once
     from crdtstore.query.dql.profile import Profile
+    from crdtstore.query.tree import Node
     from crdtstore.statement.answer import Executed
     from crdtstore.storage.interface import Storage
 
@@ -68,6 +72,7 @@ class Store(Writing):
         self.indexes = Indexes(self)
         self.expiry = Expiry(self)
         self.pump = Pump(self.sequencer)
+        self.feed = Feed(self, self.pump)
         self.requests = Requests()
         self.parameters = SystemParameters(self)
 
@@ -249,6 +254,42 @@ class Store(Writing):
         The callback must be short and must not write.
         """
         return self.waiters.notify(txn, callback)
+
+    # --- what happens ---
+
+    def events(
+        self,
+        since: int | None = None,
+        *,
+        collections: Collection[str] | None = None,
+        query: str | Node | None = None,
+        language: str = "legacy",
+        args: Mapping[str, Value] | None = None,
+        seconds: float | None = None,
+    ) -> Events:
+        """What becomes of documents, transaction by transaction, as it happens: see `docs/http-changes.md`.
+
+            with store.events(since=kept) as events:
+                for event in events:
+                    copy(event)
+                    kept = events.txn
+
+        Args:
+            since: The transaction behind which to begin; None for the newest. What is no event any more is told from
+                the log, where no version that is retained gives the documents: by its operations.
+            collections: Whose documents; None for all.
+            query: A condition: a document that comes to match is told as new, one that ceases to as removed.
+            language: The query's.
+            args: What `$args` names in it.
+            seconds: How long to wait for the next event before the iteration ends; None for ever.
+
+        Raises:
+            VersionNotAvailable: `since` is not applied yet.
+            LogTrimmed: What followed `since` is not in the log any more; `data` names the first transaction that is.
+            FeedCut: While events are taken: they were taken too slowly. `data` says where to go on.
+        """
+        node = None if query is None else self.read_condition(query, language, args)
+        return Events(self.feed.open(make_filter(collections, node), since), seconds)
 
     # --- the store itself ---
 

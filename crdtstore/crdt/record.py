@@ -93,6 +93,17 @@ class RecordHead(NamedTuple):
     observed: Mapping[bytes, Reached]
 
 
+class SplitRecord(NamedTuple):
+    """A record whose operations stay encoded: (collection, encoded id, encoded operations) of each document."""
+
+    origin: bytes
+    position: int
+    actor: bytes
+    timestamp: int
+    observed: Mapping[bytes, Reached]
+    changes: list[tuple[str, bytes, bytes]]
+
+
 def encode_operation(operation: Operation, flag: int = 0) -> bytes:
     """One operation as msgpack; `flag` is added to its code."""
     if isinstance(operation, Initial):
@@ -170,6 +181,26 @@ def decode_record(data: bytes) -> Record:
     if encode_record(record.stamp, record.position, record.observed, changes) != data:
         raise MalformedRecord(f"The record at position {record.position} is not in canonical form.")
     return record
+
+
+def split_record(data: bytes) -> SplitRecord:
+    """Take a record of this store's own log apart; it was checked when it came, and is not checked again."""
+    unpacker = msgpack.Unpacker(max_buffer_size=0)
+    unpacker.feed(data)
+    unpacker.read_array_header()
+    _, origin, position, actor, timestamp, rows = (unpacker.unpack() for _ in range(6))
+    changes = [split_change(unpacker, data) for _ in range(unpacker.read_array_header())]
+    observed = {row[0]: Reached(*row[1:]) for row in rows}
+    return SplitRecord(origin, position, actor, timestamp, observed, changes)
+
+
+def split_change(unpacker: Any, data: bytes) -> tuple[str, bytes, bytes]:
+    """The next document: collection, id, and its operations as they are encoded."""
+    unpacker.read_array_header()
+    collection, id_ = unpacker.unpack(), unpacker.unpack()
+    start = unpacker.tell()
+    unpacker.skip()
+    return collection, id_, data[start : unpacker.tell()]
 
 
 def read_head(data: bytes) -> RecordHead:

@@ -11,22 +11,8 @@ from typing import Any
 
 from crdtstore import limits
 from crdtstore.crdt.actor import format_actor
-from crdtstore.crdt.cell import CellType
-from crdtstore.crdt.operation import (
-    Attach,
-    Bury,
-    Increment,
-    Initial,
-    Mark,
-    Operation,
-    Remove,
-    Restart,
-    Start,
-    Write,
-)
-from crdtstore.crdt.path import ROOT, format_path
+from crdtstore.crdt.operation_json import show_operation
 from crdtstore.crdt.timestamp import format_timestamp
-from crdtstore.crdt.value import decode_value
 from crdtstore.errors import LimitExceeded, MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.headers import arguments_of
@@ -84,28 +70,3 @@ def show(transaction: Touched) -> dict[str, Any]:
         "origin": format_actor(stamp.origin),
         "operations": [show_operation(operation) for operation in transaction.operations],
     }
-
-
-def show_operation(operation: Operation) -> dict[str, Any]:
-    """One operation: its name, its path, which the document as a whole has none of, and what it carries."""
-    if isinstance(operation, Initial):
-        return {**show_operation(operation.write), "initial": True}
-    shown: dict[str, Any] = {"operation": type(operation).__name__.lower()}
-    if operation.path != ROOT:
-        shown["path"] = format_path(operation.path)
-    return {**shown, **carried(operation)}
-
-
-def carried(operation: Operation) -> dict[str, Any]:
-    """What an operation carries beside its path."""
-    match operation:
-        case Write(_, value) | Attach(_, value):
-            return {"value": decode_value(value)}
-        case Start(_, amount) | Increment(_, _, amount):
-            return {"amount": amount}
-        case Restart(_, start):
-            return {"value": start}
-        case Remove(_, types):
-            return {"types": [kind.name.lower() for kind in CellType if types & 1 << kind]}
-        case Mark() | Bury() | Initial():
-            return {}
