@@ -15,6 +15,7 @@ from crdtstore.crdt.document import Sibling
 from crdtstore.errors import CrdtStoreError, VersionNotAvailable
 from crdtstore.finding import Found
 from crdtstore.query.find import Document
+from crdtstore.query.rules import make_rules
 from crdtstore.storage.log import LogEntry
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
@@ -47,5 +48,6 @@ __all__ = [
     "errors",
     "format_actor",
     "make_actor",
+    "make_rules",
     "parse_actor",
 ]

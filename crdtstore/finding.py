@@ -174,7 +174,7 @@ class Finding(Reading):
         """
         check_page(limit or 0, 0)
         deadline = monotonic() + seconds
-        node = self.read_condition(query, language, args)
+        node = self.read_condition(collection, query, language, args)
         with self.retained.holding(at) as version:
             catalog = self.names(version.snapshot)
             known = catalog.by_name.get(collection)
@@ -279,7 +279,7 @@ class Finding(Reading):
             StatementTimeout: It took longer than so many seconds.
         """
         deadline = monotonic() + seconds
-        node = self.read_condition(query, language, args)
+        node = self.read_condition(collection, query, language, args)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             found = count(snapshot, catalog, known, node, deadline) if known else 0
@@ -300,7 +300,7 @@ class Finding(Reading):
         Raises:
             LimitExceeded: There are more than DISTINCT_VALUES_MAX.
         """
-        node = self.read_condition(query, language, args)
+        node = self.read_condition(collection, query, language, args)
         asked = parse_path(path)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
@@ -309,9 +309,12 @@ class Finding(Reading):
 
     # --- what a caller gives, and gets to go on with ---
 
-    def read_condition(self, query: str | Node, language: str, args: Mapping[str, Value] | None) -> Node:
-        """A query's condition, if it is not one already."""
-        return language_of(language).read(query, args, self.clock()) if isinstance(query, str) else query
+    def read_condition(
+        self, collection: str, query: str | Node, language: str, args: Mapping[str, Value] | None
+    ) -> Node:
+        """A query's condition, for the documents of the collection that are seen."""
+        node = language_of(language).read(query, args, self.clock()) if isinstance(query, str) else query
+        return self.rules.seen(collection, node)
 
     def read_query(
         self,
@@ -328,7 +331,7 @@ class Finding(Reading):
     ) -> Query:
         """All that a find was asked, read and checked."""
         check_page(limit, offset)
-        node = self.read_condition(query, language, args)
+        node = self.read_condition(collection, query, language, args)
         sorted_by = order if isinstance(order, Order) else read_order(order, language)
         asked = Query(node, limit, offset, sorted_by, paths=read_paths(fields), form=form)
         if cursor is None:

@@ -199,8 +199,9 @@ class Prepared:
         self.way = self.look = None
         collection = catalog.by_name.get(self.collection)
         bounds = bounds_by_path(self.node)
-        # The names of a store that another process writes to are behind it.
-        if collection is None or bounds is None or self.store.storage.read_only:
+        # The names of a store that another process writes to are behind it; a look knows no rules.
+        held = self.store.storage.read_only or self.collection in self.store.rules.read
+        if collection is None or bounds is None or held:
             return None
         with self.store.storage.snapshot() as snapshot:
             ready = {index.number for index in read_indexes(snapshot, collection.number) if index.ready}

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from copy import copy
+from typing import TYPE_CHECKING, Self
 
 from crdtstore import core
 from crdtstore.crdt.document import DIGEST_BYTES, Sibling, conflicts
@@ -20,8 +21,10 @@ from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import encode_path, format_path
 from crdtstore.crdt.value import Value
+from crdtstore.errors import Forbidden
 from crdtstore.limits import CHANGES_ENTRIES_MAX
 from crdtstore.query.find import Document, Form, show_row
+from crdtstore.query.rules import EVERYTHING, Rules
 from crdtstore.storage.catalog import names_of, read_counts, sum_digests
 from crdtstore.storage.documents import Row, get_document, living_document, read_json, read_json_many, scan_living
 from crdtstore.storage.history import History, read_history
@@ -32,7 +35,7 @@ from crdtstore.version.sequencer import Sequencer
 
 if TYPE_CHECKING:
     from crdtstore.crdt.cell import Cell
-    from crdtstore.storage.catalog import Catalog
+    from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Snapshot, Storage
     from crdtstore.version.clock import Clock
 
@@ -40,11 +43,31 @@ if TYPE_CHECKING:
 class Reading:
     """What a store holds, to be read."""
 
+    rules: Rules = EVERYTHING
+
     def __init__(self, storage: Storage, clock: Clock, retained_seconds: float = 0.0) -> None:
         self.storage = storage
         self.clock = clock
         self.retained = Retained(storage, clock, retained_seconds)
         self.sequencer = Sequencer(storage, self.retained.before_commit)
+
+    def under(self, rules: Rules) -> Self:
+        """The same store for somebody who sees and may write only some documents; both are closed together.
+
+        What is said to be of the store as a whole, such as its log or its digest, is refused there.
+        """
+        held = copy(self)
+        held.rules = rules
+        return held
+
+    def check_whole(self) -> None:
+        """Refuse what tells of documents that are not seen.
+
+        Raises:
+            Forbidden: Not all are.
+        """
+        if self.rules is not EVERYTHING:
+            raise Forbidden("This tells of the store as a whole, of which a rule shows some documents only.")
 
     @contextmanager
     def view(self, at: int | None = None) -> Iterator[tuple[Snapshot, Catalog]]:
@@ -75,11 +98,13 @@ class Reading:
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             document = living_document(snapshot, known, encoded_id) if known else b""
-            return show_row(catalog, known, Row(encoded_id, document), form) if known and document else None
+            if not known or not document or not self.rules.shows(catalog, known, encoded_id, document):
+                return None
+            return show_row(catalog, known, Row(encoded_id, document), form)
 
     def get_json(self, collection: str, id: Value, *, at: int | None = None) -> bytes | None:
         """A document's fields as a JSON object, by its id: the shortest way from the disk to the wire."""
-        if self.storage.read_only or at is not None:
+        if self.storage.read_only or at is not None or self.rules is not EVERYTHING:
             return self.get_many_json(collection, [id], at=at)[0]
         known = self.sequencer.catalog.by_name.get(collection)
         return None if known is None else read_json(self.storage, known, id, self.sequencer.catalog.replicas)
@@ -88,7 +113,19 @@ class Reading:
         """As `get_json` for each of many ids, all read at one version."""
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
-            return read_json_many(snapshot, known, ids, catalog.replicas) if known else [None] * len(ids)
+            if known is None:
+                return [None] * len(ids)
+            if collection in self.rules.read:
+                return [self.print_seen(snapshot, catalog, known, id_) for id_ in ids]
+            return read_json_many(snapshot, known, ids, catalog.replicas)
+
+    def print_seen(self, snapshot: Snapshot, catalog: Catalog, collection: Collection, id: Value) -> bytes | None:
+        """A document's fields as JSON, if it is there and seen."""
+        encoded_id = encode_id(id)
+        document = living_document(snapshot, collection, encoded_id)
+        if not document or not self.rules.shows(catalog, collection, encoded_id, document):
+            return None
+        return show_row(catalog, collection, Row(encoded_id, document)).json
 
     def scan(self, collection: str, *, at: int | None = None) -> Iterator[Document]:
         """All documents of a collection in the order of their ids, however many, at one version.
@@ -101,7 +138,8 @@ class Reading:
             if known is not None:
                 rows = scan_living(version.snapshot, known)
                 for row in rows if at is None else version.in_turns(rows):
-                    yield show_row(catalog, known, row)
+                    if self.rules.shows(catalog, known, *row):
+                        yield show_row(catalog, known, row)
 
     def cells(self, collection: str, id: Value, *, at: int | None = None) -> list[Cell]:
         """Everything that lives in a document, losers of conflicts and a grave too; empty when there is nothing."""
@@ -109,7 +147,10 @@ class Reading:
             known = catalog.by_name.get(collection)
             if known is None:
                 return []
-            document = get_document(snapshot, known, encode_id(id))
+            encoded_id = encode_id(id)
+            document = get_document(snapshot, known, encoded_id)
+            if document and not self.rules.shows(catalog, known, encoded_id, document):
+                return []
             return unpack_document(document, known.paths, catalog.replicas)
 
     def conflicts(self, collection: str, id: Value, *, at: int | None = None) -> dict[str, tuple[Sibling, ...]]:
@@ -125,6 +166,8 @@ class Reading:
             if known is None:
                 return bytes(DIGEST_BYTES)
             document = get_document(snapshot, known, encoded_id)
+            if document and not self.rules.shows(catalog, known, encoded_id, document):
+                document = b""
             key = core.digest_key(collection, encoded_id)
             digest: bytes = core.document_digest(document, known.paths, catalog.replicas, key)
             return digest
@@ -136,6 +179,7 @@ class Reading:
 
     def digest(self, *, at: int | None = None) -> bytes:
         """16 bytes that are equal on stores with equal documents; the sum of all documents' digests."""
+        self.check_whole()
         with self.view(at) as (snapshot, _):
             return sum_digests(read_counts(snapshot))
 
@@ -165,7 +209,7 @@ class Reading:
             txn = last_txn(snapshot)
             known = catalog.by_name.get(collection)
             document = living_document(snapshot, known, encoded_id) if known else b""
-            if not known or not document:
+            if not known or not document or not self.rules.shows(catalog, known, encoded_id, document):
                 return None, bytes(DIGEST_BYTES), txn
             digest = core.document_digest(
                 document, known.paths, catalog.replicas, core.digest_key(collection, encoded_id)
@@ -183,6 +227,7 @@ class Reading:
             before: A txn id: only what came before it; None for all.
             limit: At most this many.
         """
+        self.check_whole()
         encoded_id = encode_id(id)
         with self.storage.snapshot() as snapshot:
             return read_history(snapshot, collection, encoded_id, before, limit)
@@ -196,6 +241,7 @@ class Reading:
         Raises:
             LogTrimmed: What followed `since` is not in the log any more.
         """
+        self.check_whole()
         while limit is None or limit > 0:
             size = CHANGES_ENTRIES_MAX if limit is None else min(limit, CHANGES_ENTRIES_MAX)
             with self.storage.snapshot() as snapshot:

@@ -288,7 +288,9 @@ class Store(Writing):
             LogTrimmed: What followed `since` is not in the log any more; `data` names the first transaction that is.
             FeedCut: While events are taken: they were taken too slowly. `data` says where to go on.
         """
-        node = None if query is None else self.read_condition(query, language, args)
+        if self.rules.read:
+            self.check_whole()
+        node = None if query is None else self.read_condition("", query, language, args)
         return Events(self.feed.open(make_filter(collections, node), since), seconds)
 
     # --- the store itself ---

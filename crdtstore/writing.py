@@ -22,6 +22,7 @@ from crdtstore.crdt.entry import Entry
 from crdtstore.crdt.scope import Scope
 from crdtstore.errors import StoreReadOnly
 from crdtstore.finding import SECRET_BYTES, SECRET_KEY, Finding
+from crdtstore.query.rules import EVERYTHING, Rules, check_draft
 from crdtstore.storage.identity import Entropy
 from crdtstore.storage.ranges import refresh_job
 from crdtstore.storage.tables import Table
@@ -138,9 +139,11 @@ class Writing(Finding):
         self.check_writable()
         author = self.origin if actor is None else check_actor(actor)
 
+        held = evaluate if self.rules is EVERYTHING else partial(evaluate_under, self.rules, evaluate)
+
         def run(batch: Batch, catalog: Catalog, head: Head) -> Result:
             now = self.clock()
-            done = sequence(batch, catalog, head, author, evaluate, clock_milliseconds=now, after=after, dry=dry)
+            done = sequence(batch, catalog, head, author, held, clock_milliseconds=now, after=after, dry=dry)
             return finish(done)
 
         return self.submitter.submit(run if once is None or dry else once.around(run))
@@ -232,6 +235,18 @@ class Writing(Finding):
                 batch.put(Table.KEYS, key, value)
 
         self.run(job)
+
+
+def evaluate_under(rules: Rules, evaluate: Callable[[Draft], object], draft: Draft) -> object:
+    """Run what works on a draft, and hold it to rules.
+
+    Raises:
+        Forbidden: It changes a document against them.
+    """
+    draft.rules = rules
+    answered = evaluate(draft)
+    check_draft(draft)
+    return answered
 
 
 def answer(done: Sequenced) -> Written:

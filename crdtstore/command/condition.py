@@ -67,6 +67,8 @@ def check_condition(condition: Condition, draft: Draft) -> None:
     known = draft.catalog.by_name.get(condition.collection)
     document = get_document(draft.batch, known, encoded_id) if known else b""
     is_there = bool(document) and not is_grave(document)
+    if is_there and known and draft.rules is not None:
+        is_there = draft.rules.shows(draft.catalog, known, encoded_id, document)
     if condition.digests is not None and known:
         is_there = is_there and digest_of(known, draft.catalog, encoded_id, document) in condition.digests
     if condition.holds is not None and is_there != condition.holds:

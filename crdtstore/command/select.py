@@ -32,6 +32,8 @@ def select(draft: Draft, collection: Collection, query: str, args: Mapping[str, 
         QuerySyntaxError: The query cannot be parsed.
     """
     node = parse(query, args)
+    if draft.rules is not None:
+        node = draft.rules.written(collection.name, draft.rules.seen(collection.name, node))
     touched = draft.touched(collection)
     filter_ = filter_of(node)
     found = [

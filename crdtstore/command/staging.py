@@ -1,8 +1,9 @@
 """Staging runs a whole transaction of plain upserts in the compiled core, which leaves all others to `execute`.
 
-Rules: plain means: no declared types, not initial, each of another document, none buried or large. What is staged is
-what `upsert` would have done, to the last byte of the record and of the documents; where the core finds anything else,
-it leaves no trace and the commands run one by one, so that every error is theirs (`tests/core/test_stage.py`).
+Rules: plain means: no declared types, not initial, each of another document, none buried or large, and no rule to
+hold the transaction to. What is staged is what `upsert` would have done, to the last byte of the record and of the
+documents; where the core finds anything else, it leaves no trace and the commands run one by one, so that every error
+is theirs (`tests/core/test_stage.py`).
 
 Compiled: `ext/stage.pxi`; there is no plain twin but `upsert` itself.
 """
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def stage(commands: tuple[Command, ...], draft: Draft) -> tuple[Upserted, ...] | None:
     """Stage commands on a draft; None where they must run one by one."""
     compiled = core.Batch is not None and isinstance(draft.batch, core.Batch)
-    if not compiled or not draft.is_empty:
+    if not compiled or not draft.is_empty or draft.rules is not None:
         return None
     staged = core.stage_upserts(
         draft.batch,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from crdtstore.indexes import Indexes
+    from crdtstore.query.rules import Rules
     from crdtstore.statement.requests import Requests
     from crdtstore.statement.system_parameters import SystemParameters
     from crdtstore.storage.catalog import Catalog
@@ -36,6 +37,7 @@ class Host(Protocol):
     indexes: Indexes
     requests: Requests
     parameters: SystemParameters
+    rules: Rules
 
     def view(self, at: int | None = None) -> AbstractContextManager[tuple[Snapshot, Catalog]]:
         """A snapshot and its names."""

@@ -174,7 +174,7 @@ def find_plain(
     collection = view.catalog.by_name.get(plain.collection)
     if collection is None or wanted == 0:
         return iter(())
-    node: Node = put_values(plain.node, values) if values else plain.node
+    node = context.rules.seen(plain.collection, put_values(plain.node, values) if values else plain.node)
     wanted = min(limits.STATEMENT_ROWS_MAX + 1, limits.STATEMENT_ROWS_MAX + 1 if wanted is None else wanted)
     snapshot, catalog, deadline = view.snapshot, view.catalog, budget.deadline
     plan = make_plan(collection, ready_indexes(view, collection), node, plain.order, skip + wanted)

@@ -133,6 +133,8 @@ def ask(source: Source, where: Expression | None, names: Names, context: Context
     node = split.node
     if source.ids is not None:
         node = join_all([tree.Contains(tree.Literal(ids_of(source, context)), tree.Field(ID_PATH), tree.DQL), node])
+    if not source.system:
+        node = context.rules.seen(source.name, node)
     needed = names_of(rest, names)
     shown = None if needed is None else names_in_order(needed)
     return Asked(node, tuple(compile_expression(part, context) for part in rest), shown)

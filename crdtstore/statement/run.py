@@ -204,7 +204,7 @@ def parameter_names(expression: Expression) -> set[str]:
 def context_of(store: Host, parameters: Mapping[str, Value] | None, profile: Profile) -> Context:
     """What all expressions of a statement depend on: one time for all of them."""
     now = store.clock()
-    return Context(parameters or {}, lambda: now, store.parameters.chosen().profile(profile))
+    return Context(parameters or {}, lambda: now, store.parameters.chosen().profile(profile), store.rules)
 
 
 def keep_rows(rows: Iterator[T]) -> tuple[T, ...]:

@@ -75,8 +75,9 @@ def match_rows(
     if collection is None:
         return iter(())
     view, read = view_of(draft), row_reader(draft, source, context, asked.names)
-    plan = plan_source(view, collection, source, asked.node, BY_ID, None)
-    stored = find_stored(view, collection, plan, asked.node, budget)
+    node = context.rules.written(source.name, asked.node)
+    plan = plan_source(view, collection, source, node, BY_ID, None)
+    stored = find_stored(view, collection, plan, node, budget)
     return (row for row in stored if not asked.tests or passes(read(row), asked.tests))
 
 

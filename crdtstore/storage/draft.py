@@ -125,6 +125,8 @@ class Draft:
         self.replica: int = catalog.replicas.intern(stamp.replica)
         self.documents: dict[tuple[int, bytes], DraftDocument] = {}
         self.staged: Any = None
+        self.rules: Any = None
+        """What the transaction is held to by the layers above; None: nothing."""
 
     @property
     def is_empty(self) -> bool:

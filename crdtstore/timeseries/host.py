@@ -29,7 +29,9 @@ class Host(Protocol):
     def names(self, snapshot: Snapshot) -> Catalog:
         """The names that a snapshot's documents use."""
 
-    def read_condition(self, query: str | Node, language: str, args: Mapping[str, Value] | None) -> Node:
+    def read_condition(
+        self, collection: str, query: str | Node, language: str, args: Mapping[str, Value] | None
+    ) -> Node:
         """A query's condition."""
 
     def sequence(

@@ -127,7 +127,7 @@ def ask(
     if limit < 0:
         raise InvalidValue(f"limit is {limit}; it must not be negative.", path="limit")
     now = moment_at(store.clock())
-    condition = And((store.read_condition(query or "true", "legacy", None), alive(now)))
+    condition = And((store.read_condition(series, query or "true", "legacy", None), alive(now)))
     sorted_by = read_order(order, "legacy")
     if sorted_by.keys:
         check_sorted(limit)

@@ -47,6 +47,7 @@ from crdtstore.query.dql.patterns import compile_resemblance, regular_pattern
 from crdtstore.query.dql.profile import Profile, version_of
 from crdtstore.query.pattern import compile_pattern
 from crdtstore.query.relation import TYPES, null_if_missing
+from crdtstore.query.rules import EVERYTHING, Rules
 from crdtstore.query.tree import MISSING, Path
 
 Row: TypeAlias = Mapping[Any, Value]
@@ -68,6 +69,8 @@ class Context(NamedTuple):
     """Milliseconds since 1970; whoever runs a statement gives one time for all of it."""
 
     profile: Profile = "v5"
+    rules: Rules = EVERYTHING
+    """Which documents the statement sees and may write."""
 
 
 def evaluate(expression: Expression, row: Row, parameters: Mapping[str, Value] | None = None) -> Value:
