@@ -8,10 +8,13 @@ CrdtStoreError                    code, status, retryable, data
 │  │  ├─ MalformedClientId        not the Base64 of exactly 16 bytes
 │  │  ├─ QuerySyntaxError         names line, column and what was expected
 │  │  ├─ InvalidQuery             a query that can be read and asks for what there is not
-│  │  └─ InvalidCursor            a cursor that was not given out for this query
+│  │  ├─ InvalidCursor            a cursor that was not given out for this query
+│  │  └─ RangeNotSatisfiable      bytes that lie behind the end of a file
 │  ├─ Unauthenticated             no key, or one that is not known
 │  ├─ Forbidden                   a known key without this right
 │  ├─ NotFound                    no such route or document
+│  │  └─ UnknownAttachment        no file of this id
+│  ├─ UploadConflict              a piece of a file that does not go on where the file ends
 │  ├─ InvalidIndex                a definition that no index may have
 │  │  ├─ IndexExists              an index of this name, or of these paths
 │  │  └─ UnknownIndex             no index of this name
@@ -125,6 +128,13 @@ class InvalidCursor(MalformedRequest):
     code = "invalid-cursor"
 
 
+class RangeNotSatisfiable(MalformedRequest):
+    """A range of bytes that lies behind the end of a file: `data` has its length, `len`."""
+
+    code = "range-not-satisfiable"
+    status = 416
+
+
 class Unauthenticated(CallerError):
     """No credential, or one that is not known."""
 
@@ -144,6 +154,22 @@ class NotFound(CallerError):
 
     code = "not-found"
     status = 404
+
+
+class UnknownAttachment(NotFound):
+    """No file of this id is in the store, or none that the caller may read: `data` has the `id`."""
+
+    code = "unknown-attachment"
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"There is no attachment {id_!r:.60}.", id=id_)
+
+
+class UploadConflict(CallerError):
+    """A piece of a file that does not fit what came of it before: `data` has the bytes `received`."""
+
+    code = "upload-conflict"
+    status = 409
 
 
 class InvalidIndex(CallerError):

@@ -37,6 +37,28 @@ ATTACHMENT_ID_BYTES_MAX: Final = 256
 ATTACHMENT_TOKEN_BYTES_MAX: Final = 16 * 1_024
 """An attachment's token, encoded: metadata describes a file, and is not one."""
 
+ATTACHMENT_BYTES_MAX: Final = 1_024 * 1_024 * 1_024
+"""An attachment's file: a film of an hour. It is streamed, so this bounds the disk and no memory."""
+
+ATTACHMENT_PIECE_BYTES: Final = 256 * 1_024
+"""What is read or written at once of such a file, in one turn of a thread."""
+
+ATTACHMENT_GRACE_SECONDS_DEFAULT: Final = 3_600.0
+"""How long a file is kept that nobody refers to, from its upload on and from when that was first found: time enough to
+write the document that refers to it, or for that to come from another store."""
+
+COLLECT_SECONDS: Final = 3_600.0
+"""How often a server looks for files that nobody refers to: it reads all documents for it."""
+
+COLLECT_PIECE: Final = 256
+"""Files of which one commit decides whether they go: between two of them others have their turn."""
+
+COLLECT_ENTRIES_MAX: Final = 256
+"""Log entries that such a commit reads for new references: the writer waits for it. More are read before."""
+
+COLLECT_ATTEMPTS: Final = 3
+"""How often a collection begins anew because the log was trimmed under it, or a snapshot was joined."""
+
 DOCUMENT_KEYS_MAX: Final = 10_000
 """Fields that one command may write into one document."""
 

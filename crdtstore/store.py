@@ -19,6 +19,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Literal, Self
 
 from crdtstore import core
+from crdtstore.attachments.attachments import Attachments
 from crdtstore.crdt.scope import make_scope
 from crdtstore.errors import VersionNotAvailable
 from crdtstore.feed.events import Events
@@ -73,6 +74,7 @@ class Store(Writing):
         self.expiry = Expiry(self)
         self.pump = Pump(self.sequencer)
         self.feed = Feed(self, self.pump)
+        self.attachments = Attachments(self)
         self.requests = Requests()
         self.parameters = SystemParameters(self)
 
@@ -120,6 +122,7 @@ class Store(Writing):
             raise
         if not read_only:
             store.settle_epoch(volatile=durability == "none")
+            store.attachments.settle()
         return store
 
     @classmethod
@@ -322,6 +325,7 @@ class Store(Writing):
     def close(self) -> None:
         """Finish what was submitted and let go of the directory; closing twice does nothing."""
         self.expiry.close()
+        self.attachments.close()
         self.submitter.close()
         self.pump.close()
         self.retained.close()

@@ -25,12 +25,13 @@ from crdtstore.crdt.names import Names
 from crdtstore.crdt.timestamp import format_timestamp, to_milliseconds
 from crdtstore.errors import CrdtStoreError
 from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, MAP_BYTES_DEFAULT, PEER_SILENT_SECONDS, REPLICAS_MAX
-from crdtstore.storage.environment import DATA_NAME, FORMAT, FORMAT_KEY, open_storage
+from crdtstore.storage.environment import DATA_NAME, open_storage
 from crdtstore.storage.head import Head
 from crdtstore.storage.index import read_indexes
 from crdtstore.storage.lock import LOCK_NAME
 from crdtstore.storage.log import first_txn, last_txn
 from crdtstore.storage.peers import Peer, read_peers
+from crdtstore.storage.stored_format import FORMAT, FORMAT_KEY
 from crdtstore.storage.tables import Table
 from crdtstore.version.epoch import was_volatile
 

@@ -38,6 +38,9 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.UnknownAttachment: 404,
+    errors.UploadConflict: 409,
+    errors.RangeNotSatisfiable: 416,
     errors.InvalidIndex: 400,
     errors.IndexExists: 409,
     errors.UnknownIndex: 404,
@@ -207,6 +210,8 @@ def headers_of(status: int, error: errors.CrdtStoreError) -> tuple[tuple[bytes, 
         return CHALLENGE
     if status == 405:
         return ((b"allow", ", ".join(error.data.get("allow", ())).encode("ascii")),)
+    if status == 416:
+        return ((b"content-range", b"bytes */%d" % error.data["len"]),)
     if status in {429, 503}:
         return RETRY
     return ()

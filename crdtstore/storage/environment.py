@@ -12,13 +12,15 @@ Rules:
   `durable=False` leaves out the flushing of commits, for benches and tests.
 - The engine is the compiled core's if there is one, else `adapter.py`; both read the same files.
 
-Who may open is in `lock.py`. What the tables hold is not here: see `tables.py`.
+Who may open is in `lock.py`. What the tables hold is not here: see `tables.py`; nor what
+the format says: see `stored_format.py`.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import struct
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,12 +31,14 @@ import msgpack
 
 from crdtstore import core, limits
 from crdtstore._version import __version__
-from crdtstore.errors import CallerError, Corrupted, CrdtStoreError, FormatTooNew, NotAStore, StoreError, StoreFull
+from crdtstore.errors import CallerError, Corrupted, CrdtStoreError, NotAStore, StoreError, StoreFull
 from crdtstore.storage import adapter
 from crdtstore.storage.adapter_error import store_error
+from crdtstore.storage.attachment_files import FOLDER_NAME
 from crdtstore.storage.backup_record import check_restored
 from crdtstore.storage.lock import LOCK_NAME, hold_store
 from crdtstore.storage.settle import settle, sync_path
+from crdtstore.storage.stored_format import FORMAT_KEY, FORMAT_MADE, check_format
 from crdtstore.storage.tables import TABLE_NAMES, TABLES_ADDED, Table, seal
 
 if TYPE_CHECKING:
@@ -45,17 +49,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FORMAT: Final = 2
-"""The newest stored format that this version reads: as 1, with an index, which who knows only 1 would not keep."""
-
-FORMAT_MADE: Final = 1
-"""The stored format of a new store."""
-
-FORMAT_KEY: Final = b"format"
-"""The key of the format record in table `meta`: a msgpack map of `format`, `page_bytes` and `created_by`."""
-
 DATA_NAME: Final = "data.mdb"
-OWN_NAMES: Final = frozenset({DATA_NAME, "lock.mdb", LOCK_NAME})
+OWN_NAMES: Final = frozenset({DATA_NAME, "lock.mdb", LOCK_NAME, FOLDER_NAME})
 """The files of a store: an unfinished `<directory>.new` holds nothing else, or it is not ours to remove."""
 
 
@@ -290,8 +285,10 @@ def remove_leftovers(new: Path) -> None:
     if not names <= OWN_NAMES:
         other = min(names - OWN_NAMES)
         raise NotAStore(f"{new} is needed to build the store, and holds other files, such as {other}.")
-    for name in names - {LOCK_NAME}:
+    for name in names - {LOCK_NAME, FOLDER_NAME}:
         (new / name).unlink()
+    if FOLDER_NAME in names:
+        shutil.rmtree(new / FOLDER_NAME)
 
 
 def build(new: Path, map_bytes: int) -> None:
@@ -373,29 +370,3 @@ def read_meta(descriptor: int, offset: int) -> Meta:
     if page_bytes not in PAGE_SIZES:
         raise Corrupted("meta", b"", f"the meta page at byte {offset} gives pages of {page_bytes} bytes")
     return Meta(page_bytes, page_last, txn)
-
-
-def check_format(storage: Storage, directory: Path) -> None:
-    """Refuse a store whose format record is missing or newer than this version.
-
-    Raises:
-        NotAStore: there is no record.
-        FormatTooNew: `data` has the format `found` and the `newest` that is read.
-        Corrupted: the record is damaged.
-    """
-    with storage.snapshot() as snapshot:
-        record = snapshot.get(Table.META, FORMAT_KEY)
-    if record is None:
-        raise NotAStore(f"The directory {directory} holds no store: its format record is missing.")
-    try:
-        found = msgpack.unpackb(record)["format"]
-    except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException):
-        found = None
-    if type(found) is not int:
-        raise Corrupted("meta", FORMAT_KEY, "it is no format record")
-    if found > FORMAT:
-        raise FormatTooNew(
-            f"The store {directory} has format {found}, and this version reads formats up to {FORMAT}.",
-            found=found,
-            newest=FORMAT,
-        )

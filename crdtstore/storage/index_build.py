@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgpack
-
 from crdtstore.errors import Corrupted, IndexExists, LimitExceeded, UnknownIndex
 from crdtstore.limits import INDEX_BUILD_BYTES, INDEX_BUILD_DOCUMENTS, INDEX_DROP_ENTRIES, INDEXES_MAX
 from crdtstore.storage.documents import DOCUMENTS, Row, id_key, split_row
-from crdtstore.storage.environment import FORMAT, FORMAT_KEY
 from crdtstore.storage.index import NUMBER_BYTES, PARTS, Index, Kind, Path, check_definition
 from crdtstore.storage.index_entries import ENTRIES, NONE, Made, make_entries, replace_entries
+from crdtstore.storage.stored_format import WITH_INDEXES, raise_format
 from crdtstore.storage.tables import Table
 from crdtstore.storage.verify_rows import can_pass
 
@@ -58,7 +56,7 @@ def add_index(
     index = Index(next_number(batch), collection.number, name, kind, paths)
     if not collection.documents:
         index.built = None
-    raise_format(batch)
+    raise_format(batch, WITH_INDEXES)
     collection.indexes += (index,)
     catalog.dirty.add(collection)
     return index
@@ -80,15 +78,6 @@ def next_number(batch: Batch) -> int:
     number = int.from_bytes(batch.get(Table.META, NUMBER_KEY) or b"", "big")
     batch.put(Table.META, NUMBER_KEY, (number + 1).to_bytes(NUMBER_BYTES, "big"))
     return number
-
-
-def raise_format(batch: Batch) -> None:
-    """Keep versions that know no indexes from writing documents without their entries."""
-    row = batch.get(Table.META, FORMAT_KEY)
-    if row is not None:
-        record = msgpack.unpackb(row)
-        if record["format"] < FORMAT:
-            batch.put(Table.META, FORMAT_KEY, msgpack.packb({**record, "format": FORMAT}))
 
 
 def find_index(catalog: Catalog, number: int) -> tuple[Collection, Index]:

@@ -18,9 +18,9 @@ from crdtstore.auth.permission import Permission
 from crdtstore.crdt.names import Names
 from crdtstore.errors import Corrupted, FormatTooNew
 from crdtstore.storage import (
+    attachments,
     catalog,
     documents,
-    environment,
     head,
     identity,
     index,
@@ -28,6 +28,7 @@ from crdtstore.storage import (
     peers,
     range_stale,
     range_table,
+    stored_format,
 )
 from crdtstore.storage.tables import Table
 from tests.core.merging import ORIGINS
@@ -36,6 +37,7 @@ from tests.fuzz.engine import Target
 COLLECTION = catalog.Collection(0, "cities")
 LONG_ID = b"\x20" + b"x" * 700
 DIGEST = bytes(range(16))
+ATTACHMENT = attachments.make_id(DIGEST * 2)
 
 
 class OneRow:
@@ -112,9 +114,16 @@ TARGETS = [
     row_target(
         "format",
         Table.META,
-        environment.FORMAT_KEY,
-        lambda snapshot: environment.check_format(snapshot, Path("store")),
-        packed({"format": environment.FORMAT}, {"format": environment.FORMAT, "made": "x"}),
+        stored_format.FORMAT_KEY,
+        lambda snapshot: stored_format.check_format(snapshot, Path("store")),
+        packed({"format": stored_format.FORMAT}, {"format": stored_format.FORMAT, "made": "x"}),
+    ),
+    row_target(
+        "attachment",
+        Table.ATTACHMENTS,
+        ATTACHMENT,
+        lambda snapshot: attachments.read_attachment(snapshot, ATTACHMENT),
+        packed([5, DIGEST[:8], 1_700_000_000_000, 0], [2**40, DIGEST[:8], 0, 1]),
     ),
     row_target("scope", Table.META, identity.SCOPE_KEY, identity.read_scope, packed(["a"], ["a", "b" * 40])),
     row_target(

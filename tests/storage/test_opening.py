@@ -15,7 +15,9 @@ import pytest
 
 from crdtstore.errors import Corrupted, FormatTooNew, NotAStore, StoreError, StoreFull, StoreReadOnly
 from crdtstore.storage import environment
-from crdtstore.storage.environment import FORMAT, FORMAT_KEY, FORMAT_MADE, open_storage
+from crdtstore.storage.attachment_files import FOLDER_NAME
+from crdtstore.storage.environment import open_storage
+from crdtstore.storage.stored_format import FORMAT, FORMAT_KEY, FORMAT_MADE
 from crdtstore.storage.tables import TABLE_NAMES, TABLES_ADDED, Table, seal
 from tests.storage import children
 from tests.storage.engines import DISK, content, fill, open_engine
@@ -40,7 +42,7 @@ def test_a_store_is_created_for_its_owner_only(disk_engine: str, path: Path) -> 
     with open_engine(disk_engine, path) as storage:
         assert path.stat().st_mode & 0o777 == 0o700
         assert {entry.name: entry.stat().st_mode & 0o777 for entry in path.iterdir()} == dict.fromkeys(
-            environment.OWN_NAMES, 0o600
+            environment.OWN_NAMES - {FOLDER_NAME}, 0o600
         )
         assert [entry.name for entry in path.parent.iterdir()] == [path.name]
         with storage.snapshot() as snapshot:

@@ -28,7 +28,7 @@ from crdtstore.errors import (
 from crdtstore.indexes import Indexes
 from crdtstore.limits import DEPTH_MAX, INDEX_PAUSE_SECONDS, INDEXES_MAX
 from crdtstore.query.search import search_range_json
-from crdtstore.storage import environment, index_build
+from crdtstore.storage import index_build, stored_format
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
 from crdtstore.storage.memory import Batch, MemoryStorage
@@ -334,7 +334,7 @@ def test_who_knows_no_indexes_does_not_open_a_store_with_one(tmp_path: Path, mon
     path = tmp_path / "store"
     with Store.open(path, durability="none") as store:
         fill(store)
-    monkeypatch.setattr(environment, "FORMAT", 1)
+    monkeypatch.setattr(stored_format, "FORMAT", 1)
     with Store.open(path, durability="none") as store:
         Indexes(store).create("cities", [("tags",)])
     with pytest.raises(FormatTooNew):
