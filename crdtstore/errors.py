@@ -161,9 +161,6 @@ class UnknownAttachment(NotFound):
 
     code = "unknown-attachment"
 
-    def __init__(self, id_: str) -> None:
-        super().__init__(f"There is no attachment {id_!r:.60}.", id=id_)
-
 
 class UploadConflict(CallerError):
     """A piece of a file that does not fit what came of it before: `data` has the bytes `received`."""

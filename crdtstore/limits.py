@@ -47,6 +47,18 @@ ATTACHMENT_GRACE_SECONDS_DEFAULT: Final = 3_600.0
 """How long a file is kept that nobody refers to, from its upload on and from when that was first found: time enough to
 write the document that refers to it, or for that to come from another store."""
 
+UPLOAD_BYTES_MAX: Final = ATTACHMENT_BYTES_MAX + 64 * 1_024
+"""The body of a request that brings a file: the file and the form around it."""
+
+UPLOAD_FIELDS_MAX: Final = 8
+"""Fields of such a form, of which one is the file."""
+
+TRANSFERS_MAX: Final = 256
+"""Files of one app on their way at the same time, in or out: each has a connection and a descriptor besides."""
+
+TRANSFER_BYTES_A_SECOND_MIN: Final = 8 * 1_024
+"""How fast a file must move on the whole, either way: a caller who drips it holds a connection and a descriptor."""
+
 COLLECT_SECONDS: Final = 3_600.0
 """How often a server looks for files that nobody refers to: it reads all documents for it."""
 

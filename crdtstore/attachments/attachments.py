@@ -216,7 +216,7 @@ class Attachments:
         id_ = parse_id(id)
         found = None if id_ is None else self.find(id_)
         if found is None:
-            raise UnknownAttachment(id)
+            raise unknown(id)
         return found
 
     def find(self, id_: bytes) -> Attachment | None:
@@ -257,6 +257,11 @@ class Attachments:
         if incoming.is_dir():
             for path in incoming.glob("*.part"):
                 path.unlink()
+
+
+def unknown(id: str) -> UnknownAttachment:
+    """Say that there is no such file."""
+    return UnknownAttachment(f"There is no attachment {id!r:.60}.", id=id)
 
 
 def state_of(attachment: Attachment) -> AttachmentState:

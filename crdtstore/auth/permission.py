@@ -101,6 +101,15 @@ class Permission:
         elif verb not in self.verbs or self.collections is not None:
             raise Forbidden(f"This key may not {verb} the whole store.", verb=verb)
 
+    def check_some(self, verb: Verb) -> None:
+        """Refuse what takes a verb on any collection, whichever it is.
+
+        Raises:
+            Forbidden: The permission has it on none.
+        """
+        if verb not in self.verbs or (self.collections is not None and not self.collections):
+            raise Forbidden(f"This key may {verb} no collection.", verb=verb)
+
     def check_full(self) -> None:
         """Refuse what concerns the store as a whole, unless this permission has every verb on every collection.
 

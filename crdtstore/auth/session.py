@@ -16,14 +16,16 @@ from functools import partial, reduce
 from typing import Any
 
 from crdtstore._version import __version__
+from crdtstore.attachments.attachments import Attachments, unknown
 from crdtstore.auth.permission import Permission, Verb
 from crdtstore.command.command import Command
 from crdtstore.command.condition import Condition
 from crdtstore.command.result import Written
 from crdtstore.command.serial import submit_serially
 from crdtstore.crdt.actor import format_actor
+from crdtstore.crdt.cell import CellType
 from crdtstore.crdt.scope import Scope
-from crdtstore.crdt.value import Value
+from crdtstore.crdt.value import Value, decode_value
 from crdtstore.errors import Forbidden
 from crdtstore.finding import Counted, Found, Matching
 from crdtstore.once import Once
@@ -300,6 +302,40 @@ class Session:
         """
         self.permission.check_scope("read", None)
         return {"peerKeyString": format_actor(self.store.origin), "version": __version__}
+
+    # --- attachments ---
+
+    def for_putting(self) -> Attachments:
+        """Give the attachments to put a file.
+
+        Raises:
+            Forbidden: The permission lets nothing be written: nobody could refer to the file.
+        """
+        self.permission.check_some("write")
+        return self.store.attachments
+
+    def for_attachment(self, id: str, collection: str | None, document: Value) -> Attachments:
+        """Give the attachments to read one file.
+
+        Args:
+            id: The file's.
+            collection: Of a document that refers to it; None for a caller who may read the whole store.
+            document: The id of that document.
+
+        Raises:
+            Forbidden: No collection is named, and the permission does not cover reading the whole store.
+            UnknownAttachment: The document does not refer to it, is not there, or may not be read: it is not told
+                which, nor whether there is such a file.
+        """
+        if collection is None:
+            self.permission.check_scope("read", None)
+            return self.store.attachments
+        if not self.may_read(collection) or self.get(collection, document) is None:
+            raise unknown(id)
+        tokens = (cell.value for cell in self.store.cells(collection, document) if cell.type == CellType.ATTACHMENT)
+        if id not in (token["id"] for token in map(decode_value, tokens) if isinstance(token, dict)):
+            raise unknown(id)
+        return self.store.attachments
 
     # --- time series; a series is read and written as a collection of its id is ---
 

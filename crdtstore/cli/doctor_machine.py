@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crdtstore.errors import CallerError
-from crdtstore.limits import CONNECTIONS_MAX, DESCRIPTORS_SPARE, DISK_FREE_BYTES_MIN, MAP_BYTES_DEFAULT
+from crdtstore.limits import CONNECTIONS_MAX, DESCRIPTORS_SPARE, DISK_FREE_BYTES_MIN, MAP_BYTES_DEFAULT, TRANSFERS_MAX
 from crdtstore.settings import PREFIX, check, describe, read_file, split_lists, variable
 
 OK, NOTICE, PROBLEM = "ok", "notice", "problem"
@@ -109,7 +109,7 @@ def refusal_of(name: str, value: str) -> Check | None:
 def check_limits() -> Iterator[Check]:
     """What the system lets a process have: descriptors for connections, address space for the map."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS_MAX + DESCRIPTORS_SPARE
+    wanted = CONNECTIONS_MAX + TRANSFERS_MAX + DESCRIPTORS_SPARE
     found = f"{soft:,} open files" if soft != resource.RLIM_INFINITY else "any number of open files"
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         yield Check("descriptors", OK, found)

@@ -49,12 +49,13 @@ Opener: TypeAlias = "Callable[[Path], AbstractContextManager[tuple[Store, KeyRin
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One app that is open: its store, its keys, what other stores join from, and how many more backups may be sent."""
+    """One app that is open: its store, its keys, what other stores join from, and how much more may be on its way."""
 
     store: Store
     keyring: KeyRing
     pins: Pins = field(default_factory=Pins)
     backups: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(limits.BACKUPS_AT_ONCE_MAX))
+    transfers: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(limits.TRANSFERS_MAX))
 
 
 class Apps:

@@ -24,7 +24,7 @@ from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
 from crdtstore.http.choices import choices_of
 from crdtstore.http.headers import actor_of, txn_of, wait_of
-from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Form, Receive, Request
+from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Body, Form, Receive, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
 from crdtstore.http.wait import Held, until_applied
@@ -38,7 +38,8 @@ class Call:
     """One request on its way to its answer.
 
     `wait_seconds` is how long it may wait for a transaction, `held` who waits, `pins` what other stores join from,
-    `backups` how many more backups may be sent at once, `form` what the body is, `parameters` what the path says.
+    `backups` and `transfers` how many more backups and files may be on their way at once, `form` what the body is,
+    `content` the body itself, which a route that streams reads within `body_seconds`, `parameters` what the path says.
     """
 
     request: Request
@@ -50,6 +51,9 @@ class Call:
     held: Held = field(repr=False)
     pins: Pins = field(repr=False)
     backups: BoundedSemaphore = field(repr=False)
+    transfers: BoundedSemaphore = field(repr=False)
+    content: Body = field(repr=False)
+    body_seconds: float
     form: Form
     route: Route
     parameters: Mapping[str, str]

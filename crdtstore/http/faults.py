@@ -211,7 +211,7 @@ def headers_of(status: int, error: errors.CrdtStoreError) -> tuple[tuple[bytes, 
     if status == 405:
         return ((b"allow", ", ".join(error.data.get("allow", ())).encode("ascii")),)
     if status == 416:
-        return ((b"content-range", b"bytes */%d" % error.data["len"]),)
+        return ((b"content-range", b"bytes */%d" % error.data.get("len", 0)),)
     if status in {429, 503}:
         return RETRY
     return ()

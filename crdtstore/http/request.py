@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -41,13 +41,16 @@ KEPT: Final = frozenset(
         b"authorization",
         b"content-encoding",
         b"content-length",
+        b"content-range",
         b"content-type",
         b"host",
         b"idempotency-key",
         b"if-match",
         b"if-none-match",
         b"last-event-id",
+        b"if-range",
         b"prefer",
+        b"range",
         b"transfer-encoding",
         b"x-crdtstore-at",
         b"x-ditto-client-id",
@@ -93,6 +96,8 @@ PAYLOAD: Final = Form(b"application/json", "PAYLOAD_BYTES_MAX")
 CBOR: Final = Form(b"application/cbor", "BODY_BYTES_MAX")
 JSON_LINES: Final = Form(b"application/json-l", "BODY_BYTES_MAX")
 MESSAGE: Final = Form(b"application/msgpack", "MESSAGE_BYTES_MAX")
+UPLOAD: Final = Form(b"multipart/form-data", "UPLOAD_BYTES_MAX")
+BYTES: Final = Form(b"application/octet-stream", "ATTACHMENT_BYTES_MAX")
 
 
 class Disconnected(Exception):
@@ -182,7 +187,7 @@ def check_framing(headers: dict[bytes, bytes]) -> None:
     if length is not None:
         if LENGTH_FORM.fullmatch(length) is None:
             raise MalformedRequest("Content-Length is a number of bytes in decimal digits.")
-        check_body_bytes(int(length), MESSAGE)
+        check_body_bytes(int(length), UPLOAD)
 
 
 def check_announced(headers: dict[bytes, bytes], forms: Sequence[Form]) -> Form:
@@ -312,6 +317,32 @@ class Body:
             timer.cancel()
         self.complete = True
         return body
+
+    async def pieces(self, form: Form, seconds: float) -> AsyncIterator[bytes]:
+        """Read the body piece by piece, as it comes; none of it is kept here.
+
+        Args:
+            form: What bounds its length.
+            seconds: How long it may take to arrive, beside the time that TRANSFER_BYTES_A_SECOND_MIN gives it.
+
+        Raises:
+            LimitExceeded: It is longer or slower than it may be.
+            Disconnected: The caller went away before its end.
+        """
+        begun, size = asyncio.get_running_loop().time(), 0
+        while not self.complete:
+            try:
+                async with asyncio.timeout_at(begun + seconds + size / limits.TRANSFER_BYTES_A_SECOND_MIN):
+                    message = await self.receive()
+            except TimeoutError:
+                raise too_slow(seconds) from None
+            if message["type"] != "http.request":
+                raise Disconnected
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            check_body_bytes(size, form)
+            self.complete = not message.get("more_body", False)
+            yield piece
 
     async def collect(self, form: Form) -> bytes:
         """Join the parts, counting while they come: a length that was announced may be a lie or absent."""

@@ -32,6 +32,9 @@ class Route(NamedTuple):
     gives: tuple[bytes, ...] = (JSON.media_type,)
     """The media types of its answers; the endpoint writes the first."""
 
+    streams: bool = False
+    """Whether the endpoint reads the body, piece by piece, instead of being given it."""
+
     version: Version | None = None
     errors: ErrorForm = "both"
     described: Described | Mapping[str, Described] = UNDESCRIBED

@@ -22,6 +22,7 @@ from crdtstore.http.openapi.routes import document_routes
 from crdtstore.http.replication.exchange import exchange
 from crdtstore.http.request import MESSAGE, Request
 from crdtstore.http.route import Route
+from crdtstore.http.store.attachments.routes import ATTACHMENT_ROUTES
 from crdtstore.http.store.resource.routes import RESOURCE_ROUTES
 from crdtstore.http.store.routes import STORE_ROUTES
 from crdtstore.http.store.series.routes import SERIES_ROUTES
@@ -51,6 +52,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *SERIES_ROUTES,
     *STORE_ROUTES,
     *RESOURCE_ROUTES,
+    *ATTACHMENT_ROUTES,
     Route("/txn", ("GET",), transactions, takes_body=False, described=Described(gives=TransactionsAnswer)),
     Route("/admin/stats", ("GET",), stats, takes_body=False, described=Described(gives=Stats)),
     Route(

@@ -6,7 +6,7 @@ A request passes these steps, in this order and nowhere else:
 2. `Apps.pick` finds the app, and `KeyRing.authenticate` turns the credential into a permission there. Open routes of a
    server with one app need none, and get none.
 3. `routes.route_of` finds the endpoint: only who is known learns which paths there are.
-4. `request.check_announced` and `request.Body`: the body, whole and in time.
+4. `request.check_announced` and `request.Body`: the body, whole and in time, unless the route streams it.
 5. The endpoint answers, holding a `Session`.
 6. `represent` gives the answer in the media type that the caller prefers.
 7. `faults` turns an error of any step into an answer; `respond` sends what came of it.
@@ -129,6 +129,8 @@ class Application:
             answer = answer._replace(txn=applied(app))
         try:
             await respond(send, answer, close=not body.complete)
+        except Disconnected:
+            return
         finally:
             if answer.stream is not None:
                 answer.stream.close()
@@ -149,25 +151,28 @@ class Application:
         form = found.route.forms[0]
         if found.route.takes_body or request.has_body:
             form = check_announced(request.headers, found.route.forms)
-        data = await body.read(form, self.body_seconds)
-        session = Session(app.store, permission, once_of(request, data))
-        call = self.call(request, data, form, app, session, body.receive, found)
+        data = b"" if found.route.streams else await body.read(form, self.body_seconds)
+        session = Session(app.store, permission, None if found.route.streams else once_of(request, data))
+        call = self.call(request, data, form, app, session, body, found)
         return await represent(call, await found.route.endpoint(call))
 
     def call(
-        self, request: Request, body: bytes, form: Form, app: App, session: Session, receive: Receive, found: Found
+        self, request: Request, data: bytes, form: Form, app: App, session: Session, body: Body, found: Found
     ) -> Call:
         """Put together what an endpoint holds."""
         return Call(
             request,
-            body,
+            data,
             session,
-            receive,
+            body.receive,
             self.exchange_threads if form is MESSAGE else self.threads,
             self.wait_seconds,
             self.held,
             app.pins,
             app.backups,
+            app.transfers,
+            body,
+            self.body_seconds,
             form,
             found.route,
             found.parameters,

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from crdtstore.http.request import JSON_LINES, MESSAGE
+from crdtstore.http.request import JSON_LINES, MESSAGE, UPLOAD
 from crdtstore.http.route import Route
 from crdtstore.http.routes import ROUTES
 from crdtstore.replication.message import EXCHANGE_FORMAT, Hello
@@ -17,6 +17,7 @@ from crdtstore.replication.message import encode as encode_message
 from tests.http.calling import upsert
 
 HELLO: Final = encode_message(Hello(EXCHANGE_FORMAT, None, bytes(16), bytes(16), bytes(16)))
+FILE: Final = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n--x--\r\n'
 DOCUMENT: Final = {"n": 1}
 EVENTS: Final = "/api/v1/timeseries/{series}/events"
 GENERAL: Final = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
@@ -73,6 +74,12 @@ STATUSES: Final[dict[tuple[str, str], int]] = {
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): 202,
     ("DELETE", "/api/v1/collections/{collection}/documents/{id}"): 202,
     **{("GET", f"/api/{version}/collections/{{collection}}/documents/{{id}}"): 404 for version in ("v4", "v5")},
+    **{
+        (method, f"/api/{version}/{name}/{{id}}"): 404
+        for version in ("v4", "v5")
+        for method in ("GET", "HEAD")
+        for name in ("attachments", "attachment")
+    },
     # These versions answer so where there is no such document.
     **{(method, f"/api/{version}/store/findbyid"): 404 for method in ("GET", "POST") for version in ("v4", "v5")},
 }
@@ -86,6 +93,8 @@ def sample_of(route: Route, method: str) -> Sample:
         target = target.replace(f"{{{name}}}", PARAMETERS[name])
     form = route.forms[0]
     body = HELLO if form is MESSAGE else encode(BODIES.get((method, route.path), GENERAL), lines=form is JSON_LINES)
+    if form is UPLOAD:
+        return Sample(method, target, f"{form.media_type.decode()}; boundary=x", FILE)
     return Sample(method, target, form.media_type.decode(), body, STATUSES.get((method, route.path), 200))
 
 

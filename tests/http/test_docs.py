@@ -47,7 +47,9 @@ TITLES = {
     "/api/v1/timeseries/{series}/distinct_value": "Distinct values",
 } | {f"/api/{version}": "Indexes" for version in VERSIONS}
 TITLES |= dict.fromkeys(OPEN, "The documents of the API")
-STREAMED = {"/admin/backup"}
+FILES = {f"/api/{version}/{name}/{{id}}" for version in ("v4", "v5") for name in ("attachments", "attachment")}
+TITLES |= dict.fromkeys(FILES, "A file")
+STREAMED = {"/admin/backup", *FILES}
 """Routes that answer no JSON."""
 
 ERROR_KEYS = {"both": "`message`, `error`", "error": "`error`"}
@@ -123,6 +125,10 @@ def run_curl(app: Application, command: str, key: str) -> Answered:
     options = list(zip(words[2::2], words[3::2], strict=True))
     headers = dict(value.split(": ", 1) for name, value in options if name == "--header")
     body = next((value.replace("\\$", "$").encode() for name, value in options if name == "--data"), None)
+    fields = [value.partition("=") for name, value in options if name == "--form"]
+    if fields:
+        parts = (f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, _, text in fields)
+        body, headers["Content-Type"] = ("".join(parts) + "--x--\r\n").encode(), "multipart/form-data; boundary=x"
     path = words[1].removeprefix("http://localhost:8080")
     method = dict(options).get("--request", "GET" if body is None else "POST")
     return call(app, method, path, body, {**headers, "host": "localhost:8080"})

@@ -125,6 +125,9 @@ CASES: Final = {
         "invalid-cursor", "/api/v4/store/find", {**READ, "cursor": "x"}, ("cursor", "this store gave out")
     ),
     "a host of others": Case("forbidden", FIND, READ, ("'evil.test'",), {"host": "evil.test"}, {"host": "evil.test"}),
+    "no file": Case(
+        "unknown-attachment", "/api/v4/attachments/zz", None, ("attachment 'zz'",), {"id": "zz"}, method="GET"
+    ),
     "no route": Case("not-found", "/nowhere", {}, ("no such route",)),
     "no document": Case(
         "not-found",
@@ -226,7 +229,9 @@ NEEDS_MORE: Final = {
     "type-conflict",
     "outside-scope",
     "precondition-failed",
+    "range-not-satisfiable",
     "statement-timeout",
+    "upload-conflict",
     "retry-later",
     "overloaded",
     "clock-behind",

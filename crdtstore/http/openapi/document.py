@@ -23,6 +23,9 @@ from crdtstore.http.route import Route
 UNCHANGED: Final = "If-None-Match"
 """The header of a caller who has what is asked for, perhaps."""
 
+PART: Final = "Range"
+"""The header of a caller who wants a part of it."""
+
 DIALECT: Final = "3.1.1"
 STORE: Final = "A document store whose every field is a CRDT."
 KEY_SCHEME: Final = {
@@ -119,6 +122,8 @@ def answers_of(route: Route, described: Described, schemas: Schemas, shared: Sha
     """Describe the answers, by status."""
     good = {media_type.decode(): {"schema": schemas.of(described.gives)} for media_type in route.gives}
     answers = {str(described.status): answer_of("What was asked for.", good)}
+    if PART in described.headers:
+        answers["206"] = answer_of("The range that was asked for.", good)
     if UNCHANGED in described.headers and not described.kind.writes:
         answers["304"] = {"description": "The caller has it already."}
     bad: dict[str, Any] = {

@@ -33,6 +33,14 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "If-Match": ("Entity tags, or `*`: one that the document must have.", TAGS),
     "If-None-Match": ("Entity tags, or `*`: those that the document must not have.", TAGS),
     "Last-Event-ID": ("The transaction of the last event that a reader who comes back has seen.", TXN),
+    "Range": (
+        "The bytes that are wanted, `bytes=FIRST-LAST`; either may be left out.",
+        {"type": "string", "pattern": "^bytes=[0-9]{1,18}-$", "example": "bytes=0-"},
+    ),
+    "If-Range": (
+        "The entity tag of a file: of another one the range is not wanted.",
+        {"type": "string", "pattern": '^"[0-9A-Za-z_-]{46}"$'},
+    ),
     "X-EVENT-TTL-SECONDS": (
         "How many seconds after they arrived events expire that do not say so.",
         {"type": "integer", "minimum": 0, "maximum": EVENT_TTL_SECONDS_MAX},

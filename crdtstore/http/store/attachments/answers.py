@@ -1,0 +1,29 @@
+"""What requests and answers about files look like, as types: the documents of the API are made of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from crdtstore.http.store.answers import Natural
+
+
+class UploadForm(msgspec.Struct):
+    """The form that brings a file."""
+
+    file: Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})]
+
+
+class PutAnswer(msgspec.Struct):
+    """The file is there: its id, and its length in bytes."""
+
+    id: str
+    len: Natural
+
+
+class AttachmentArguments(msgspec.Struct):
+    """A document that refers to the file, for a key that may not read the whole store."""
+
+    collection: str | msgspec.UnsetType = msgspec.UNSET
+    document: str | msgspec.UnsetType = msgspec.UNSET

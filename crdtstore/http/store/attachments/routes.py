@@ -1,0 +1,62 @@
+"""The routes of attachments, in the versions that have them; each under both spellings that are published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from crdtstore.errors import (
+    MalformedRequest,
+    RangeNotSatisfiable,
+    StoreFull,
+    UnknownAttachment,
+)
+from crdtstore.http.described import Described, Kind
+from crdtstore.http.request import BYTES, UPLOAD
+from crdtstore.http.route import Route
+from crdtstore.http.store.attachments import answers
+from crdtstore.http.store.attachments.download import download
+from crdtstore.http.store.attachments.upload import upload
+from crdtstore.http.store.version import VERSIONS, Version
+
+SPELLINGS: Final = ("attachments", "attachment")
+
+READING: Final = Kind(("X-DITTO-TXN-ID",), (UnknownAttachment,))
+
+UPLOADED: Final = Described(
+    answers.UploadForm,
+    answers.PutAnswer,
+    errors=(MalformedRequest, StoreFull),
+    summary="Put a file that a form holds, and answer with its id and length.",
+)
+READ: Final = Described(
+    None,
+    None,
+    READING,
+    answers.AttachmentArguments,
+    errors=(RangeNotSatisfiable,),
+    summary="Answer with a file, or a range of it, unless the caller has it.",
+    headers=("Range", "If-Range", "If-None-Match"),
+)
+LOOKED_AT: Final = READ._replace(errors=(), summary="Say whether there is a file, and how long it is.")
+
+
+def attachment_routes(version: Version, spelling: str) -> Iterator[Route]:
+    """Those of one version under one spelling."""
+    path = f"/api/{version.name}/{spelling}"
+    plain = Route(path, ("POST",), upload, streams=True, version=version, errors=version.errors)
+    yield plain._replace(path=f"{path}/upload", forms=(UPLOAD,), described=UPLOADED)
+    yield plain._replace(
+        path=f"{path}/{{id}}",
+        methods=("GET", "HEAD"),
+        endpoint=download,
+        takes_body=False,
+        forms=(BYTES,),
+        gives=(BYTES.media_type,),
+        described={"GET": READ, "HEAD": LOOKED_AT},
+    )
+
+
+ATTACHMENT_ROUTES: Final = tuple(
+    route for name in ("v4", "v5") for spelling in SPELLINGS for route in attachment_routes(VERSIONS[name], spelling)
+)

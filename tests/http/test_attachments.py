@@ -1,0 +1,294 @@
+"""Files over HTTP: put by forms, read whole, in ranges and on condition, by who may."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import json
+from pathlib import Path
+
+import pytest
+
+from crdtstore import limits
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.permission import Permission
+from crdtstore.command.command import Remove, Upsert
+from crdtstore.http.server import Application, application
+from crdtstore.storage.attachment_files import folder_of
+from crdtstore.store import Store
+from tests.http.calling import Answered, as_raw, call, connect, exchange, only_app, raw, serving
+
+BOUNDARY = "b0undary"
+DATA = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store.in_memory()
+
+
+@pytest.fixture
+def key(store: Store) -> str:
+    return KeyRing(store).create("root", Permission.full())
+
+
+@pytest.fixture
+def served(store: Store, key: str) -> Application:
+    del key
+    return application(store, KeyRing(store))
+
+
+def form(*fields: tuple[str, bytes]) -> bytes:
+    """Write a form."""
+    parts = (
+        b'--%b\r\ncontent-disposition: form-data; name="%b"; filename="a"\r\n\r\n%b\r\n'
+        % (BOUNDARY.encode(), name.encode(), data)
+        for name, data in fields
+    )
+    return b"".join(parts) + b"--%b--\r\n" % BOUNDARY.encode()
+
+
+def headers(key: str, **more: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}", **{name.replace("_", "-"): value for name, value in more.items()}}
+
+
+def upload(served: Application, key: str, body: bytes, path: str = "/api/v4/attachments/upload") -> Answered:
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    return call(served, "POST", path, body, headers(key, content_type=kind))
+
+
+def put(served: Application, key: str, data: bytes = DATA) -> str:
+    answered = upload(served, key, form(("file", data)))
+    assert (answered.status, answered.json["len"]) == (200, len(data)), answered.body
+    return str(answered.json["id"])
+
+
+def files_of(store: Store) -> list[Path]:
+    return [path for path in folder_of(store.storage).rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("version", ["v4", "v5"])
+@pytest.mark.parametrize("spelling", ["attachment", "attachments"])
+def test_a_file_comes_back(served: Application, key: str, version: str, spelling: str) -> None:
+    root = f"/api/{version}/{spelling}"
+    id_ = upload(served, key, form(("file", DATA)), f"{root}/upload").json["id"]
+    answered = call(served, "GET", f"{root}/{id_}", None, headers(key))
+    assert (answered.status, answered.body) == (200, DATA)
+    told = answered.headers
+    assert told["content-type"] == "application/octet-stream"
+    assert told["etag"] == f'"{id_}"'
+    assert told["x-content-type-options"] == "nosniff"
+    assert told["content-disposition"] == "attachment"
+    assert told["accept-ranges"] == "bytes"
+    assert "private" in told["cache-control"]
+    assert "immutable" in told["cache-control"]
+
+
+def test_a_form_may_hold_other_fields(served: Application, key: str) -> None:
+    answered = upload(served, key, form(("note", b"x" * 100), ("file", b"hello"), ("more", b"")))
+    assert (answered.status, answered.json["len"]) == (200, 5)
+    assert upload(served, key, form(("file", b""))).json["len"] == 0
+
+
+BAD_FORMS = {
+    "no file": form(("other", b"x")),
+    "two files": form(("file", b"x"), ("file", b"y")),
+    "cut short": form(("file", b"hello"))[:-8],
+    "no form": b"hello",
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", BAD_FORMS.values(), ids=BAD_FORMS)
+def test_what_is_no_form_with_a_file_is_refused(served: Application, store: Store, key: str, body: bytes) -> None:
+    answered = upload(served, key, body)
+    assert (answered.status, answered.code) == (400, "malformed-request")
+    assert files_of(store) == []
+
+
+def test_a_form_may_come_in_any_parts(served: Application, key: str) -> None:
+    body = form(("note", b"x"), ("file", b"a\r\n--b0undarx" * 3)) + b"\r\n"
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+
+    async def send(size: int) -> Answered:
+        request = exchange("POST", "/api/v4/attachments/upload", body, headers(key, content_type=kind))
+        request.parts[:] = [body[at : at + size] for at in range(0, len(body), size)]
+        await served(request.scope, request.receive, request.send)
+        return request.answered
+
+    for size in (1, 2, 3, 7, 50, len(body) - 2, len(body) - 1):
+        assert asyncio.run(send(size)).json["len"] == 39, size
+
+
+def test_a_file_that_is_too_long_is_refused(
+    served: Application, store: Store, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ATTACHMENT_BYTES_MAX", 4)
+    answered = upload(served, key, form(("file", b"hello")))
+    assert (answered.status, answered.json["error"]["data"]["limit"]) == (413, "ATTACHMENT_BYTES_MAX")
+    monkeypatch.setattr(limits, "UPLOAD_BYTES_MAX", 20)
+    assert upload(served, key, form(("file", b"hello"))).json["error"]["data"]["limit"] == "UPLOAD_BYTES_MAX"
+    monkeypatch.undo()
+    fields = [(f"f{number}", b"") for number in range(limits.UPLOAD_FIELDS_MAX)]
+    answered = upload(served, key, form(*fields, ("file", b"x")))
+    assert (answered.status, answered.json["error"]["data"]["limit"]) == (413, "UPLOAD_FIELDS_MAX")
+    assert files_of(store) == []
+
+
+def test_no_more_than_so_many_are_on_their_way(served: Application, key: str) -> None:
+    transfers = only_app(served).transfers
+    id_ = put(served, key)
+    taken = 0
+    while transfers.acquire(blocking=False):
+        taken += 1
+    assert taken == limits.TRANSFERS_MAX
+    assert upload(served, key, form(("file", b"x"))).status == 429
+    assert call(served, "GET", f"/api/v4/attachments/{id_}", None, headers(key)).status == 429
+    transfers.release()
+    assert call(served, "GET", f"/api/v4/attachments/{id_}", None, headers(key)).status == 200
+    assert upload(served, key, form(("file", b"x"))).status == 200
+
+
+RANGES = {
+    "bytes=0-0": (0, 1),
+    "bytes=5-9": (5, 10),
+    "bytes=10000-": (10_000, 10_240),
+    "bytes=-10": (10_230, 10_240),
+    "bytes=-99999": (0, 10_240),
+    "bytes=10-99999": (10, 10_240),
+}
+
+
+@pytest.mark.parametrize("asked", RANGES)
+def test_a_range_is_answered_with_its_bytes(served: Application, key: str, asked: str) -> None:
+    start, end = RANGES[asked]
+    path = f"/api/v4/attachments/{put(served, key)}"
+    answered = call(served, "GET", path, None, headers(key, range=asked))
+    assert (answered.status, answered.body) == (206, DATA[start:end])
+    assert answered.headers["content-range"] == f"bytes {start}-{end - 1}/{len(DATA)}"
+    assert answered.headers["content-length"] == str(end - start)
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=9-5", "bytes=-", "lines=0-5", "5-9"])
+def test_what_is_no_single_range_is_answered_with_all(served: Application, key: str, asked: str) -> None:
+    path = f"/api/v4/attachments/{put(served, key)}"
+    assert call(served, "GET", path, None, headers(key, range=asked)).status == 200
+
+
+@pytest.mark.parametrize("asked", ["bytes=10240-", "bytes=99999-99999", "bytes=-0"])
+def test_a_range_behind_the_end_is_told(served: Application, key: str, asked: str) -> None:
+    path = f"/api/v4/attachments/{put(served, key)}"
+    answered = call(served, "GET", path, None, headers(key, range=asked))
+    assert (answered.status, answered.code) == (416, "range-not-satisfiable")
+    assert answered.headers["content-range"] == f"bytes */{len(DATA)}"
+
+
+def test_a_caller_who_has_it_is_told_so(served: Application, key: str) -> None:
+    id_ = put(served, key)
+    path, tag = f"/api/v4/attachments/{id_}", f'"{id_}"'
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answered = call(served, "GET", path, None, headers(key, if_none_match=known))
+        assert (answered.status, answered.body, answered.headers["etag"]) == (304, b"", tag)
+    assert call(served, "GET", path, None, headers(key, if_none_match='"other"')).status == 200
+    assert call(served, "GET", path, None, headers(key, range="bytes=0-1", if_range=tag)).status == 206
+    assert call(served, "GET", path, None, headers(key, range="bytes=0-1", if_range=f"W/{tag}")).status == 200
+    assert call(served, "GET", path, None, headers(key, range="bytes=0-1", if_range='"other"')).status == 200
+
+
+def test_what_is_not_there_is_told(served: Application, key: str) -> None:
+    for id_ in ("x", "EiAs8k26X7CjDiboOyrFueKeGxYeXB-nQl5zBDNik4uYJA", "%20"):
+        answered = call(served, "GET", f"/api/v4/attachments/{id_}", None, headers(key))
+        assert (answered.status, answered.code) == (404, "unknown-attachment")
+
+
+def test_who_may_not_write_puts_nothing(served: Application, store: Store) -> None:
+    ring = only_app(served).keyring
+    for permission, status in (
+        (Permission(frozenset({"read"})), 403),
+        (Permission(frozenset({"write"}), frozenset()), 403),
+        (Permission(frozenset({"write"}), frozenset({"c"})), 200),
+    ):
+        assert upload(served, ring.create("one", permission), form(("file", b"x"))).status == status
+    assert upload(served, "wrong", form(("file", b"x"))).status == 401
+    assert len(files_of(store)) == 1
+
+
+def test_a_key_for_a_collection_reads_what_its_documents_refer_to(served: Application, store: Store, key: str) -> None:
+    some = only_app(served).keyring.create("some", Permission(frozenset({"read"}), frozenset({"c", "e"})))
+    id_, other = put(served, key), put(served, key, b"other")
+    for collection in ("c", "d"):
+        token = {"id": id_, "len": len(DATA)}
+        store.write([Upsert(collection, {"f": {"g": token}}, id="1", value_types={"f.g": "attachment"})])
+    store.write([Upsert("c", {"f": {"id": id_, "len": 1}}, id="plain")])
+
+    def ask(id_: str, query: str) -> Answered:
+        return call(served, "GET", f"/api/v4/attachments/{id_}{query}", None, headers(some))
+
+    assert ask(id_, "?collection=c&document=1").body == DATA
+    assert ask(id_, "").status == 403
+    absent = "EiAs8k26X7CjDiboOyrFueKeGxYeXB-nQl5zBDNik4uYJA"
+    missing = ask(absent, "?collection=c&document=1")
+    assert missing.code == "unknown-attachment"
+    for id_asked, query in (
+        (id_, "?collection=d&document=1"),
+        (id_, "?collection=c&document=2"),
+        (id_, "?collection=e&document=1"),
+        (id_, "?collection=c&document=plain"),
+        (other, "?collection=c&document=1"),
+    ):
+        answered = ask(id_asked, query)
+        assert answered.status == 404
+        assert answered.body == missing.body.replace(absent.encode(), id_asked.encode())
+    store.write([Remove("c", "true")])
+    assert ask(id_, "?collection=c&document=1").status == 404
+
+
+def test_a_server_answers_head_and_keeps_the_connection(served: Application, key: str) -> None:
+    id_ = put(served, key)
+    with serving(served) as (host, port):
+        connection = http.client.HTTPConnection(host, port, timeout=60)
+        for method, expected in (("HEAD", b""), ("GET", DATA)):
+            connection.request(method, f"/api/v4/attachments/{id_}", headers=headers(key))
+            answered = connection.getresponse()
+            assert (answered.status, answered.headers["content-length"]) == (200, str(len(DATA)))
+            assert answered.read() == expected
+        connection.request("HEAD", "/api/v4/attachments/x", headers=headers(key))
+        answered = connection.getresponse()
+        assert (answered.status, answered.read()) == (404, b"")
+        connection.close()
+
+
+def test_a_long_file_goes_through_a_server(served: Application, key: str) -> None:
+    data = hashlib.shake_128(b"seed").digest(3_000_000)
+    with serving(served) as (host, port):
+        connection = http.client.HTTPConnection(host, port, timeout=60)
+        kind = f"multipart/form-data; boundary={BOUNDARY}"
+        connection.request("POST", "/api/v4/attachments/upload", form(("file", data)), headers(key, content_type=kind))
+        id_ = json.loads(connection.getresponse().read())["id"]
+        connection.request("GET", f"/api/v4/attachments/{id_}", headers=headers(key))
+        assert connection.getresponse().read() == data
+        connection.close()
+
+
+def test_who_goes_away_leaves_nothing(served: Application, store: Store, key: str) -> None:
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    body = form(("file", DATA))
+    request = as_raw("POST", "/api/v4/attachments/upload", headers(key, content_type=kind), body)
+    with serving(served) as address:
+        with connect(address) as connection:
+            connection.sendall(request[:-100])
+        # The next one is answered after the first was given up, or before: it leaves its own file alone.
+        assert raw(address, as_raw("GET", "/txn", headers(key, connection="close")))[0].status == 200
+    assert files_of(store) == []
+    assert only_app(served).transfers.acquire(blocking=False)
+
+
+def test_a_sender_that_drips_is_cut_off(store: Store, key: str) -> None:
+    served = application(store, KeyRing(store), body_seconds=0.0)
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    request = as_raw("POST", "/api/v4/attachments/upload", headers(key, content_type=kind), form(("file", DATA)))
+    with serving(served) as address:
+        [answered] = raw(address, request[:-5])
+    assert (answered.status, answered.json["error"]["data"]["limit"]) == (408, "BODY_SECONDS_MAX")
+    assert files_of(store) == []
