@@ -516,6 +516,9 @@ FEED_REPLAY_BYTES_MAX: Final = 8 * 1_024 * 1_024
 """Documents that are merged again, from a retained version on, for a piece of the past: some 50 ms. What lies further
 behind it is told by its operations."""
 
+FEED_PAGE_BYTES_MAX: Final = 4 * 1_024 * 1_024
+"""Events of one answer of the change feed that is no stream; the transaction that passes it is still in it."""
+
 OPEN_STREAMS_MAX: Final = 2_048
 """Answers of a server that go on while something happens: half of CONNECTIONS_MAX, so that they leave room for others.
 Each is a task of some 10 kB."""

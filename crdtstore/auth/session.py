@@ -8,7 +8,7 @@ Not here: who the bearer is (`api_key`), what the permission means (`permission`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -27,6 +27,8 @@ from crdtstore.crdt.cell import CellType
 from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value, decode_value
 from crdtstore.errors import Forbidden
+from crdtstore.feed.filter import make_filter
+from crdtstore.feed.reader import Reader
 from crdtstore.finding import Counted, Found, Matching
 from crdtstore.once import Once
 from crdtstore.query.dql.profile import Profile
@@ -217,6 +219,25 @@ class Session:
         """
         self.permission.check("read", collection)
         return self.store.history(collection, identifier, before=before, limit=limit)
+
+    def follow(
+        self, collections: Collection[str] | None, query: str | None, language: str, since: int | None, *, images: bool
+    ) -> Reader:
+        """Read what becomes of documents, as `Feed.open`; the caller closes the reader.
+
+        Args:
+            collections: Whose documents; None for all.
+            query: A condition; None for none.
+            language: Its language.
+            since: Behind which transaction; None for the newest.
+            images: Whether events without images are of no use.
+
+        Raises:
+            Forbidden: The permission does not cover every collection that is named, or, where none is, the whole store.
+        """
+        self.permission.check_scope("read", None if collections is None else tuple(collections))
+        node = None if query is None else self.store.read_condition(query, language, None)
+        return self.store.feed.open(make_filter(collections, node), since, images=images)
 
     def reach(self, statements: Sequence[str], profile: Profile) -> Reach:
         """What statements touch, all of which the permission covers.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crdtstore.errors import FeedCut, VersionNotAvailable
+from crdtstore.feed.event import requery
 from crdtstore.feed.past import read_past
 from crdtstore.feed.ring import Chunk
 from crdtstore.storage.log import check_reach, last_txn
@@ -60,8 +61,10 @@ class Reader:
         return self.rings.over
 
     def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call back, on the pump's thread, when there is something new; returns what ends that."""
+        """Call back, on the pump's thread, when there is something new; at once if there is. Returns what ends that."""
         self.ring.wakes.add(wake)
+        if self.number is None or self.number < self.ring.end or self.ended:
+            wake()
         return lambda: self.ring.wakes.discard(wake)
 
     def take(self) -> Chunk | None:
@@ -91,6 +94,12 @@ class Reader:
             chunk, self.txn = found.behind(self.txn), max(self.txn, found.txn)
             if chunk.events:
                 return chunk
+
+    def skip(self) -> Chunk:
+        """Leave out what cannot be read, and say so: the next events are those that come from now on."""
+        self.number = self.ring.end
+        self.txn = max(self.txn, self.ring.txn)
+        return Chunk([requery(self.txn)], self.txn)
 
     def close(self) -> None:
         """Let go of the ring; again does nothing."""

@@ -41,6 +41,13 @@ class Chunk:
             server_sent(event, last=event.txn != other) for event, other in zip(self.events, following, strict=True)
         )
 
+    def first(self, count: int) -> Chunk:
+        """Its first transactions, as many as hold so many events, or all of it."""
+        if len(self.events) <= count:
+            return self
+        last = self.events[count - 1].txn
+        return Chunk([event for event in self.events if event.txn <= last], last)
+
     def behind(self, txn: int) -> Chunk:
         """What of it comes after a transaction."""
         if not self.events or self.events[0].txn > txn:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from threading import Lock
 from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
@@ -212,22 +211,25 @@ class EventStream:
         self.source.close()
 
 
-def answer_events(call: Call, open_source: Callable[[], Source], form: Form, txn: int | None = None) -> Answer:
+def answer_events(call: Call, source: Source, form: Form, txn: int | None = None) -> Answer:
     """Answer with events as they happen.
 
     Args:
         call: The call.
-        open_source: Makes the source, which the answer closes.
+        source: What is read; it is closed with the answer, also where that is refused.
         form: How it writes its events.
         txn: The transaction that the answer says the store was at; None for the newest.
 
     Raises:
         Overloaded: OPEN_STREAMS_MAX are open.
     """
-    check_streams(call.held)
-    source = open_source()
+    try:
+        check_streams(call.held)
+        stream = EventStream(call, source, form)
+    except BaseException:
+        source.close()
+        raise
     call.held.streams += 1
-    stream = EventStream(call, source, form)
     return Answer(200, b"", txn, media_type=form.media_type, stream=stream)
 
 

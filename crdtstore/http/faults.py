@@ -80,6 +80,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.PositionGap: 409,
     errors.NotCausal: 409,
     errors.RecordAhead: 409,
+    errors.FeedCut: 410,
     errors.LogTrimmed: 410,
     errors.ScopeMismatch: 409,
     errors.PeerUnreachable: 502,

@@ -8,6 +8,7 @@ Not here: which headers are kept at all, and how often each may come (`request`)
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
@@ -27,8 +28,12 @@ ASKED: Final = (b"if-match", b"if-none-match", b"x-event-ttl-seconds")
 """Headers that say what is to be done, as a body does: with another one a request is another one."""
 
 
-def arguments_of(request: Request) -> dict[str, str]:
+def arguments_of(request: Request, lists: Collection[str] = ()) -> dict[str, str]:
     """Read the query string: names, each once, and their values.
+
+    Args:
+        request: The request.
+        lists: Names that may come several times; what they say is one list then, with commas between.
 
     Raises:
         MalformedRequest: It is not UTF-8 behind its escapes, names one thing twice, or too many.
@@ -43,9 +48,11 @@ def arguments_of(request: Request) -> dict[str, str]:
     except ValueError:
         message = f"The query string is not read: percent-escaped UTF-8, at most {limits.ARGUMENTS_MAX} names."
         raise MalformedRequest(message) from None
-    arguments = dict(pairs)
-    if len(arguments) < len(pairs):
-        raise MalformedRequest("The query string names one thing twice.")
+    arguments: dict[str, str] = {}
+    for name, value in pairs:
+        if name in arguments and name not in lists:
+            raise MalformedRequest("The query string names one thing twice.")
+        arguments[name] = f"{arguments[name]},{value}" if name in arguments else value
     return arguments
 
 

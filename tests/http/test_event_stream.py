@@ -71,7 +71,7 @@ class Asked:
 
     def open(self, source: Numbers, form: Form = LINES) -> EventStream:
         call = cast("Call", SimpleNamespace(held=self.held, receive=self.receive))
-        stream = answer_events(call, lambda: source, form).stream
+        stream = answer_events(call, source, form).stream
         assert isinstance(stream, EventStream)
         return stream
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from schemathesis import GenerationMode
 
-from crdtstore import Store
+from crdtstore import Store, limits
 from crdtstore.auth import api_key
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
@@ -31,6 +31,8 @@ FEW, MANY = 4, 500
 def served() -> Iterator[tuple[Application, str]]:
     with Store.in_memory() as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(api_key, "SCRYPT_N", 2)
+        # An answer that goes on would never end here: each is refused as one too many.
+        patch.setattr(limits, "OPEN_STREAMS_MAX", 0)
         keyring = KeyRing(store)
         yield application(store, keyring, wait_seconds=0), keyring.create("a", Permission.full())
 
