@@ -7,8 +7,9 @@ is answered when it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from http.client import HTTPException
-from typing import Any
+from typing import Any, Final
 
 from tests.conformance.case import Case, captured, fill
 from tests.conformance.match import ABSENT, differences, shown
@@ -20,9 +21,9 @@ def problems_of(case: Case, target: Target) -> list[str]:
     """What is wrong, in words; empty when the case holds."""
     if case.request["method"] == "ENGINE":
         return list(replica_problems(case))
-    if case.request["method"] == "INTERNAL" or "event" in case.expect:
-        return ["a feed of changes is needed to see the event"]
     try:
+        if "event" in case.expect:
+            return list(event_problems(case, target))
         return list(request_problems(case, target))
     except (OSError, HTTPException) as error:
         return [f"the server did not answer: {error!r}"]
@@ -38,6 +39,30 @@ def request_problems(case: Case, target: Target) -> Iterator[str]:
                 yield problem
                 return
     yield from answer_problems(fill(case.expect, known), target.send(fill(case.request, known)))
+
+
+def event_problems(case: Case, target: Target) -> Iterator[str]:
+    """The same for a case that looks at the feed of changes, which is followed from before the request on."""
+    for step in case.setup:
+        problem = prepare(step, dict(target.variables), {}, target)
+        if problem:
+            yield problem
+            return
+    internal = case.request["method"] == "INTERNAL"
+    with target.lagging() if internal else nullcontext(), target.follow() as events:
+        answer = target.send(fill(SOME_WRITE if internal else case.request, target.variables))
+        if answer.status == case.expect["status"]:
+            answer = answer._replace(body=next(events))
+        yield from answer_problems({"status": case.expect["status"], "body": case.expect["event"]}, answer)
+
+
+SOME_WRITE: Final = {
+    "method": "POST",
+    "path": "/api/v4/store/write",
+    "headers": {"Authorization": "Bearer ${KEY}"},
+    "body": {"commands": [{"method": "upsert", "collection": "people", "id": "a", "value": {}}]},
+}
+"""What is asked where a case is about the server itself."""
 
 
 def repeated(step: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 from crdtstore import Store
 from crdtstore.auth.api_key import KeyRing
@@ -33,6 +34,10 @@ class Own(Remote):
         """As far as permissions go yet."""
         permission = None if asked.get("expires_in_s") else permission_of(asked["permissions"])
         return None if permission is None else self.keyring.create("limited", permission)
+
+    def lagging(self) -> AbstractContextManager[object]:
+        """Bound a round of the feed so that any is too large."""
+        return patch("crdtstore.feed.feed.FEED_ROUND_BYTES_MAX", -1)
 
 
 MakeOwn: TypeAlias = "Callable[[Case], AbstractContextManager[Own]]"

@@ -24,6 +24,7 @@ from tests.conformance.case import Case
 
 TIMEOUT_SECONDS: Final = 60
 BOUNDARY: Final = "conformance-boundary"
+CHANGES: Final = "/api/v4/store/changes?form=original"
 NAMED: Final = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:COLLECTION\s+)?(\w+)", re.IGNORECASE)
 
 
@@ -59,6 +60,12 @@ class Target(Protocol):
     def create_key(self, asked: Mapping[str, Any]) -> str | None:
         """Make a key with some permissions; None where that cannot be done."""
 
+    def follow(self) -> AbstractContextManager[Iterator[bytes]]:
+        """The events of the feed of changes from now on, each as JSON."""
+
+    def lagging(self) -> AbstractContextManager[object]:
+        """Make the feed too slow for what happens in a block; OSError where that cannot be done."""
+
 
 MakeTarget: TypeAlias = "Callable[[Case], AbstractContextManager[Target]]"
 """Makes what a case is run against."""
@@ -87,6 +94,24 @@ class Remote:
     def create_key(self, asked: Mapping[str, Any]) -> str | None:
         """Nobody can from here."""
         return None
+
+    @contextmanager
+    def follow(self) -> Iterator[Iterator[bytes]]:
+        """The events of the feed of changes from now on, each as JSON."""
+        other = Remote(self.base.geturl(), self.variables["KEY"])
+        headers = {"Authorization": f"Bearer {self.variables['KEY']}", "Accept": "application/json-l"}
+        try:
+            other.connection.request("GET", self.base.path.rstrip("/") + CHANGES, headers=headers)
+            response = other.connection.getresponse()
+            if response.status != 200:
+                raise OSError(f"the feed of changes answered {response.status}")
+            yield (line for line in response if line.strip())
+        finally:
+            other.close()
+
+    def lagging(self) -> AbstractContextManager[object]:
+        """Nobody can from here."""
+        raise OSError("a server that is not our own cannot be made to lag")
 
     def close(self) -> None:
         """End the connection."""
@@ -121,10 +146,19 @@ class Renaming(Remote):
     def send(self, step: Mapping[str, Any]) -> Answer:
         """Send a request with other names, and give its answer with the ones asked for."""
         answer = super().send(self.rename(step))
-        body = answer.body
+        return answer._replace(body=self.rename_back(answer.body))
+
+    def rename_back(self, body: bytes) -> bytes:
+        """A body with the names that were asked for."""
         for name, other in self.names.items():
             body = body.replace(other.encode(), name.encode())
-        return answer._replace(body=body)
+        return body
+
+    @contextmanager
+    def follow(self) -> Iterator[Iterator[bytes]]:
+        """The events of these collections from now on."""
+        with super().follow() as events:
+            yield map(self.rename_back, events)
 
     def rename(self, value: Any, key: str = "") -> Any:
         """The same with other names."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import pytest
@@ -47,6 +48,14 @@ class Faulty:
     def create_key(self, asked: Mapping[str, Any]) -> str | None:
         """Make a key."""
         return self.target.create_key(asked)
+
+    def follow(self) -> AbstractContextManager[Iterator[bytes]]:
+        """Follow the feed."""
+        return self.target.follow()
+
+    def lagging(self) -> AbstractContextManager[object]:
+        """Make it lag."""
+        return self.target.lagging()
 
 
 def saying(change: Callable[[dict[str, Any]], None]) -> Saying:
