@@ -14,6 +14,9 @@ from crdtstore.crdt.actor import format_actor, make_actor, parse_actor
 from crdtstore.crdt.document import Sibling
 from crdtstore.errors import CrdtStoreError, VersionNotAvailable
 from crdtstore.finding import Found
+from crdtstore.live.difference import Difference
+from crdtstore.live.observation import Observation
+from crdtstore.live.query import Change
 from crdtstore.query.find import Document
 from crdtstore.query.rules import make_rules
 from crdtstore.storage.log import LogEntry
@@ -23,13 +26,16 @@ from crdtstore.writing import Applied
 
 __all__ = [
     "Applied",
+    "Change",
     "Command",
     "Condition",
     "CrdtStoreError",
+    "Difference",
     "Document",
     "Found",
     "Increment",
     "LogEntry",
+    "Observation",
     "Remove",
     "Removed",
     "ReplaceWithCounter",

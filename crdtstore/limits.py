@@ -559,6 +559,23 @@ EXPIRED_EVENTS_MAX: Final = 1_000
 EXPIRY_SLEEP_SECONDS_MAX: Final = 3_600
 """What removes expired events looks at the clock again after so long: clocks are set."""
 
+# --- live queries ---
+
+LIVE_QUERIES_MAX: Final = 1_000
+"""Different queries that are observed in a store: each judges every document of its collection that changes."""
+
+OBSERVATIONS_MAX: Final = 10_000
+"""Observers of a store: each is a place, and may keep the rows that it saw last alive."""
+
+LIVE_ROWS_MAX: Final = 1_000_000
+"""Rows that the live queries of a store have room for, all together: they are held in memory as they are shown."""
+
+LIVE_SLACK_ROWS: Final = 100
+"""Rows that a live query keeps behind those that it shows: so many may go before it has to be run again."""
+
+LIVE_SEARCH_SECONDS_MAX: Final = 10
+"""How long a live query may be searched for: others wait meanwhile, and one that takes longer ends."""
+
 # --- API keys ---
 
 API_KEY_BYTES_MAX: Final = 128

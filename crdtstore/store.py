@@ -27,7 +27,8 @@ from crdtstore.feed.feed import Feed
 from crdtstore.feed.filter import make_filter
 from crdtstore.feed.pump import Pump
 from crdtstore.indexes import Indexes
-from crdtstore.limits import WAIT_SECONDS_DEFAULT
+from crdtstore.limits import FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
+from crdtstore.live.queries import LiveQueries
 from crdtstore.prepared import Prepared
 from crdtstore.statement import run
 from crdtstore.statement.host import Terms
@@ -49,8 +50,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from crdtstore.crdt.value import Value
+    from crdtstore.live.observation import Observation
     from crdtstore.once import Once
     from crdtstore.query.dql.profile import Profile
+    from crdtstore.query.find import Form
+    from crdtstore.query.order import Order
     from crdtstore.query.tree import Node
     from crdtstore.statement.answer import Executed
     from crdtstore.storage.interface import Storage
@@ -75,6 +79,7 @@ class Store(Writing):
         self.pump = Pump(self.sequencer)
         self.feed = Feed(self, self.pump)
         self.attachments = Attachments(self)
+        self.live = LiveQueries(self.pump, self.view)
         self.requests = Requests()
         self.parameters = SystemParameters(self)
 
@@ -225,6 +230,33 @@ class Store(Writing):
     def prepare(self, collection: str, query: str, *, order: Sequence[str] = ()) -> Prepared:
         """A query in the legacy language that is run often; each `$args.name` in it is an argument of a run."""
         return Prepared(self, collection, query, order)
+
+    def observe(
+        self,
+        collection: str,
+        query: str | Node = "true",
+        *,
+        language: str = "legacy",
+        args: Mapping[str, Value] | None = None,
+        order: Sequence[str] | Order = (),
+        limit: int = FIND_LIMIT_DEFAULT,
+        offset: int = 0,
+        fields: Sequence[str] | None = None,
+        form: Form = "values",
+    ) -> Observation:
+        """Observe what `find` gives for a query, which is asked in the same way, while transactions change it.
+
+        What is an instant in a query, such as now, is that of this call.
+
+        Raises:
+            QuerySyntaxError: The query or a path cannot be parsed.
+            LimitExceeded: `limit` is beyond FIND_LIMIT_MAX.
+            Overloaded: Too much is observed.
+            StatementTimeout: The first search took longer than LIVE_SEARCH_SECONDS_MAX.
+            StoreReadOnly: Another process writes, and nothing says when.
+        """
+        asked = self.read_query(collection, query, language, args, order, limit, offset, None, fields, form)
+        return self.live.observe(collection, asked)
 
     # --- versions ---
 

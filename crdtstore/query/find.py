@@ -217,10 +217,14 @@ def show(snapshot: Snapshot, catalog: Catalog, collection: Collection, hit: Hit,
     """A document as a reader sees it."""
     if query.paths is None and query.form == "values" and hit.json is not None:
         return Document(read_id(hit.id), hit.json)
-    row = Row(hit.id, living_document(snapshot, collection, hit.id))
+    return show_as(catalog, collection, Row(hit.id, living_document(snapshot, collection, hit.id)), query)
+
+
+def show_as(catalog: Catalog, collection: Collection, row: Row, query: Query) -> Document:
+    """A stored document as a query asks for it."""
     if query.paths is None:
         return show_row(catalog, collection, row, query.form)
-    return Document(read_id(hit.id), print_fields(catalog, collection, row, query.paths))
+    return Document(read_id(row.id), print_fields(catalog, collection, row, query.paths))
 
 
 def show_row(catalog: Catalog, collection: Collection, row: Row, form: Form = "values") -> Document:
