@@ -30,6 +30,7 @@ from crdtstore.errors import Forbidden
 from crdtstore.feed.filter import make_filter
 from crdtstore.feed.reader import Reader
 from crdtstore.finding import Counted, Found, Matching
+from crdtstore.live.observation import Observation
 from crdtstore.once import Once
 from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.reach import Reach, reach_of
@@ -238,6 +239,37 @@ class Session:
         self.permission.check_scope("read", None if collections is None else tuple(collections))
         node = None if query is None else self.store.read_condition(query, language, None)
         return self.store.feed.open(make_filter(collections, node), since, images=images)
+
+    def observe(
+        self,
+        collection: str,
+        query: str,
+        *,
+        language: str,
+        args: Mapping[str, Value] | None,
+        order: Sequence[str],
+        limit: int,
+        offset: int,
+        fields: Sequence[str] | None,
+        form: Form,
+    ) -> Observation:
+        """Observe a query, as `Store.observe`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.observe(
+            collection,
+            query,
+            language=language,
+            args=args,
+            order=order,
+            limit=limit,
+            offset=offset,
+            fields=fields,
+            form=form,
+        )
 
     def reach(self, statements: Sequence[str], profile: Profile) -> Reach:
         """What statements touch, all of which the permission covers.

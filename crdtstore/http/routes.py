@@ -24,6 +24,7 @@ from crdtstore.http.request import MESSAGE, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.attachments.routes import ATTACHMENT_ROUTES
 from crdtstore.http.store.changes.routes import CHANGES_ROUTES
+from crdtstore.http.store.live.routes import LIVE_ROUTES
 from crdtstore.http.store.resource.routes import RESOURCE_ROUTES
 from crdtstore.http.store.routes import STORE_ROUTES
 from crdtstore.http.store.series.routes import SERIES_ROUTES
@@ -55,6 +56,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *RESOURCE_ROUTES,
     *ATTACHMENT_ROUTES,
     *CHANGES_ROUTES,
+    *LIVE_ROUTES,
     Route("/txn", ("GET",), transactions, takes_body=False, described=Described(gives=TransactionsAnswer)),
     Route("/admin/stats", ("GET",), stats, takes_body=False, described=Described(gives=Stats)),
     Route(

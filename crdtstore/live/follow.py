@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crdtstore.errors import LogTrimmed
+from crdtstore.errors import CrdtStoreError, LogTrimmed, StoreError
 from crdtstore.feed.changed import Changed, changed
 from crdtstore.live.query import is_quicker_anew, read_touched
 
@@ -53,10 +53,13 @@ class Follower:
     def end(self, error: Exception | None) -> None:
         """Tell every observer that nothing comes any more."""
         with self.lock:
-            if not self.over:
-                self.over = True
-                for shared in self.queries.values():
-                    shared.end(error)
+            if self.over:
+                return
+            self.over = True
+            if error is not None and not isinstance(error, CrdtStoreError):
+                error = StoreError(f"Live queries cannot go on: {error!r}.")
+            for shared in self.queries.values():
+                shared.end(error)
 
     def following(self) -> list[Shared]:
         """The queries that are in every round; the lock is held."""

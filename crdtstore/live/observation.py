@@ -18,8 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
+    from crdtstore.errors import CrdtStoreError
     from crdtstore.live.query import Change, LiveQuery, Result
 
 
@@ -39,7 +38,7 @@ class Observation:
         self.query = query
         self.leave = leave
         self.seen: Result | None = None
-        self.error: Exception | None = None
+        self.error: CrdtStoreError | None = None
         self.ended = False
         """Whether nothing comes any more, once what is there was taken."""
         self.closed = False
@@ -63,6 +62,12 @@ class Observation:
             error, self.error = self.error, None
             raise error
         return change
+
+    def resume(self, txn: int) -> None:
+        """Go on from what was told at a version before: where that is still the result, it is not told again."""
+        result = self.query.result
+        if result is not None and result.since <= txn <= result.txn:
+            self.seen = result
 
     def next(self, seconds: float = inf) -> Change | None:
         """Block until there is something new; None where nothing was within so many seconds, or nothing comes any more.
@@ -130,7 +135,7 @@ class Observation:
         if waker is not None:
             waker()
 
-    def end(self, error: Exception | None) -> None:
+    def end(self, error: CrdtStoreError | None) -> None:
         """Say that nothing comes any more, and what broke, if anything did; from any thread."""
         self.error = error
         self.ended = True
@@ -145,9 +150,7 @@ class Observation:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -73,20 +73,18 @@ class Result(NamedTuple):
     number: int
     """Counts results that differ."""
     rows: tuple[Kept, ...]
-    changes: dict[int, Change]
-    """What leads here from earlier results, by their numbers: the same for all who saw those."""
+    changes: dict[int | None, Change]
+    """What leads here from earlier results, by their numbers, or from none: the same for all who saw those."""
 
     def change_from(self, seen: Result | None) -> Change | None:
         """What leads here from what was seen; None where nothing is shown otherwise since."""
-        if seen is None:
-            return Change(self.txn, self.rows, None)
-        if seen.number == self.number:
+        number = None if seen is None else seen.number
+        if number == self.number:
             return None
-        made = self.changes.get(seen.number)
-        if made is None:
-            led = difference(seen.rows, self.rows)
-            made = Change(self.txn, self.rows, led)
-            self.changes[seen.number] = made
+        made = self.changes.get(number)
+        if made is None or made.txn != self.txn:
+            led = made.difference if made else None if seen is None else difference(seen.rows, self.rows)
+            made = self.changes[number] = Change(self.txn, self.rows, led)
         # Rows may have become others and these again.
         return None if made.difference == NONE else made
 

@@ -35,7 +35,7 @@ class Shared:
         self.follows = False
         """Whether it is in every round."""
         self.ended = False
-        self.error: Exception | None = None
+        self.error: CrdtStoreError | None = None
         """What it ended at, if it broke."""
 
     def advance(self, step: Callable[[], bool]) -> None:
@@ -52,7 +52,7 @@ class Shared:
             for observation in tuple(self.observers):
                 observation.wake()
 
-    def end(self, error: Exception | None) -> None:
+    def end(self, error: CrdtStoreError | None) -> None:
         """Tell everybody that nothing comes any more, and why if it broke."""
         self.ended = True
         self.error = error
