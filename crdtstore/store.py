@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -47,7 +48,6 @@ from crdtstore.version.writer import Inline, Submitter, Writer
 from crdtstore.writing import Writing
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
 
     from crdtstore.crdt.value import Value
     from crdtstore.live.observation import Observation
@@ -210,6 +210,7 @@ class Store(Writing):
         terms = Terms(actor, after, once, dry)
         return run.execute_together(self, statements, parameters, profile=profile, terms=terms, seconds=seconds)
 
+    @contextmanager
     def stream(
         self,
         statement: str,
@@ -218,12 +219,13 @@ class Store(Writing):
         profile: Profile = "v5",
         at: int | None = None,
         seconds: float | None = None,
-    ) -> AbstractContextManager[Iterator[bytes]]:
+    ) -> Iterator[Iterator[bytes]]:
         """The rows of a SELECT, each as JSON, while they are found: however many, in bounded memory.
 
         The snapshot is held until the block ends.
         """
-        return run.stream(self, statement, parameters, profile=profile, at=at, seconds=seconds)
+        with run.stream(self, statement, parameters, profile=profile, at=at, seconds=seconds) as found:
+            yield found.rows
 
     # --- queries that are kept ---
 

@@ -29,14 +29,14 @@ from crdtstore.crdt.value import Value, decode_value
 from crdtstore.errors import Forbidden
 from crdtstore.feed.filter import make_filter
 from crdtstore.feed.reader import Reader
-from crdtstore.finding import Counted, Found, Matching
+from crdtstore.finding import Counted, Found, JsonLines, Matching
 from crdtstore.live.observation import Observation
 from crdtstore.once import Once
 from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.reach import Reach, reach_of
 from crdtstore.query.find import Document, Form
 from crdtstore.statement.answer import Executed
-from crdtstore.statement.run import parse_kept
+from crdtstore.statement.run import Streamed, parse_kept, stream
 from crdtstore.storage.history import History
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
@@ -149,6 +149,39 @@ class Session:
         """
         self.permission.check("read", collection)
         return self.store.matching(collection, query, limit=limit, at=at, seconds=seconds)
+
+    def find_json_lines(
+        self,
+        collection: str,
+        query: str,
+        *,
+        args: Mapping[str, Value] | None = None,
+        order: Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        cursor: str | None = None,
+        form: Form = "values",
+        at: int | None = None,
+        seconds: float,
+    ) -> AbstractContextManager[JsonLines]:
+        """Find documents as lines, as `Store.find_json_lines`.
+
+        Raises:
+            Forbidden: The permission does not cover it.
+        """
+        self.permission.check("read", collection)
+        return self.store.find_json_lines(
+            collection,
+            query,
+            args=args,
+            order=order,
+            limit=limit,
+            offset=offset,
+            cursor=cursor,
+            form=form,
+            at=at,
+            seconds=seconds,
+        )
 
     def collections(self) -> tuple[str, ...]:
         """The names of the collections that hold a document and that the permission lets be read."""
@@ -317,6 +350,23 @@ class Session:
             once=self.once,
             dry=dry,
         )
+
+    def stream(
+        self,
+        statement: str,
+        parameters: Mapping[str, Value] | None,
+        *,
+        profile: Profile,
+        at: int | None,
+        seconds: float | None,
+    ) -> AbstractContextManager[Streamed]:
+        """Read the rows of a SELECT while they are found, as `Store.stream`.
+
+        Raises:
+            Forbidden: The permission does not cover all that it touches.
+        """
+        self.reach([statement], profile)
+        return stream(self.store, statement, parameters, profile=profile, at=at, seconds=seconds)
 
     def execute_together(
         self,

@@ -24,6 +24,7 @@ from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
 from crdtstore.http.choices import choices_of
 from crdtstore.http.headers import actor_of, txn_of, wait_of
+from crdtstore.http.negotiate import choose
 from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Body, Form, Receive, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
@@ -63,6 +64,11 @@ class Call:
         """The version of the store API that is spoken."""
         assert self.route.version is not None
         return self.route.version
+
+    @property
+    def preferred(self) -> bytes:
+        """The media type that the caller wants, of those that the route gives."""
+        return choose(self.request.headers.get(b"accept"), self.route.gives)
 
     async def until_readable(self, *collections: str) -> None:
         """Wait for the transaction that the caller names in `X-DITTO-TXN-ID`, if it names one.

@@ -81,5 +81,8 @@ class Described(NamedTuple):
     headers: tuple[str, ...] = ()
     """Those that it reads beside those of its kind."""
 
+    line: Any = None
+    """What stands in a line, where it answers with lines to who wants them."""
+
 
 UNDESCRIBED: Final = Described()

@@ -34,19 +34,23 @@ logger = logging.getLogger(__name__)
 
 
 class Lines(NamedTuple):
-    """The lines, without their ends, and the version at which they are read."""
+    """The lines, and the version at which they are read."""
 
     txn: int
     lines: Iterator[bytes]
+    """One or more of them at a time, each with its end."""
 
 
-async def answer_lines(call: Call, opened: AbstractContextManager[Lines], seconds: float) -> Answer:
+async def answer_lines(
+    call: Call, opened: AbstractContextManager[Lines], seconds: float, media_type: bytes = JSON_LINES.media_type
+) -> Answer:
     """Answer with lines.
 
     Args:
         call: The call.
         opened: Gives the lines, and lets go of what they are made of when it ends.
         seconds: How long they may take, sending included.
+        media_type: What the answer is called.
 
     Raises:
         StatementTimeout: There was no first piece in time.
@@ -59,10 +63,10 @@ async def answer_lines(call: Call, opened: AbstractContextManager[Lines], second
         raise
     if listing.ended:
         listing.close()
-        return Answer(200, first, txn, media_type=JSON_LINES.media_type)
+        return Answer(200, first, txn, media_type=media_type)
     listing.first = first
     listing.watch()
-    return Answer(200, b"", txn, media_type=JSON_LINES.media_type, stream=listing)
+    return Answer(200, b"", txn, media_type=media_type, stream=listing)
 
 
 class Listing:
@@ -128,16 +132,15 @@ class Listing:
             return piece
 
     def make_piece(self) -> bytes:
-        """Take as many lines as a piece has."""
+        """Take as many lines as a piece has, or a few more."""
         assert self.lines is not None
         taken = bytearray()
         while not self.over and len(taken) < limits.LINES_PIECE_BYTES:
-            line = next(self.lines, None)
-            if line is None:
+            some = next(self.lines, None)
+            if some is None:
                 self.ended = True
                 break
-            taken += line
-            taken += b"\n"
+            taken += some
         return bytes(taken)
 
     def close(self) -> None:

@@ -95,6 +95,9 @@ JSON: Final = Form(b"application/json", "BODY_BYTES_MAX")
 PAYLOAD: Final = Form(b"application/json", "PAYLOAD_BYTES_MAX")
 CBOR: Final = Form(b"application/cbor", "BODY_BYTES_MAX")
 JSON_LINES: Final = Form(b"application/json-l", "BODY_BYTES_MAX")
+LINES: Final = (JSON_LINES.media_type, b"application/x-ndjson")
+"""Types of answers that have a value a line; they are the same by two names."""
+
 MESSAGE: Final = Form(b"application/msgpack", "MESSAGE_BYTES_MAX")
 UPLOAD: Final = Form(b"multipart/form-data", "UPLOAD_BYTES_MAX")
 BYTES: Final = Form(b"application/octet-stream", "ATTACHMENT_BYTES_MAX")

@@ -209,7 +209,7 @@ async def represent(call: Call, answer: Answer) -> Answer:
     """Give an answer in the media type that its caller prefers; one that was given before says so."""
     if call.session.once is not None and call.session.once.repeated:
         answer = answer._replace(headers=(*answer.headers, REPLAYED))
-    chosen = choose(call.request.headers.get(b"accept"), call.route.gives)
+    chosen = call.preferred
     if chosen == answer.media_type or chosen != CBOR.media_type or not answer.body:
         return answer
     body = await call.in_thread(lambda: json_as_cbor(answer.body))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crdtstore.storage.interface import Snapshot
     from crdtstore.storage.stats import Stats
     from crdtstore.version.clock import Clock
+    from crdtstore.version.retained import Retained
     from crdtstore.version.transaction import Sequenced
 
 
@@ -36,11 +37,15 @@ class Host(Protocol):
     clock: Clock
     indexes: Indexes
     requests: Requests
+    retained: Retained
     parameters: SystemParameters
     rules: Rules
 
     def view(self, at: int | None = None) -> AbstractContextManager[tuple[Snapshot, Catalog]]:
         """A snapshot and its names."""
+
+    def names(self, snapshot: Snapshot) -> Catalog:
+        """The names that the documents of a snapshot use."""
 
     def stats(self) -> Stats:
         """What the store holds."""

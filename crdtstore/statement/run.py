@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from crdtstore.crdt.json_output import write_json
 from crdtstore.crdt.value import check_value
@@ -113,6 +113,13 @@ def execute_together(
         store.requests.end(request)
 
 
+class Streamed(NamedTuple):
+    """The rows of a SELECT, each as JSON, while they are found, and the version at which they are read."""
+
+    txn: int
+    rows: Iterator[bytes]
+
+
 @contextmanager
 def stream(
     store: Host,
@@ -122,8 +129,8 @@ def stream(
     profile: Profile,
     at: int | None,
     seconds: float | None,
-) -> Iterator[Iterator[bytes]]:
-    """The rows of one SELECT as they are found; see `Store.stream`."""
+) -> Iterator[Streamed]:
+    """The rows of one SELECT as they are found; see `Store.stream`. They may be taken in any thread."""
     statement = parse_kept(text, profile)
     if not isinstance(statement, Select):
         raise InvalidQuery("Only the rows of a SELECT are read as a stream.")
@@ -132,10 +139,10 @@ def stream(
     request = store.requests.begin(text, budget, context.clock())
     try:
         ready = ready_of(text, statement, profile, context.profile)
-        with store.view(at) as (snapshot, catalog):
-            view = View(snapshot, catalog, None, store)
+        with store.retained.holding(at) as version:
+            view = View(version.snapshot, store.names(version.snapshot), None, store)
             with closing(select_json(view, ready, context, budget, whole=False)) as rows:
-                yield rows
+                yield Streamed(version.txn, rows if at is None else version.in_turns(rows))
     finally:
         store.requests.end(request)
 

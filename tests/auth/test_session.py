@@ -30,6 +30,11 @@ USES: dict[str, tuple[str, Callable[[Session, str], Any]]] = {
     "get": ("read", lambda session, name: session.get(name, "a")),
     "get_with_digest": ("read", lambda session, name: session.get_with_digest(name, "a")),
     "history": ("read", lambda session, name: session.history(name, "a", before=None, limit=1)),
+    "find_json_lines": ("read", lambda session, name: session.find_json_lines(name, "true", seconds=1.0)),
+    "stream": (
+        "read",
+        lambda session, name: session.stream(f"SELECT * FROM `{name}`", None, profile="v5", at=None, seconds=None),
+    ),
     "matching": ("read", lambda session, name: session.matching(name, "true", seconds=1.0)),
     "submit_each": ("write", lambda session, name: session.submit_each([Upsert(name, {"n": 1}, id="a")], actor=ACTOR)),
     "count": ("read", lambda session, name: session.count(name, "true")),

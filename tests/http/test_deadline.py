@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from crdtstore import Store, Upsert
+from crdtstore import Store, Upsert, limits
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.errors import StoreError
@@ -29,10 +29,13 @@ from tests.http.calling import as_raw, headers_for, serving, until_closed
 DOCUMENTS = 150
 DOCUMENT_BYTES = 100_000
 SECONDS = 0.2
-TARGETS = (
-    f"/api/v1/collections/cars/documents?timeout_millis={SECONDS * 1_000:.0f}",
-    f"/api/v1/timeseries/cars/events?timeout_millis={SECONDS * 1_000:.0f}",
+LISTINGS: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/api/v1/collections/cars/documents", None),
+    ("GET", f"/api/v1/timeseries/cars/events?timeout_millis={SECONDS * 1_000:.0f}", None),
+    ("POST", "/api/v4/store/find", {"collection": "cars", "query": "true"}),
+    ("POST", "/api/v4/store/execute", {"statement": "SELECT * FROM cars"}),
 )
+IDS = ("listing", "events", "find", "execute")
 
 
 class Watched:
@@ -77,19 +80,22 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> Watched:
     watched = Watched(store.storage)
+    monkeypatch.setattr(limits, "LISTING_SECONDS_MAX", SECONDS)
     monkeypatch.setattr(store, "storage", watched)
     monkeypatch.setattr(store.retained, "storage", watched)
     return watched
 
 
 @contextmanager
-def hanging(app: Application, target: str, key: str) -> Iterator[socket]:
+def hanging(app: Application, listing: tuple[str, str, Any], key: str) -> Iterator[socket]:
     """A reader of a listing that has seen the head, and reads nothing more."""
     with serving(app) as address, socket() as connection:
         connection.settimeout(60)
         connection.setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096)
         connection.connect(address)
-        connection.sendall(as_raw("GET", target, {**headers_for(key), "connection": "close"}))
+        method, target, body = listing
+        headers = {**headers_for(key), "connection": "close", "accept": "application/json-l"}
+        connection.sendall(as_raw(method, target, headers, b"" if body is None else json.dumps(body).encode()))
         assert connection.recv(12) == b"HTTP/1.1 200"
         yield connection
 
@@ -106,14 +112,14 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, after: Callable[[Listing], 
     return happened
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("listing", LISTINGS, ids=IDS)
 def test_a_reader_that_takes_nothing_holds_no_snapshot_beyond_the_deadline(
-    store: Store, watched: Watched, monkeypatch: pytest.MonkeyPatch, target: str
+    store: Store, watched: Watched, monkeypatch: pytest.MonkeyPatch, listing: tuple[str, str, Any]
 ) -> None:
     keyring = KeyRing(store)
     app, key = application(store, keyring), keyring.create("test", Permission.full())
     ended = told(monkeypatch, "end", Listing.end)
-    with hanging(app, target, key) as connection:
+    with hanging(app, listing, key) as connection:
         assert watched.open == 1
         assert ended.wait(60)
         assert watched.open == 0, "the reader still hangs"
@@ -121,14 +127,14 @@ def test_a_reader_that_takes_nothing_holds_no_snapshot_beyond_the_deadline(
         assert json.loads(last) == {"error": "Timeout"}
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("listing", LISTINGS, ids=IDS)
 def test_without_the_timer_it_would(
-    store: Store, watched: Watched, monkeypatch: pytest.MonkeyPatch, target: str
+    store: Store, watched: Watched, monkeypatch: pytest.MonkeyPatch, listing: tuple[str, str, Any]
 ) -> None:
     keyring = KeyRing(store)
     app, key = application(store, keyring), keyring.create("test", Permission.full())
     passed = told(monkeypatch, "expire", lambda _: None)
-    with hanging(app, target, key) as connection:
+    with hanging(app, listing, key) as connection:
         assert passed.wait(60)
         assert watched.open == 1
         connection.close()

@@ -16,10 +16,10 @@ from crdtstore import Store, limits
 from crdtstore.command.command import Upsert
 from crdtstore.errors import InvalidQuery, StatementTimeout
 from crdtstore.statement.budget import Budget
+from crdtstore.version.retained import Retained
 
 if TYPE_CHECKING:
-    from crdtstore.storage.catalog import Catalog
-    from crdtstore.storage.interface import Snapshot
+    from crdtstore.version.retained import Version
 
 TEXTS: Final = (
     "SELECT * FROM c",
@@ -63,18 +63,18 @@ def open_files() -> int:
 def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The snapshots that are open."""
     held: list[int] = []
-    view = Store.view
+    holding = Retained.holding
 
     @contextmanager
-    def watched(store: Store, at: int | None = None) -> Iterator[tuple[Snapshot, Catalog]]:
-        with view(store, at) as found:
+    def watched(retained: Retained, asked: int | None) -> Iterator[Version]:
+        with holding(retained, asked) as found:
             held.append(id(found))
             try:
                 yield found
             finally:
                 held.pop()
 
-    monkeypatch.setattr(Store, "view", watched)
+    monkeypatch.setattr(Retained, "holding", watched)
     return held
 
 

@@ -18,6 +18,7 @@ from crdtstore.http.faults import PROBLEM
 from crdtstore.http.openapi.faults import FORM_TYPES, TYPES, faults_of
 from crdtstore.http.openapi.parameters import TXN_HEADER, TXN_NAME, parameters_of
 from crdtstore.http.openapi.schemas import Schema, Schemas
+from crdtstore.http.request import LINES
 from crdtstore.http.route import Route
 
 UNCHANGED: Final = "If-None-Match"
@@ -44,7 +45,7 @@ def document_of(routes: Sequence[Route], title: str, root: str = "") -> Schema:
         root: The path of an API that they are all below; it is left out of their paths.
     """
     described = [route.described_for(method) for route in routes for method in route.methods]
-    types = [each for one in described for each in (one.takes, one.gives, one.arguments)]
+    types = [each for one in described for each in (one.takes, one.gives, one.line, one.arguments)]
     schemas = Schemas([*types, *TYPES])
     shared = Shared()
     paths = {route.path.removeprefix(root): path_of(route, schemas, shared) for route in routes}
@@ -120,7 +121,7 @@ def body_of(route: Route, described: Described, schemas: Schemas) -> Schema:
 
 def answers_of(route: Route, described: Described, schemas: Schemas, shared: Shared) -> Schema:
     """Describe the answers, by status."""
-    good = {media_type.decode(): {"schema": schemas.of(described.gives)} for media_type in route.gives}
+    good = {each.decode(): {"schema": schemas.of(type_of(described, each))} for each in route.gives}
     answers = {str(described.status): answer_of("What was asked for.", good)}
     if PART in described.headers:
         answers["206"] = answer_of("The range that was asked for.", good)
@@ -134,6 +135,11 @@ def answers_of(route: Route, described: Described, schemas: Schemas, shared: Sha
         answer = answer_of("\n\n".join(meanings), bad)
         answers[str(status)] = shared.refer("responses", f"{route.errors}-{status}", answer)
     return answers
+
+
+def type_of(described: Described, media_type: bytes) -> Any:
+    """What a good answer of a media type holds, each of its lines where it has any."""
+    return described.line if described.line is not None and media_type in LINES else described.gives
 
 
 def answer_of(description: str, content: Schema) -> Schema:

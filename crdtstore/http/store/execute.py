@@ -3,7 +3,7 @@
 Rules: the answer has one shape whatever came of it. `statements`, a list, is run as one transaction, all or none, and
 answers a list of such objects; it is an extension. What a statement reads and writes is asked of the permission before
 it runs. At most EXECUTE_WARNINGS_MAX warnings are told, and how many there were. With `dryRun` what would be written is
-dropped.
+dropped. Who wants lines gets the rows of a SELECT, one a line, while they are found; all else is answered as ever.
 
 Not here: what statements mean (`crdtstore.statement`).
 """
@@ -11,6 +11,8 @@ Not here: what statements mean (`crdtstore.statement`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -20,8 +22,12 @@ from crdtstore.crdt.value import Value
 from crdtstore.errors import LimitExceeded, MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.headers import actor_of, at_of, txn_of
+from crdtstore.http.lines import Lines, answer_lines
+from crdtstore.http.request import LINES
 from crdtstore.http.respond import Answer, encode
+from crdtstore.query.dql.statement import Select
 from crdtstore.statement.answer import Executed
+from crdtstore.statement.run import parse_kept
 
 
 class ExecuteBody(msgspec.Struct, frozen=True):
@@ -40,11 +46,27 @@ async def execute(call: Call) -> Answer:
     if not call.session.reach(texts, call.version.profile).writes:
         # For what writes the transaction is a precondition, which is checked with the write.
         await call.until_readable()
+        if call.preferred in LINES and is_select(call, asked):
+            return await answer_lines(call, listed(call, asked, texts[0]), limits.LISTING_SECONDS_MAX, call.preferred)
     # Shielded: when this task is cancelled a transaction, which is already on its way, must not be.
     done = await asyncio.shield(asyncio.ensure_future(call.in_thread(lambda: run(call, asked, texts))))
     bodies = [body_of(executed, dry=asked.dry_run) for executed in done]
     body = b'{"results":[%b]}' % b",".join(bodies) if asked.statement is None else bodies[0]
     return Answer(200, body, max((executed.txn for executed in done), default=None))
+
+
+def is_select(call: Call, asked: ExecuteBody) -> bool:
+    """Whether one statement is to be run, and is a SELECT."""
+    return asked.statement is not None and isinstance(parse_kept(asked.statement, call.version.profile), Select)
+
+
+@contextmanager
+def listed(call: Call, asked: ExecuteBody, text: str) -> Iterator[Lines]:
+    """Run a SELECT, and give its rows as lines."""
+    with call.session.stream(
+        text, asked.args, profile=call.version.profile, at=at_of(call.request), seconds=None
+    ) as found:
+        yield Lines(found.txn, (row + b"\n" for row in found.rows))
 
 
 def statements_of(asked: ExecuteBody) -> tuple[str, ...]:

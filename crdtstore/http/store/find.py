@@ -3,21 +3,27 @@
 Rules: stored documents come out as JSON bytes and are joined, never decoded. The search runs in a thread. Without an
 order, and in versions that know none, documents come in the order of their ids. `describe` answers how they would be
 found instead, as one document. A page that is not the last has a `nextCursor`, which a call with the same query and
-order takes as `cursor`.
+order takes as `cursor`. Who wants lines gets every document that matches, one a line, while they are found.
 
 Not here: the query language (`crdtstore.query`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from crdtstore import limits
+from crdtstore.crdt.json_output import write_json
+from crdtstore.crdt.value import Value
 from crdtstore.finding import Found
 from crdtstore.http.call import Call
 from crdtstore.http.headers import at_of
+from crdtstore.http.lines import Lines, answer_lines
+from crdtstore.http.request import LINES
 from crdtstore.http.respond import Answer, encode
 from crdtstore.query.find import Document, Form
 
@@ -40,7 +46,7 @@ class FindBody(msgspec.Struct, frozen=True, rename="camel"):
     collection: str
     query: str
     args: dict[str, Any] | None = None
-    limit: Natural = limits.FIND_LIMIT_DEFAULT
+    limit: Natural | msgspec.UnsetType = msgspec.UNSET
     offset: Natural | None = None
     describe: bool = False
     serialized_as: SerializedAs = "latestValues"
@@ -61,8 +67,34 @@ async def find(call: Call) -> Answer:
     at = at_of(call.request)
     await call.until_readable(asked.collection)
     order = tuple(map(order_text, asked.sort)) if call.version.sorts else ()
+    if call.preferred in LINES and not asked.describe:
+        found = listed(call, asked, order, at)
+        return await answer_lines(call, found, limits.LISTING_SECONDS_MAX, call.preferred)
     run = describe if asked.describe else search
     return await call.in_thread(lambda: run(call, asked, order, at))
+
+
+@contextmanager
+def listed(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) -> Iterator[Lines]:
+    """Run the query, and give its documents as lines."""
+    with call.session.find_json_lines(
+        asked.collection,
+        asked.query,
+        args=asked.args,
+        order=order,
+        limit=None if asked.limit is msgspec.UNSET else asked.limit,
+        offset=asked.offset or 0,
+        cursor=asked.cursor if call.version.sorts else None,
+        form=FORMS[asked.serialized_as],
+        at=at,
+        seconds=limits.LISTING_SECONDS_MAX,
+    ) as found:
+        yield Lines(found.txn, found.pieces)
+
+
+def limit_of(asked: FindBody) -> int:
+    """How many documents a page has at most."""
+    return limits.FIND_LIMIT_DEFAULT if asked.limit is msgspec.UNSET else asked.limit
 
 
 def order_text(key: SortKey) -> str:
@@ -78,7 +110,7 @@ def search(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) 
         asked.query,
         args=asked.args,
         order=order,
-        limit=asked.limit,
+        limit=limit_of(asked),
         offset=asked.offset or 0,
         cursor=asked.cursor if pages else None,
         form=FORMS[asked.serialized_as],
@@ -90,7 +122,7 @@ def search(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) 
 def describe(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:  # noqa: ARG001  a plan is of now
     """Say how the documents would be found: by an index, and of which paths, or by reading all."""
     txn = call.session.applied
-    plan = call.session.explain(asked.collection, asked.query, args=asked.args, order=order, limit=asked.limit)
+    plan = call.session.explain(asked.collection, asked.query, args=asked.args, order=order, limit=limit_of(asked))
     return Answer(200, encode({"documents": [{"id": "query_details", "fields": details_of(plan)}], "txnId": txn}), txn)
 
 
@@ -110,4 +142,9 @@ def body_of(found: Found, cursor: str | None) -> bytes:
 
 def join(document: Document) -> bytes:
     """Join the id and the fields of a document."""
-    return b'{"id":%b,"fields":%b}' % (encode(document.id), document.json)
+    return b'{"id":%b,"fields":%b}' % (print_id(document.id), document.json)
+
+
+def print_id(id_: Value) -> bytes:
+    """An id as JSON, as the store prints it: the common ones the quick way."""
+    return encode(id_) if isinstance(id_, str | int) else write_json(id_)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from crdtstore.command.parse import NamedWriteRequest, WriteRequest
 from crdtstore.http.described import READING, STATEMENTS, WRITING, Described
-from crdtstore.http.request import CBOR, JSON
+from crdtstore.http.request import CBOR, JSON, LINES
 from crdtstore.http.route import Route
 from crdtstore.http.store import answers, examples
 from crdtstore.http.store.count import CountBody, count
@@ -26,14 +26,15 @@ def document_routes(version: Version) -> tuple[Route, ...]:
     """What every version from the second on has."""
     route = maker(version)
     written = answers.FullWriteAnswer if version.all_counts else answers.WriteAnswer
-    asked = Described(UnsortedBody, answers.FindAnswer, READING, example=examples.FIND)
+    line = answers.DocumentAnswer
+    asked = Described(UnsortedBody, answers.FindAnswer, READING, example=examples.FIND, line=line)
     if version.sorts:
-        asked = Described(FindBody, answers.PageAnswer, READING, example=examples.FIND_SORTED)
+        asked = Described(FindBody, answers.PageAnswer, READING, example=examples.FIND_SORTED, line=line)
     found = answers.FoundByIdAnswer if version.document_inside else answers.FoundAnswer
     taken = (WriteRequest, NamedWriteRequest)
     return (
         route("write", ("POST",), write, described=Described(taken, written, WRITING, example=examples.WRITE)),
-        route("find", READS, find, described=asked),
+        route("find", READS, find, gives=(*EITHER, *LINES), described=asked),
         route(
             "findbyid", READS, findbyid, described=Described(FindByIdBody, found, READING, example=examples.FIND_BY_ID)
         ),
@@ -45,10 +46,10 @@ def statement_routes(version: Version) -> tuple[Route, ...]:
     route = maker(version)
     counted = Described(CountBody, answers.CountAnswer, READING, example=examples.COUNT)
     given = (answers.StatementAnswer, answers.StatementsAnswer)
-    executed = Described(ExecuteBody, given, STATEMENTS, example=examples.EXECUTE)
+    executed = Described(ExecuteBody, given, STATEMENTS, example=examples.EXECUTE, line=dict[str, Any])
     return (
         route("count", READS, count, described=counted),
-        route("execute", ("POST",), execute, errors="statement", gives=(JSON.media_type,), described=executed),
+        route("execute", ("POST",), execute, errors="statement", gives=(JSON.media_type, *LINES), described=executed),
         route(
             "remote_execute",
             ("POST",),

@@ -60,12 +60,12 @@ def validator_of(schema: str) -> Any:
 
 def values_of(media_type: str, body: bytes) -> Iterator[Any]:
     """The values of a body: one, or one a line; none where it is neither JSON nor CBOR."""
-    if media_type.endswith("json"):
+    if media_type.endswith(("json-l", "ndjson")):
+        yield from map(json.loads, body.splitlines())
+    elif media_type.endswith("json"):
         yield json.loads(body)
     elif media_type.endswith("cbor"):
         yield cbor2.loads(body)
-    elif media_type.endswith("json-l"):
-        yield from map(json.loads, body.splitlines())
 
 
 def problems_of(method: str, target: str, answered: Answered) -> list[str]:

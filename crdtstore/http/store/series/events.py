@@ -98,7 +98,7 @@ def line_of(event: Event) -> bytes:
     """An event as a line: its time as it was given, and its other keys."""
     fields = FIELDS.decode(event.json)
     time = fields.pop(TIME)
-    return b'{"item":{"_time":%b,"value":%b}}' % (time, encode(fields))
+    return b'{"item":{"_time":%b,"value":%b}}\n' % (time, encode(fields))
 
 
 def describe(session: Session, series: str, asked: Asked) -> Answer:

@@ -58,7 +58,7 @@ def listed(
 ) -> Iterator[Lines]:
     """The documents as lines."""
     with session.matching(collection, query, limit=limit, at=at, seconds=seconds) as found:
-        yield Lines(found.txn, map(raw, found.documents))
+        yield Lines(found.txn, (raw(each) + b"\n" for each in found.documents))
 
 
 def number_of(arguments: Mapping[str, str], name: str, default: int) -> int:
