@@ -26,7 +26,8 @@ from bench import postgres
 from bench.measure import Row, Side, cpu_microseconds, race, versus, wall_microseconds
 from bench.point_read import fill
 from bench.workloads import COLLECTION, clock, person
-from crdtstore import Store
+from crdtstore import Store, limits
+from crdtstore.http.store.find import body_of
 
 DOCUMENTS = 100_000
 POINTS = 5_000
@@ -105,7 +106,10 @@ def scanned(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
         low = documents - 5 * RANGE_HITS
         scans = {"ours": ours_scan(store, low), "sqlite": sqlite_scan(database, low)}
         check_equal([run() for run in scans.values()])
-        return scan_rows(scans, rounds, documents) + postgres_rows(scans["ours"], low, rounds, documents, folder)
+        listed = lines_rows(store, rounds, documents)
+        return (
+            scan_rows(scans, rounds, documents) + listed + postgres_rows(scans["ours"], low, rounds, documents, folder)
+        )
 
 
 def side(run: Callable[[Sequence[int]], Iterable[Any]], numbers: int, finds: int) -> Side:
@@ -128,6 +132,20 @@ def scan_rows(scans: dict[str, Callable[[], Any]], rounds: int, documents: int) 
     times = race({name: measured(run) for name, run in scans.items()}, rounds)
     peer = f"SQLite {sqlite3.sqlite_version}, json_extract"
     return [versus("S7.sqlite", peer, times, "ours", "sqlite", documents=documents, hits=RANGE_HITS)]
+
+
+def lines_rows(store: Store, rounds: int, documents: int) -> list[Row]:
+    """All documents as bytes for a socket: as lines, and as the bodies of pages."""
+    ways = {"lines": lambda: as_lines(store), "pages": lambda: as_pages(store)}
+    lines = b"".join(as_lines(store)).splitlines()
+    bodies = [msgspec.json.decode(body)["documents"] for body in as_pages(store)]
+    assert [msgspec.json.decode(line) for line in lines] == [document for body in bodies for document in body]
+
+    def measured(run: Callable[[], Iterator[bytes]]) -> Side:
+        return lambda _: cpu_microseconds(lambda: deque(run(), maxlen=0), documents)
+
+    times = race({name: measured(run) for name, run in ways.items()}, rounds)
+    return [versus("S7.lines", "pages of Store.find", times, "lines", "pages", documents=documents)]
 
 
 def postgres_rows(ours: Callable[[], Any], low: int, rounds: int, documents: int, folder: Path) -> list[Row]:
@@ -230,6 +248,23 @@ def ours_scan(store: Store, low: int) -> Callable[[], list[Any]]:
     """A predicate without an index."""
     query = SCAN.format(low=low)
     return lambda: [document.json for document in store.find(COLLECTION, query).documents]
+
+
+def as_lines(store: Store) -> Iterator[bytes]:
+    """Every document, as lines."""
+    with store.find_json_lines(COLLECTION) as found:
+        yield from found.pieces
+
+
+def as_pages(store: Store) -> Iterator[bytes]:
+    """Every document, as the bodies that answer finds of as many as there may be."""
+    cursor = None
+    while True:
+        page = store.find(COLLECTION, limit=limits.FIND_LIMIT_MAX, cursor=cursor)
+        yield body_of(page, page.cursor)
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
 def sqlite_scan(database: sqlite3.Connection, low: int) -> Callable[[], list[Any]]:

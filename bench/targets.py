@@ -51,6 +51,7 @@ ONE = "find 1 of {documents:,} by an index, as JSON, prepared"
 RANGE = "find {hits} of {documents:,} by a range of an index, as JSON, prepared"
 SELECTED = "SELECT {hits} of {documents:,} by an index, against the same find"
 SCAN = "find {hits} of {documents:,} by two conditions without an index, as JSON"
+LISTED = "one of {documents:,} documents on its way to a socket, as JSON"
 GROWN = "the same in a store of {documents:,} documents, ten times as many"
 PAGES = "pages touched, ten times as many documents against as many"
 WRITTEN = "a durable write of one document over HTTP, {connections} connections"
@@ -94,6 +95,7 @@ TARGETS: Mapping[str, Target] = {
     "S6.select.range": Target(SELECTED, "at most 1.3 times the time", ratio_min=1 / 1.3),
     "S7.sqlite": Target(SCAN, "at least 5 times as fast", ratio_min=5),
     "S7.postgres": Target(SCAN, "faster", ratio_min=1, unit="wall us/op"),
+    "S7.lines": Target(LISTED, "at most half the time", ratio_min=2),
     "S8.insert": Target(INSERT, "at least 0.8 times as fast as bare LMDB", ratio_min=0.8, unit="wall us/op"),
     "S8.insert.cpu": Target(INSERT_CPU, UNBOUND),
     "S8.statement": Target(STATED, UNBOUND),
