@@ -12,6 +12,7 @@ CrdtStoreError                    code, status, retryable, data
 │  │  └─ RangeNotSatisfiable      bytes that lie behind the end of a file
 │  ├─ Unauthenticated             no key, or one that is not known
 │  ├─ Forbidden                   a known key without this right
+│  ├─ UnsupportedPermission       a permission that could not be enforced
 │  ├─ NotFound                    no such route or document
 │  │  └─ UnknownAttachment        no file of this id
 │  ├─ UploadConflict              a piece of a file that does not go on where the file ends
@@ -147,6 +148,12 @@ class Forbidden(CallerError):
 
     code = "forbidden"
     status = 403
+
+
+class UnsupportedPermission(CallerError):
+    """A permission that could not be enforced: `data` has the `verb` and the `collection` whose query it is."""
+
+    code = "unsupported-permission"
 
 
 class NotFound(CallerError):

@@ -596,6 +596,27 @@ SCRYPT_AT_ONCE_MAX: Final = 2
 SCRYPT_WAITING_MAX: Final = 64
 """Keys that wait to be hashed: about two seconds of work; further ones are refused as `Overloaded`."""
 
+KEY_NAME_CHARACTERS_MAX: Final = 100
+"""What people call a key: it stands in a line of a list."""
+
+KEY_DESCRIPTION_CHARACTERS_MAX: Final = 1_000
+"""What people say of a key."""
+
+PERMISSION_COLLECTIONS_MAX: Final = 1_000
+"""Collections that a permission names for one verb: it is read as one row."""
+
+OLD_KEY_SECONDS_MAX: Final = 2_592_000
+"""How long the old key may be taken beside the new one: thirty days, which is long to change a setting."""
+
+OLD_KEY_SECONDS_DEFAULT: Final = 3_600
+"""How long it is, where nobody says: an hour."""
+
+KEY_USE_SECONDS: Final = 60.0
+"""How much older than the last use of a key its note may be: one transaction for all keys in that time."""
+
+KEY_CHANGES_MAX: Final = 1_000
+"""What became of keys is kept so far back."""
+
 # --- command line ---
 
 IMPORT_BATCH_DOCUMENTS_DEFAULT: Final = 100

@@ -2,17 +2,21 @@
 
 Rules:
 
-- The prefix (12 characters, base 62) finds the key and is no secret. The suffix holds 192 bits of a
+- The prefix (11 characters, base 62) finds the key and is no secret. The suffix (32 of them) holds 190 bits of a
   cryptographic generator; only its scrypt is stored, with the parameters that made it, so that they can be
-  raised later. Guessing 192 bits is hopeless at any cost: scrypt is set to what a server can afford, since
-  every wrong suffix makes it work.
-- Whatever is wrong with a key, the answer is one and the same `Unauthenticated`.
+  raised later. Guessing 190 bits is hopeless at any cost: scrypt is set to what a server can afford, since
+  every wrong suffix makes it work. Keys of the first version, of 12 and 33 characters, are keys like others.
+- Whatever is wrong with a key, the answer is one and the same `Unauthenticated`. An unknown prefix costs no scrypt:
+  who learns from the time that a prefix is known has learnt what is no secret, and who knows no prefix cannot keep
+  the server busy.
 - Verified keys are remembered under a keyed hash whose own key lives and dies with this process: who steals
   the store can neither use nor test anything with it. Refused ones are remembered too, shorter and apart, so
   that a flood of wrong keys cannot push the right ones out.
-- Every change of a key raises the generation, and what an older generation remembered counts no more.
+- Every change of a key changes the generation in the store, and what was remembered under another one counts no
+  more: it is read with each request, so a key that is revoked in one process is refused in all.
+- A key that was rotated has two suffixes for a while, under one salt: each request still costs one scrypt at most.
 
-Not here: what a key may do (`permission`), how it travels (`http/headers.py`).
+Not here: what a key may do (`permission`), what is stored (`stored_key`), how it travels (`http/headers.py`).
 """
 
 from __future__ import annotations
@@ -20,76 +24,62 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
+import math
 import os
-import re
-import secrets
-import string
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
-import msgpack
 import msgspec
 
 from crdtstore import limits
+from crdtstore.auth.key_form import FIXED_PART, SUFFIX_LENGTH, check_form, draw_key, random_text, refuse, split
+from crdtstore.auth.last_use import LastUse
 from crdtstore.auth.permission import Permission
-from crdtstore.errors import Corrupted, Forbidden, MalformedRequest, Overloaded, Unauthenticated
+from crdtstore.auth.stored_key import (
+    CHANGES_PREFIX,
+    GENERATION,
+    SETTING_PREFIX,
+    Change,
+    StoredKey,
+    What,
+    decode,
+    put_key,
+    read_key,
+    refuse_unknown,
+    time_of,
+)
+from crdtstore.errors import CallerError, Forbidden, NotFound, Overloaded
+from crdtstore.storage.catalog import Catalog
+from crdtstore.storage.head import Head
+from crdtstore.storage.interface import Batch
 from crdtstore.store import Store
+from crdtstore.version.clock import wall_milliseconds
 
-ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
-FIXED_PART: Final = "_cs1_"
-PREFIX_LENGTH: Final = 12
-SUFFIX_BITS: Final = 192
-SUFFIX_LENGTH: Final = 33
-"""The fewest base-62 digits that hold 192 bits."""
+logger = logging.getLogger("crdtstore.keys")
+"""Tells what becomes of keys: one line a change, in JSON."""
 
-FORM: Final = re.compile(rf"([0-9A-Za-z]{{{PREFIX_LENGTH}}}){FIXED_PART}([0-9A-Za-z]{{{SUFFIX_LENGTH},}})")
-
-SETTING_PREFIX: Final = b"api-key/"
-STORED_VERSION: Final = 1
 SALT_BYTES: Final = 16
 HASH_BYTES: Final = 32
 SCRYPT_N: Final = 2**15
 SCRYPT_R: Final = 8
 SCRYPT_P: Final = 1
 
-REFUSAL: Final = "The credential is missing or not known: send `Authorization: Bearer <API key>`."
-"""Said for a missing header, another scheme, an unknown prefix and a wrong suffix alike."""
-
-
-class PermissionNames(msgspec.Struct):
-    """What a stored permission must be made of, where it is there."""
-
-    permission: list[str] = []
-    verbs: list[str] = []
-    collections: list[str] = []
-
-
-NAMES: Final = msgspec.msgpack.Decoder(PermissionNames)
-
-
-class StoredKey(NamedTuple):
-    """What is kept of a key: everything but the key."""
-
-    salt: bytes
-    n: int
-    r: int
-    p: int
-    hash: bytes
-    permission: Permission
-    created_ms: int
-    name: str
+HERE: Final = "here"
+"""By whose hand a key was changed that no key changed: by who has the store's directory."""
 
 
 class Remembered(NamedTuple):
-    """An earlier answer: the permission, or None where the key was refused."""
+    """An earlier answer about a key: the permission, or None where it was refused."""
 
     permission: Permission | None
-    generation: int
+    generation: bytes
     until: float
+    prefix: str = ""
 
 
 class KeyRing:
@@ -99,33 +89,62 @@ class KeyRing:
     on the event loop.
     """
 
-    def __init__(self, store: Store, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Serve the keys of `store`; `monotonic` is the clock, in seconds, by which memories grow old."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], int] = wall_milliseconds,
+    ) -> None:
+        """Serve the keys of `store`.
+
+        Args:
+            store: The store.
+            monotonic: The clock, in seconds, by which memories grow old.
+            clock: The clock, in milliseconds since 1970, by which keys expire.
+        """
         self.store = store
         self.monotonic = monotonic
+        self.clock = clock
         self.process_key = os.urandom(32)
         self.lock = threading.Lock()
-        self.generation = 0
         self.verified: OrderedDict[bytes, Remembered] = OrderedDict()
         self.refused: OrderedDict[bytes, Remembered] = OrderedDict()
         self.waiting = 0
         self.hashing = threading.BoundedSemaphore(limits.SCRYPT_AT_ONCE_MAX)
         self.threads = ThreadPoolExecutor(limits.SCRYPT_AT_ONCE_MAX, "crdtstore-key")
+        self.uses = LastUse(store, monotonic, clock)
 
-    def create(self, name: str, permission: Permission) -> str:
+    # --- changes ---
+
+    def create(
+        self,
+        name: str,
+        permission: Permission,
+        *,
+        description: str = "",
+        expires_ms: int | None = None,
+        by: str = HERE,
+    ) -> str:
         """Make a key and store its hash.
 
         Args:
             name: What people call the key; not a secret.
             permission: What the key may do.
+            description: What it is for.
+            expires_ms: When it ends, in milliseconds since 1970; None for never.
+            by: The prefix of the key by which it is made, if by one.
 
         Returns:
             The key in plain text. It cannot be had a second time.
+
+        Raises:
+            CallerError: The name or description is none, or the key would have ended already.
         """
-        key = draw_key()
-        prefix, suffix = split(key)
-        self.keep(prefix, suffix, name, permission)
-        return key
+        prefix, suffix = split(draw_key())
+        stored = self.make(suffix, name, permission, description, expires_ms)
+        self.change("created", prefix, by, lambda _before: stored)
+        return prefix + FIXED_PART + suffix
 
     def adopt(self, token: str, name: str, permission: Permission) -> bool:
         """Make a key that was drawn elsewhere, such as in a file of the operator, known to the store.
@@ -146,30 +165,105 @@ class KeyRing:
         prefix, suffix = split(token)
         known = self.read(prefix)
         if known is None:
-            self.keep(prefix, suffix, name, permission)
+            stored = self.make(suffix, name, permission, "", None)
+            self.change("adopted", prefix, HERE, lambda _before: stored)
             return True
-        if not same_suffix(suffix, known):
+        if not hmac.compare_digest(hash_of(suffix, known), known.hash):
             raise Forbidden(f"The store knows another key with the prefix {prefix}.", prefix=prefix)
         return False
 
-    def revoke(self, prefix: str) -> bool:
+    def rotate(self, prefix: str, *, old_valid_seconds: float, by: str = HERE) -> str:
+        """Give a key another suffix; the one that it has is taken for a while, too.
+
+        Args:
+            prefix: The key's.
+            old_valid_seconds: How long the present suffix is taken.
+            by: As in `create`.
+
+        Returns:
+            The new key in plain text. It cannot be had a second time.
+
+        Raises:
+            NotFound: There is no such key.
+            CallerError: That is too long, or no time.
+        """
+        if not 0 <= old_valid_seconds <= limits.OLD_KEY_SECONDS_MAX:
+            most = limits.OLD_KEY_SECONDS_MAX
+            raise CallerError(f"The old key stays valid for 0 to {most} seconds; got {old_valid_seconds:g}.")
+        suffix = random_text(SUFFIX_LENGTH)
+        known = self.read(prefix) or refuse_unknown(prefix)
+        # Before the transaction, in which others would wait for it. The salt stays while the key is the same.
+        with self.hashing:
+            hashed = hash_of(suffix, known)
+        old_until_ms = self.clock() + int(old_valid_seconds * 1_000)
+
+        def rotated(before: StoredKey | None) -> StoredKey:
+            if before is None or before.salt != known.salt:
+                refuse_unknown(prefix)
+            return before._replace(hash=hashed, old_hash=before.hash, old_until_ms=old_until_ms)
+
+        self.change("rotated", prefix, by, rotated)
+        return prefix + FIXED_PART + suffix
+
+    def revoke(self, prefix: str, *, by: str = HERE) -> bool:
         """Forget the key with `prefix`, at once; returns whether there was one."""
-        known = self.read(prefix) is not None
-        self.store.write_setting(SETTING_PREFIX + prefix.encode(), None)
-        self.invalidate()
-        return known
+
+        def revoked(before: StoredKey | None) -> None:
+            if before is None:
+                refuse_unknown(prefix)
+
+        try:
+            self.change("revoked", prefix, by, revoked)
+        except NotFound:
+            return False
+        return True
+
+    def change(self, what: What, prefix: str, by: str, after: Callable[[StoredKey | None], StoredKey | None]) -> None:
+        """Put what `after` makes of a key in its place, in one transaction with the note of it, and log that."""
+        at = time_of(self.clock())
+
+        def job(batch: Batch, _catalog: Catalog, _head: Head) -> Change:
+            before = read_key(batch, prefix)
+            stored = after(before)
+            name = (stored or before or refuse_unknown(prefix)).name
+            change = Change(at, what, prefix, name, by)
+            put_key(batch, prefix, stored, change)
+            return change
+
+        logger.info("%s", msgspec.json.encode(self.store.run(job)).decode())
+
+    def make(
+        self, suffix: str, name: str, permission: Permission, description: str, expires_ms: int | None
+    ) -> StoredKey:
+        """What is to be kept of a new key."""
+        now_ms = self.clock()
+        check_text("name", name, 1, limits.KEY_NAME_CHARACTERS_MAX)
+        check_text("description", description, 0, limits.KEY_DESCRIPTION_CHARACTERS_MAX)
+        if expires_ms is not None and expires_ms <= now_ms:
+            raise CallerError("A key that has expired already is of no use: give a time to come.")
+        salt = os.urandom(SALT_BYTES)
+        with self.hashing:
+            derived = derive(suffix, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P)
+        return StoredKey(salt, SCRYPT_N, SCRYPT_R, SCRYPT_P, derived, permission, now_ms, name, description, expires_ms)
+
+    # --- what there is ---
 
     def known(self) -> Iterator[tuple[str, StoredKey]]:
         """All keys, each behind its prefix, in the order of these."""
         for key, data in self.store.scan_settings(SETTING_PREFIX):
             yield key.removeprefix(SETTING_PREFIX).decode(), decode(data)
 
-    def invalidate(self) -> None:
-        """Let nothing that was remembered before count any more."""
-        with self.lock:
-            self.generation += 1
-            self.verified.clear()
-            self.refused.clear()
+    def read(self, prefix: str) -> StoredKey | None:
+        """Read what the store keeps of the key with `prefix`."""
+        with self.store.storage.snapshot() as snapshot:
+            return read_key(snapshot, prefix)
+
+    def changes(self) -> list[Change]:
+        """What became of keys, the oldest first, as far back as it is kept."""
+        rows = self.store.scan_settings(CHANGES_PREFIX)
+        return [msgspec.msgpack.decode(data, type=Change) for _, data in rows]
+
+    # --- who asks ---
 
     def verify(self, token: str) -> Permission:
         """Say what the bearer of `token` may do; may take the time of one scrypt, and of others before it.
@@ -199,7 +293,10 @@ class KeyRing:
                 found = await loop.run_in_executor(self.threads, self.compute, token)
             finally:
                 self.waiting -= 1
-        return permitted(found)
+        permission = permitted(found)
+        if self.uses.note(found.prefix):
+            self.threads.submit(self.uses.write)
+        return permission
 
     def mark(self, token: str) -> bytes:
         """Hash a key, once its length is known to be sane, under the key of this process.
@@ -213,9 +310,13 @@ class KeyRing:
     def recall(self, mark: bytes) -> Remembered | None:
         """Look up an earlier answer that still counts."""
         found = self.verified.get(mark) or self.refused.get(mark)
-        if found is None or found.generation != self.generation or found.until <= self.monotonic():
+        if found is None or found.until <= self.monotonic() or found.generation != self.generation():
             return None
         return found
+
+    def generation(self) -> bytes:
+        """What changes in the store with each change of a key."""
+        return self.store.read_setting(GENERATION) or b""
 
     def compute(self, token: str) -> Remembered:
         """Answer from the store, and remember the answer.
@@ -226,26 +327,27 @@ class KeyRing:
         mark = self.mark(token)
         prefix, suffix = split(token)
         while True:
-            generation = self.generation
+            generation = self.generation()
             stored = self.read(prefix)
-            if stored is None:
+            if stored is None or stored.has_expired(self.clock()):
                 return Remembered(None, generation, 0.0)
             with self.hashing:
                 # Another request with the same key may have been answered while this one waited for its turn.
                 found = self.recall(mark)
                 if found is not None:
                     return found
-                matches = same_suffix(suffix, stored)
-            if generation == self.generation:
-                return self.remember(mark, stored.permission if matches else None, generation)
+                until_ms = valid_until(hash_of(suffix, stored), stored)
+            if generation == self.generation():
+                return self.remember(mark, Remembered(None, generation, 0.0, prefix), stored, until_ms)
 
-    def remember(self, mark: bytes, permission: Permission | None, generation: int) -> Remembered:
+    def remember(self, mark: bytes, found: Remembered, stored: StoredKey, until_ms: float) -> Remembered:
         """Keep an answer for a while, and let the oldest go beyond the bound."""
-        if permission is None:
-            memory, seconds = self.refused, limits.KEY_REFUSED_SECONDS
+        left = (until_ms - self.clock()) / 1_000
+        if left <= 0:
+            memory, seconds, permission = self.refused, limits.KEY_REFUSED_SECONDS, None
         else:
-            memory, seconds = self.verified, limits.KEY_CACHE_SECONDS
-        found = Remembered(permission, generation, self.monotonic() + seconds)
+            memory, seconds, permission = self.verified, min(limits.KEY_CACHE_SECONDS, left), stored.permission
+        found = found._replace(permission=permission, until=self.monotonic() + seconds)
         with self.lock:
             memory.pop(mark, None)
             memory[mark] = found
@@ -253,71 +355,10 @@ class KeyRing:
                 memory.popitem(last=False)
         return found
 
-    def keep(self, prefix: str, suffix: str, name: str, permission: Permission) -> None:
-        """Store the hash of a new key."""
-        salt = os.urandom(SALT_BYTES)
-        derived = derive(suffix, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P)
-        created_ms = time.time_ns() // 1_000_000
-        stored = StoredKey(salt, SCRYPT_N, SCRYPT_R, SCRYPT_P, derived, permission, created_ms, name)
-        self.store.write_setting(SETTING_PREFIX + prefix.encode(), encode(stored))
-        self.invalidate()
-
-    def read(self, prefix: str) -> StoredKey | None:
-        """Read what the store keeps of the key with `prefix`."""
-        data = self.store.read_setting(SETTING_PREFIX + prefix.encode())
-        return None if data is None else decode(data)
-
-
-def draw_key() -> str:
-    """Draw a key, which no store knows yet."""
-    return random_text(PREFIX_LENGTH) + FIXED_PART + base62(secrets.randbits(SUFFIX_BITS))
-
-
-def split(token: str) -> tuple[str, str]:
-    """Take a key apart into prefix and suffix.
-
-    Raises:
-        Unauthenticated: It has not the form of a key.
-    """
-    match = FORM.fullmatch(token) if len(token) <= limits.API_KEY_BYTES_MAX else None
-    return (match[1], match[2]) if match else refuse()
-
-
-def check_form(token: str) -> None:
-    """Refuse what is no key, where an operator brings one.
-
-    Raises:
-        MalformedRequest: It has not the form of a key.
-    """
-    try:
-        split(token)
-    except Unauthenticated:
-        message = f"A key is 12 letters or digits, `{FIXED_PART}` and at least 33 more."
-        raise MalformedRequest(message) from None
-
-
-def refuse() -> NoReturn:
-    """Refuse a key, in the one way in which keys are refused."""
-    raise Unauthenticated(REFUSAL)
-
 
 def permitted(found: Remembered) -> Permission:
     """Unwrap an answer."""
     return found.permission or refuse()
-
-
-def random_text(length: int) -> str:
-    """Draw `length` characters of the alphabet."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
-
-
-def base62(number: int) -> str:
-    """Write a number of 192 bits in base 62, always in 33 digits."""
-    digits = []
-    for _ in range(SUFFIX_LENGTH):
-        number, digit = divmod(number, len(ALPHABET))
-        digits.append(ALPHABET[digit])
-    return "".join(reversed(digits))
 
 
 def derive(suffix: str, salt: bytes, n: int, r: int, p: int) -> bytes:
@@ -326,30 +367,25 @@ def derive(suffix: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(suffix.encode("ascii"), salt=salt, n=n, r=r, p=p, maxmem=maxmem, dklen=HASH_BYTES)
 
 
-def same_suffix(suffix: str, stored: StoredKey) -> bool:
-    """Compare a suffix with what is kept of the right one, in constant time."""
-    derived = derive(suffix, stored.salt, stored.n, stored.r, stored.p)
-    return hmac.compare_digest(derived, stored.hash)
+def hash_of(suffix: str, stored: StoredKey) -> bytes:
+    """Hash a suffix as that of a key that is kept was."""
+    return derive(suffix, stored.salt, stored.n, stored.r, stored.p)
 
 
-def encode(stored: StoredKey) -> bytes:
-    """Write a key as it is stored."""
-    row: dict[str, Any] = stored._asdict()
-    row |= {"version": STORED_VERSION, **stored.permission.to_row()}
-    packed: bytes = msgpack.packb(row)
-    return packed
+def valid_until(derived: bytes, stored: StoredKey) -> float:
+    """Until when a suffix is taken, by its hash, compared in constant time; 0 for one that is not."""
+    end = math.inf if stored.expires_ms is None else stored.expires_ms
+    is_old = stored.old_hash is not None and hmac.compare_digest(derived, stored.old_hash)
+    if hmac.compare_digest(derived, stored.hash):
+        return end
+    return min(end, stored.old_until_ms) if is_old else 0
 
 
-def decode(data: bytes) -> StoredKey:
-    """Read a key as `encode` wrote it.
+def check_text(what: str, text: str, least: int, most: int) -> None:
+    """Refuse a name or description that could not be shown in a line.
 
     Raises:
-        Corrupted: The bytes are no key.
+        CallerError: It is too short or long, or not printable.
     """
-    try:
-        NAMES.decode(data)
-        row: dict[str, Any] = msgpack.unpackb(data)
-        row["permission"] = Permission.from_row(row)
-        return msgspec.convert([row[field] for field in StoredKey._fields], StoredKey)
-    except (ValueError, TypeError, LookupError, RecursionError, msgspec.MsgspecError) as error:
-        raise Corrupted("keys", SETTING_PREFIX, f"a row is no API key: {error}") from None
+    if not least <= len(text) <= most or not text.isprintable():
+        raise CallerError(f"A key's {what} has {least} to {most} printable characters; this has {len(text)}.")

@@ -1,4 +1,4 @@
-"""A permission is what a credential may do: verbs, and the collections for which it has them; asked through its checks.
+"""A permission is what a credential may do: the collections it may read, and those it may write; asked by its checks.
 
 Rules: `check` is the one place where an access to a collection is allowed or refused, `check_scope` asks it for every
 collection of a store that another one keeps up with, `check_full` is for the store as a whole. A permission is never
@@ -7,22 +7,23 @@ know gives nothing; nor does a permission for some collections give anything to 
 The collection in which a series lies is read and written as a series alone, by whoever it is: what has expired is
 hidden there, and nowhere else.
 
-Not here: permissions by document. They come behind the same methods.
+Not here: permissions by document: they come behind the same methods. How permissions are written down for people and
+programs (`permission_form`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 from crdtstore.crdt.scope import Scope
 from crdtstore.errors import Forbidden
 from crdtstore.timeseries.series import PREFIX as SERIES_PREFIX
 
 Verb: TypeAlias = Literal["read", "write"]
-Row: TypeAlias = "dict[str, list[str]]"
-"""A permission as it is stored with a key: lists of names."""
+Collections: TypeAlias = "frozenset[str] | None"
+"""Those for which a permission has a verb; None for all that there are and will be."""
 
 SYSTEM_PREFIX: Final = "__"
 """Collections that the store keeps for itself; their documents are read like others."""
@@ -31,35 +32,54 @@ SETTINGS: Final = frozenset({"__timeseries"})
 """Those of them that callers write, to say how the store is to treat what is theirs."""
 
 VERBS: Final[frozenset[str]] = frozenset(get_args(Verb))
+NOWHERE: Final = frozenset[str]()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """What a credential may do; `collections` is None for all that there are and will be."""
+    """What a credential may do."""
 
-    verbs: frozenset[str]
-    collections: frozenset[str] | None = None
+    read: Collections = NOWHERE
+    write: Collections = NOWHERE
+    remote_query: bool = False
+    """Whether it may run statements for peers, where it may read everything."""
 
     @classmethod
-    def full(cls) -> Permission:
+    def full(cls) -> Self:
         """Every verb on every collection."""
-        return cls(VERBS)
+        return cls.of(VERBS)
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Sequence[str]]) -> Permission:
-        """Read a permission as `to_row` wrote it, among other names; verbs that are none give nothing."""
-        if "collections" in row:
-            return cls(VERBS.intersection(row["verbs"]), frozenset(row["collections"]))
-        return cls(VERBS.intersection(row["permission"]))
+    def of(cls, verbs: Iterable[str], collections: Collections = None) -> Self:
+        """A permission for verbs, the same collections for each; who may read everything may ask peers, too."""
+        scopes: dict[str, Any] = dict.fromkeys(VERBS.intersection(verbs), collections)
+        return cls(**scopes, remote_query="read" in scopes and collections is None)
 
-    def to_row(self) -> Row:
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read a permission as `to_row` wrote it, among other names; verbs that are none give nothing."""
+        if "read" in row:
+            return cls(read=named(row["read"]), write=named(row["write"]), remote_query=row["remote_query"])
+        if "collections" in row:
+            return cls.of(row["verbs"], frozenset(row["collections"]))
+        return cls.of(row["permission"])
+
+    def to_row(self) -> dict[str, Any]:
         """Write this permission as it is stored with a key.
 
-        A version that knows no collections reads `permission` alone: there it stays empty where some are named.
+        The first version knows no collections and reads `permission` alone: there stands what holds for all of them.
         """
-        if self.collections is None:
-            return {"permission": sorted(self.verbs)}
-        return {"permission": [], "verbs": sorted(self.verbs), "collections": sorted(self.collections)}
+        everywhere = sorted(verb for verb in VERBS if self.where(verb) is None)
+        return {
+            "permission": everywhere,
+            "read": None if self.read is None else sorted(self.read),
+            "write": None if self.write is None else sorted(self.write),
+            "remote_query": self.remote_query,
+        }
+
+    def where(self, verb: str) -> Collections:
+        """The collections for which it has a verb."""
+        return self.read if verb == "read" else self.write
 
     def check(self, verb: Verb, collection: str) -> None:
         """Refuse `verb` on `collection` unless this permission has it.
@@ -85,7 +105,8 @@ class Permission:
         if verb == "write" and collection.startswith(SYSTEM_PREFIX) and collection not in SETTINGS:
             message = f"Collection {collection!r} belongs to the system: names that begin with {SYSTEM_PREFIX} do."
             raise Forbidden(message, verb=verb, collection=collection)
-        if verb not in self.verbs or (self.collections is not None and collection not in self.collections):
+        where = self.read if verb == "read" else self.write
+        if where is not None and collection not in where:
             message = f"This key may not {verb} the collection {collection!r}."
             raise Forbidden(message, verb=verb, collection=collection)
 
@@ -98,7 +119,7 @@ class Permission:
         if scope is not None:
             for collection in scope:
                 self.check_held(verb, collection)
-        elif verb not in self.verbs or self.collections is not None:
+        elif self.where(verb) is not None:
             raise Forbidden(f"This key may not {verb} the whole store.", verb=verb)
 
     def check_some(self, verb: Verb) -> None:
@@ -107,8 +128,19 @@ class Permission:
         Raises:
             Forbidden: The permission has it on none.
         """
-        if verb not in self.verbs or (self.collections is not None and not self.collections):
+        where = self.where(verb)
+        if where is not None and not where:
             raise Forbidden(f"This key may {verb} no collection.", verb=verb)
+
+    def check_remote_query(self) -> None:
+        """Refuse a statement for peers, which answer with whatever they hold.
+
+        Raises:
+            Forbidden: The permission does not cover it, or not reading the whole store.
+        """
+        self.check_scope("read", None)
+        if not self.remote_query:
+            raise Forbidden("This key may not run statements for peers.", verb="read")
 
     def check_full(self) -> None:
         """Refuse what concerns the store as a whole, unless this permission has every verb on every collection.
@@ -116,7 +148,12 @@ class Permission:
         Raises:
             Forbidden: The permission lacks a verb, `missing` names those that it lacks; or a collection.
         """
-        missing = sorted(VERBS - self.verbs)
-        if missing or self.collections is not None:
+        missing = [verb for verb in sorted(VERBS) if self.where(verb) == NOWHERE]
+        if missing or self.read is not None or self.write is not None:
             lack = f"may not {' or '.join(missing)}" if missing else "is for some collections"
             raise Forbidden(f"This takes a key that may do everything; this key {lack}.", missing=missing)
+
+
+def named(names: Sequence[str] | None) -> Collections:
+    """Read the collections of a verb."""
+    return None if names is None else frozenset(names)

@@ -401,9 +401,9 @@ class Session:
         """What statements for peers know of this store, which answers them with whatever it holds.
 
         Raises:
-            Forbidden: The permission does not cover reading the whole store.
+            Forbidden: The permission does not cover reading the whole store, or asking peers.
         """
-        self.permission.check_scope("read", None)
+        self.permission.check_remote_query()
         return {"peerKeyString": format_actor(self.store.origin), "version": __version__}
 
     # --- attachments ---

@@ -61,7 +61,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "sync": Entry("crdtstore.cli.sync", "Make a store and another one equal."),
     "peers": Entry("crdtstore.cli.peers", "Say which other stores a store met; release or forget one."),
     "trim": Entry("crdtstore.cli.trim", "Forget the oldest entries of a store's log."),
-    "keys": Entry("crdtstore.cli.keys", "Make, list and revoke the API keys of a store."),
+    "keys": Entry("crdtstore.cli.keys", "Manage the API keys of a store."),
     "verify": Entry("crdtstore.cli.verify", "Check every row of a store, without changing it."),
     "inspect": Entry("crdtstore.cli.inspect", "Show how documents, transactions and rows are stored."),
     "doctor": Entry("crdtstore.cli.doctor", "Say what is wrong around a store, and what to do."),

@@ -241,8 +241,9 @@ def root_key(store: Store, keyring: KeyRing, file: str | None) -> RootKey:
         Forbidden: The store knows another key with the same public half.
         OSError: The file cannot be read or written.
     """
-    from crdtstore.auth.api_key import FIXED_PART, SETTING_PREFIX
+    from crdtstore.auth.key_form import FIXED_PART
     from crdtstore.auth.permission import Permission
+    from crdtstore.auth.stored_key import SETTING_PREFIX
     from crdtstore.cli.key_file import read_key_file, write_key_file
 
     if file is not None and Path(file).exists():

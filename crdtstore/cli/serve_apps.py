@@ -74,7 +74,7 @@ def apps_of(settings: Settings, named: Named) -> Apps:
         MalformedRequest: The file holds no key.
         OSError: A file cannot be read or written.
     """
-    from crdtstore.auth.api_key import check_form, draw_key
+    from crdtstore.auth.key_form import check_form, draw_key
     from crdtstore.cli.key_file import read_key_file, write_key_file
     from crdtstore.http.apps import Apps
 

@@ -23,7 +23,7 @@ from typing import Any, Final, Protocol
 import click
 import msgspec
 
-from crdtstore.auth.api_key import FIXED_PART
+from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.cli.key_file import check_key, read_key_file
 from crdtstore.cli.options import STORE_DEFAULT
 from crdtstore.cli.output import note

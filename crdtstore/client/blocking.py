@@ -272,21 +272,23 @@ class Client:
         at: int | None = None,
         *,
         again: bool,
+        method: str | None = None,
     ) -> Body:
         """Send a call and read its answer.
 
         Args:
             route: The path of the route.
-            asked: The body of a POST; None for a GET without one.
+            asked: The body, if there is one.
             kind: What the answer is read as.
             after: What `X-DITTO-TXN-ID` says, if anything.
             at: What `X-CRDTSTORE-AT` says, if anything.
             again: Whether it may be sent twice.
+            method: Of the request; by default it is a POST if it has a body, else a GET.
         """
         versions = {"X-DITTO-TXN-ID": after, "X-CRDTSTORE-AT": at}
         headers = self.headers | {name: str(txn) for name, txn in versions.items() if txn is not None}
         body = None if asked is None else msgspec.json.encode(asked)
-        method = "GET" if body is None else "POST"
+        method = method or ("GET" if body is None else "POST")
         used = self.connection.still_open()
         try:
             try:

@@ -29,7 +29,8 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from crdtstore import limits
-from crdtstore.auth.api_key import KeyRing, refuse, split
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.key_form import refuse, split
 from crdtstore.errors import CallerError, LimitExceeded
 from crdtstore.http.request import Request, app_label, host_name
 from crdtstore.http.routes import ROUTES
@@ -121,9 +122,10 @@ class Apps:
         self.stack.close()
 
     def let_go(self) -> None:
-        """Let go of what other stores join from, in every app."""
+        """Let go of what other stores join from, in every app, and write down when keys were last used."""
         for app in {id(app): app for app in (self.only, *self.opened.values()) if app is not None}.values():
             app.pins.close()
+            app.keyring.uses.write()
 
     async def pick(self, request: Request, token: str, domains: Collection[str]) -> tuple[App, Request]:
         """Find the app that a request is for, and the request as it is within the app.

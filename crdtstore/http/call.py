@@ -19,11 +19,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from crdtstore import core, limits
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.key_form import FIXED_PART
+from crdtstore.auth.keys import KeysHere
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
 from crdtstore.http.choices import choices_of
-from crdtstore.http.headers import actor_of, txn_of, wait_of
+from crdtstore.http.headers import actor_of, token_of, txn_of, wait_of
 from crdtstore.http.negotiate import choose
 from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Body, Form, Receive, Request
 from crdtstore.http.route import Route
@@ -58,6 +61,17 @@ class Call:
     form: Form
     route: Route
     parameters: Mapping[str, str]
+    keyring: KeyRing = field(repr=False)
+
+    @property
+    def keys(self) -> KeysHere:
+        """The store's API keys, in the hands of the caller.
+
+        Raises:
+            Forbidden: The caller's key may not do everything.
+        """
+        self.session.permission.check_full()
+        return KeysHere(self.keyring, token_of(self.request).partition(FIXED_PART)[0])
 
     @property
     def version(self) -> Version:

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from crdtstore import limits
-from crdtstore.auth.api_key import FIXED_PART, REFUSAL
+from crdtstore.auth.key_form import FIXED_PART, REFUSAL
 from crdtstore.crdt.actor import parse_actor
 from crdtstore.errors import MalformedClientId, MalformedRequest, Unauthenticated
 from crdtstore.http.request import Request

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from crdtstore.errors import MalformedMessage, MalformedRequest, MethodNotAllowed, NotFound, StoreFull
 from crdtstore.http.admin.backup import MEDIA_TYPE, backup
+from crdtstore.http.admin.keys import KEY_ROUTES
 from crdtstore.http.admin.stats import stats
 from crdtstore.http.admin.transactions import TransactionsAnswer, transactions
 from crdtstore.http.described import Described
@@ -67,6 +68,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         gives=(MEDIA_TYPE,),
         described=Described(errors=(NotFound,)),
     ),
+    *KEY_ROUTES,
     Route(
         "/api/replication/v1",
         ("POST",),

@@ -55,7 +55,7 @@ from crdtstore.http.routes import Found, find_route, is_open, route_of
 from crdtstore.http.wait import Held
 from crdtstore.store import Store
 
-NOTHING: Final = Permission(frozenset())
+NOTHING: Final = Permission.of(frozenset())
 """What callers of open routes may do with the store."""
 
 REPLAYED: Final = (b"idempotency-replayed", b"true")
@@ -176,6 +176,7 @@ class Application:
             form,
             found.route,
             found.parameters,
+            app.keyring,
         )
 
     def error_form(self, scope: Scope) -> ErrorForm:

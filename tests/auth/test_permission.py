@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtstore.auth.permission import VERBS, Permission, Verb
+from crdtstore.auth.permission import VERBS, Collections, Permission, Verb
 from crdtstore.crdt.scope import Scope
 from crdtstore.errors import Forbidden
 
 WORLD = ("a", "b", "c")
-VERB_SETS = [frozenset(verbs) for size in range(3) for verbs in itertools.combinations(sorted(VERBS), size)]
 COLLECTION_SETS = [None, *(frozenset(some) for size in range(3) for some in itertools.combinations(WORLD, size))]
 SCOPES: list[Scope] = [None, *(some for size in range(1, 4) for some in itertools.combinations(WORLD, size))]
-PERMISSIONS = [Permission(verbs, some) for verbs in VERB_SETS for some in COLLECTION_SETS]
+PERMISSIONS = [Permission(read=read, write=write) for read in COLLECTION_SETS for write in COLLECTION_SETS]
 NAMES = st.text(max_size=6)
+SCOPED = st.none() | st.frozensets(NAMES, max_size=4)
 BOTH: tuple[Verb, ...] = ("read", "write")
 
 
@@ -46,15 +46,15 @@ def allows_collection(permission: Permission, verb: Verb, collection: str) -> bo
 @pytest.mark.parametrize("permission", PERMISSIONS, ids=range(len(PERMISSIONS)))
 def test_a_collection_needs_the_verb_and_the_collection(permission: Permission) -> None:
     for verb, collection in itertools.product(BOTH, WORLD):
-        named = permission.collections is None or collection in permission.collections
-        assert allows_collection(permission, verb, collection) == (verb in permission.verbs and named)
+        where = {"read": permission.read, "write": permission.write}[verb]
+        assert allows_collection(permission, verb, collection) == (where is None or collection in where)
 
 
 @pytest.mark.parametrize("permission", PERMISSIONS, ids=range(len(PERMISSIONS)))
 def test_a_scope_needs_all_of_its_collections_and_the_whole_store_all_there_will_be(permission: Permission) -> None:
     for verb, scope in itertools.product(BOTH, SCOPES):
         if scope is None:
-            expected = verb in permission.verbs and permission.collections is None
+            expected = {"read": permission.read, "write": permission.write}[verb] is None
         else:
             expected = all(allows_collection(permission, verb, collection) for collection in scope)
         assert allows(permission, verb, scope) == expected
@@ -62,7 +62,7 @@ def test_a_scope_needs_all_of_its_collections_and_the_whole_store_all_there_will
 
 def test_system_collections_are_not_written() -> None:
     """Names with the system's prefix are read, never written, whatever the permission."""
-    for permission in (Permission.full(), Permission(VERBS, frozenset({"__meta", "_meta"}))):
+    for permission in (Permission.full(), Permission.of(VERBS, frozenset({"__meta", "_meta"}))):
         with pytest.raises(Forbidden, match="system"):
             permission.check("write", "__meta")
         with pytest.raises(Forbidden, match="system"):
@@ -75,41 +75,59 @@ def test_system_collections_are_not_written() -> None:
 def test_a_permission_that_lacks_one_verb_is_not_full(verb: str) -> None:
     Permission.full().check_full()
     with pytest.raises(Forbidden, match=f"may not {verb}") as refused:
-        Permission(VERBS - {verb}).check_full()
+        Permission.of(VERBS - {verb}).check_full()
     assert refused.value.data == {"missing": [verb]}
 
 
 def test_a_permission_for_some_collections_is_not_full() -> None:
     with pytest.raises(Forbidden, match="for some collections"):
-        Permission(VERBS, frozenset(WORLD)).check_full()
+        Permission.of(VERBS, frozenset(WORLD)).check_full()
 
 
-@given(st.sets(st.sampled_from(sorted(VERBS))), st.none() | st.frozensets(NAMES, max_size=4))
-def test_a_permission_is_read_as_it_was_written(verbs: set[str], collections: frozenset[str] | None) -> None:
-    permission = Permission(frozenset(verbs), collections)
+@given(SCOPED, SCOPED, st.booleans())
+def test_a_permission_is_read_as_it_was_written(read: Collections, write: Collections, asks: bool) -> None:  # noqa: FBT001
+    permission = Permission(read=read, write=write, remote_query=asks)
     assert Permission.from_row({**permission.to_row(), "name": ["other"]}) == permission
+
+
+@given(SCOPED, SCOPED)
+def test_an_earlier_version_finds_no_right_that_is_not_there(read: Collections, write: Collections) -> None:
+    """The first reads `permission` alone, the second `collections` if it is there: both for all collections."""
+    row = Permission(read=read, write=write).to_row()
+    assert set(row["permission"]) == {verb for verb, where in (("read", read), ("write", write)) if where is None}
+    assert "collections" not in row
 
 
 @given(st.sets(st.sampled_from(sorted(VERBS))))
 def test_a_permission_of_an_earlier_version_is_one_for_all_collections(verbs: set[str]) -> None:
-    assert Permission.from_row({"permission": sorted(verbs)}) == Permission(frozenset(verbs))
+    assert Permission.from_row({"permission": sorted(verbs)}) == Permission.of(frozenset(verbs))
 
 
 @given(st.sets(st.sampled_from(sorted(VERBS))), st.frozensets(NAMES, max_size=4))
-def test_an_earlier_version_takes_a_permission_for_some_collections_for_none(
-    verbs: set[str], collections: frozenset[str]
-) -> None:
-    """It reads `permission` alone, and would let the key into all collections."""
-    assert Permission(frozenset(verbs), collections).to_row()["permission"] == []
+def test_a_permission_of_the_second_version_is_one_for_its_collections(verbs: set[str], names: frozenset[str]) -> None:
+    row = {"permission": [], "verbs": sorted(verbs), "collections": sorted(names)}
+    assert Permission.from_row(row) == Permission.of(verbs, names)
+
+
+def test_to_ask_peers_takes_the_right_and_all_reading() -> None:
+    for permission in (
+        Permission.full(),
+        Permission.of({"read"}),
+        Permission(read=None, remote_query=True),
+    ):
+        permission.check_remote_query()
+    for permission in (Permission(read=None, write=None), Permission(read=frozenset({"a"}), remote_query=True)):
+        with pytest.raises(Forbidden):
+            permission.check_remote_query()
 
 
 def test_a_verb_that_is_not_known_gives_nothing() -> None:
-    assert Permission.from_row({"permission": ["read", "govern"]}) == Permission(frozenset({"read"}))
+    assert Permission.from_row({"permission": ["read", "govern"]}) == Permission.of(frozenset({"read"}))
     row = {"permission": [], "verbs": ["read", "govern"], "collections": ["a"]}
-    assert Permission.from_row(row) == Permission(frozenset({"read"}), frozenset({"a"}))
+    assert Permission.from_row(row) == Permission.of(frozenset({"read"}), frozenset({"a"}))
 
 
 def test_a_permission_is_a_value() -> None:
-    assert Permission.full() == Permission(VERBS)
+    assert Permission.full() == Permission.of(VERBS)
     with pytest.raises(AttributeError):
-        Permission.full().verbs = frozenset()  # type: ignore[misc]
+        Permission.full().read = frozenset()  # type: ignore[misc]

@@ -72,10 +72,10 @@ def test_only_what_is_permitted_reaches_the_store(use: str, verbs: frozenset[str
     verb, call = USES[use]
     if verb in verbs:
         with Store.in_memory() as store:
-            call(Session(store, Permission(verbs)), "c")
+            call(Session(store, Permission.of(verbs)), "c")
     else:
         with pytest.raises(Forbidden) as refused:
-            call(Session(Untouchable(), Permission(verbs)), "c")  # type: ignore[arg-type]  # a double
+            call(Session(Untouchable(), Permission.of(verbs)), "c")  # type: ignore[arg-type]  # a double
         assert refused.value.data == {"verb": verb, "collection": "c"}
 
 
@@ -96,11 +96,11 @@ def test_where_a_series_lies_is_no_collection_of_anybody(use: str) -> None:
 def test_only_who_may_do_everything_is_told_what_the_store_holds(verbs: frozenset[str]) -> None:
     if verbs == VERBS:
         with Store.in_memory() as store:
-            session = Session(store, Permission(verbs))
+            session = Session(store, Permission.of(verbs))
             assert session.stats() == store.stats()
             assert session.for_backup() is store
     else:
-        session = Session(Untouchable(), Permission(verbs))  # type: ignore[arg-type]  # a double
+        session = Session(Untouchable(), Permission.of(verbs))  # type: ignore[arg-type]  # a double
         for call in (session.stats, session.for_backup):
             with pytest.raises(Forbidden, match="may do everything") as refused:
                 call()
@@ -165,11 +165,11 @@ WHOLE = (
 def test_a_statement_needs_exactly_what_it_touches(text: str) -> None:
     needed = STATEMENTS[text]
     verbs = frozenset().union(*needed.values()) if needed else frozenset()
-    Session(Untouchable(), Permission(verbs, frozenset(needed))).reach([text], "v5")  # type: ignore[arg-type]
+    Session(Untouchable(), Permission.of(verbs, frozenset(needed))).reach([text], "v5")  # type: ignore[arg-type]
     for collection, some in needed.items():
         for lack in (
-            Permission(verbs, frozenset(needed) - {collection}),
-            *(Permission(verbs - {verb}) for verb in some),
+            Permission.of(verbs, frozenset(needed) - {collection}),
+            *(Permission.of(verbs - {verb}) for verb in some),
         ):
             with pytest.raises(Forbidden):
                 Session(Untouchable(), lack).reach(["SELECT * FROM system:dual", text], "v5")  # type: ignore[arg-type]
@@ -178,7 +178,7 @@ def test_a_statement_needs_exactly_what_it_touches(text: str) -> None:
 @pytest.mark.parametrize("text", WHOLE)
 def test_what_concerns_the_store_needs_everything(text: str) -> None:
     Session(Untouchable(), Permission.full()).reach([text], "v5")  # type: ignore[arg-type]
-    for lack in (Permission(READ), Permission(VERBS, frozenset({"c"}))):
+    for lack in (Permission.of(READ), Permission.of(VERBS, frozenset({"c"}))):
         with pytest.raises(Forbidden):
             Session(Untouchable(), lack).reach([text], "v5")  # type: ignore[arg-type]
 
@@ -193,13 +193,13 @@ def test_nobody_writes_in_the_name_of_the_store() -> None:
 @pytest.mark.parametrize("verb", sorted(VERBS))
 @pytest.mark.parametrize("scope", [None, ("c",), ("c", "d")])
 def test_another_store_gets_at_this_one_with_the_right_permission_only(verb: Verb, scope: Scope) -> None:
-    just_enough = Permission(frozenset({verb}), None if scope is None else frozenset(scope))
+    just_enough = Permission.of(frozenset({verb}), None if scope is None else frozenset(scope))
     with Store.in_memory() as store:
         assert Session(store, just_enough).for_exchange(verb, scope) is store
     too_little = [
-        Permission(VERBS - {verb}),
-        Permission(VERBS, frozenset()),
-        Permission(VERBS, frozenset(scope[:-1] if scope else ["c"])),
+        Permission.of(VERBS - {verb}),
+        Permission.of(VERBS, frozenset()),
+        Permission.of(VERBS, frozenset(scope[:-1] if scope else ["c"])),
     ]
     for permission in too_little:
         with pytest.raises(Forbidden) as refused:

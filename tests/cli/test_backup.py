@@ -67,7 +67,10 @@ def test_a_backup_is_read_as_a_store_and_not_written_to() -> None:
 def test_a_server_is_backed_up_for_a_key_that_may_do_everything() -> None:
     with Store.open("data") as store:
         keyring = KeyRing(store)
-        key, lesser = keyring.create("all", Permission.full()), keyring.create("some", Permission(frozenset({"read"})))
+        key, lesser = (
+            keyring.create("all", Permission.full()),
+            keyring.create("some", Permission.of(frozenset({"read"}))),
+        )
         with serving(application(store, keyring)) as (host, port):
             url = ("--url", f"http://{host}:{port}")
             said = run("backup", "backup", *url, "--key", key).stdout

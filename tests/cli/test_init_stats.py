@@ -79,7 +79,7 @@ def test_stats_are_lines_or_an_object(place: tuple[str, ...]) -> None:
 def test_a_server_tells_only_a_key_that_may_do_everything() -> None:
     with Store.in_memory() as served:
         keyring = KeyRing(served)
-        reader = keyring.create("reader", Permission(frozenset({"read"})))
+        reader = keyring.create("reader", Permission.of(frozenset({"read"})))
         with serving(application(served, keyring)) as (host, port):
             asked = ("stats", "--url", f"http://{host}:{port}", "--json", "--key")
             assert error_of(run(*asked, reader, code=3))["code"] == "forbidden"

@@ -140,7 +140,7 @@ def test_what_cannot_be_meant_is_refused(arguments: tuple[str, ...], code: int, 
 
 
 def test_a_key_for_less_than_the_store_holds_is_refused(there: Store, server: tuple[str, ...]) -> None:
-    key = KeyRing(there).create("lesser", Permission(VERBS, frozenset({"c"})))
+    key = KeyRing(there).create("lesser", Permission.of(VERBS, frozenset({"c"})))
     told = error_of(run("sync", server[0], "--key", key, *HERE, "--json", code=3))
     assert (told["code"], told["message"]) == ("forbidden", "This key may not read the whole store.")
     run("init", "--store", "narrow", "--collections", "c")

@@ -10,15 +10,22 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
+import msgspec
+
 from crdtstore import Store
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
+from crdtstore.auth.permission_form import PermissionForm, permission_of
+from crdtstore.errors import UnsupportedPermission
 from crdtstore.http.apps import App
 from crdtstore.http.server import Application, application
 from crdtstore.limits import WAIT_SECONDS_DEFAULT
+from crdtstore.version.clock import wall_milliseconds
 from tests.conformance.case import Case
 from tests.conformance.target import Remote
 from tests.http.calling import serving
+
+DAY_MILLISECONDS = 86_400_000
 
 
 class Own(Remote):
@@ -31,9 +38,18 @@ class Own(Remote):
         self.keyring = keyring
 
     def create_key(self, asked: Mapping[str, Any]) -> str | None:
-        """As far as permissions go yet."""
-        permission = None if asked.get("expires_in_s") else permission_of(asked["permissions"])
-        return None if permission is None else self.keyring.create("limited", permission)
+        """As far as permissions go yet; a key that ended already was made a day ago."""
+        try:
+            permission = permission_of(msgspec.convert(asked["permissions"], PermissionForm))
+        except UnsupportedPermission:
+            return None
+        seconds = asked.get("expires_in_s")
+        if seconds is None:
+            return self.keyring.create("limited", permission)
+        end_ms = wall_milliseconds() + int(seconds * 1_000)
+        return KeyRing(self.store, clock=lambda: end_ms - DAY_MILLISECONDS).create(
+            "limited", permission, expires_ms=end_ms
+        )
 
     def lagging(self) -> AbstractContextManager[object]:
         """Bound a round of the feed so that any is too large."""
@@ -42,19 +58,6 @@ class Own(Remote):
 
 MakeOwn: TypeAlias = "Callable[[Case], AbstractContextManager[Own]]"
 """Puts an empty store behind our server for a case."""
-
-
-def permission_of(asked: Mapping[str, Any]) -> Permission | None:
-    """What is asked for: some verbs, for all collections or for some as a whole; None for anything else."""
-    scopes: dict[str, frozenset[str] | None] = {}
-    for verb in ("read", "write"):
-        rules = asked[verb]["queriesByCollection"]
-        if any(rule != ["true"] for rule in rules.values()):
-            return None
-        if asked[verb]["everything"] or rules:
-            scopes[verb] = None if asked[verb]["everything"] else frozenset(rules)
-    different = set(scopes.values())
-    return None if len(different) > 1 else Permission(frozenset(scopes), *different)
 
 
 @contextmanager

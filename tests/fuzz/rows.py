@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgpack
 
-from crdtstore.auth import api_key
+from crdtstore.auth import stored_key
 from crdtstore.auth.permission import Permission
 from crdtstore.crdt.names import Names
 from crdtstore.errors import Corrupted, FormatTooNew
@@ -92,13 +92,14 @@ def packed(*rows: Any) -> Callable[[], list[bytes]]:
 def key_seeds() -> list[bytes]:
     permissions = [Permission.full(), Permission.from_row({"verbs": ["read"], "collections": ["a", "b"]})]
     return [
-        api_key.encode(api_key.StoredKey(DIGEST, 2**15, 8, 1, DIGEST * 2, one, 1_700_000, "name"))
+        stored_key.encode(stored_key.StoredKey(DIGEST, 2**15, 8, 1, DIGEST * 2, one, 1_700_000, "name", *more))
         for one in permissions
+        for more in ((), ("for a test", 1_800_000, DIGEST, 1_900_000))
     ]
 
 
-def check_key(data: bytes, taken: api_key.StoredKey) -> None:
-    again = api_key.decode(api_key.encode(taken))
+def check_key(data: bytes, taken: stored_key.StoredKey) -> None:
+    again = stored_key.decode(stored_key.encode(taken))
     assert again == taken
 
 
@@ -185,5 +186,5 @@ TARGETS = [
         lambda snapshot: documents.get_document(snapshot, COLLECTION, LONG_ID),
         lambda: [len(LONG_ID).to_bytes(2, "little") + LONG_ID + b"document"],
     ),
-    Target("row-api-key", lambda data: api_key.decode(data), (Corrupted,), key_seeds, check_key, form="msgpack"),
+    Target("row-api-key", lambda data: stored_key.decode(data), (Corrupted,), key_seeds, check_key, form="msgpack"),
 ]

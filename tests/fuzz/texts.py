@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from crdtstore import _core, core
-from crdtstore.auth import api_key
+from crdtstore.auth import key_form
 from crdtstore.cli import reader
 from crdtstore.command import parse
 from crdtstore.crdt import actor, identifier, json_scan, path
@@ -369,7 +369,7 @@ TARGETS = [
         lambda: [path.encode_path(keys) for keys in [(), ("a",), ("\x00", "\x01b", ""), ("\xe9", "k" * 40) * 3]],
         check_encoded_path,
     ),
-    text_target("api-key", lambda text: api_key.split(text), Unauthenticated, key_seeds, lambda _data, _taken: None),
+    text_target("api-key", lambda text: key_form.split(text), Unauthenticated, key_seeds, lambda _data, _taken: None),
     text_target(
         "client-id",
         lambda text: actor.parse_actor(text),

@@ -23,7 +23,7 @@ EVENTS: Final = "/api/v1/timeseries/{series}/events"
 GENERAL: Final = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
 """A body that the routes of documents all take."""
 
-PARAMETERS: Final = {"collection": "c", "id": "a", "series": "s"}
+PARAMETERS: Final = {"collection": "c", "id": "a", "series": "s", "prefix": "0" * 11}
 """What stands for the parameters of paths."""
 
 
@@ -46,6 +46,8 @@ BODIES: Final[dict[tuple[str, str], Any]] = {
             "sync/remote_execute": "SYNC CONTEXT (PEERS WHERE true) SELECT * FROM c",
         }.items()
     },
+    ("POST", "/admin/keys"): {"name": "report", "permissions": {}},
+    ("POST", "/admin/keys/{prefix}/rotate"): {},
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): DOCUMENT,
     ("POST", "/api/v1/collections/{collection}/distinct_values"): {"paths": ["n"]},
     ("POST", "/api/v1/store"): {"method": "find", "parameters": {"collection": "c", "query": "true"}},
@@ -70,6 +72,10 @@ BODIES: Final[dict[tuple[str, str], Any]] = {
 STATUSES: Final[dict[tuple[str, str], int]] = {
     # A store in memory has no backup.
     ("GET", "/admin/backup"): 404,
+    # There is no such key.
+    ("GET", "/admin/keys/{prefix}"): 404,
+    ("DELETE", "/admin/keys/{prefix}"): 404,
+    ("POST", "/admin/keys/{prefix}/rotate"): 404,
     ("GET", "/api/v1/collections/{collection}/documents/{id}"): 404,
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): 202,
     ("DELETE", "/api/v1/collections/{collection}/documents/{id}"): 202,

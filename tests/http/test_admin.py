@@ -32,7 +32,7 @@ def test_stats_need_a_key(app: Application) -> None:
 
 @pytest.mark.parametrize("verbs", [frozenset({"read"}), frozenset({"write"}), frozenset()])
 def test_stats_need_a_key_that_may_do_everything(app: Application, keyring: KeyRing, verbs: frozenset[str]) -> None:
-    lesser = keyring.create("lesser", Permission(verbs))
+    lesser = keyring.create("lesser", Permission.of(verbs))
     answered = call(app, "GET", STATS, headers={"authorization": f"Bearer {lesser}"})
     assert (answered.status, answered.code, answered.headers["x-ditto-txn-id"]) == (403, "forbidden", "0")
     assert answered.json["error"]["data"]["missing"] == sorted({"read", "write"} - verbs)

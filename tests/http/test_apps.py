@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from crdtstore import Store, limits
-from crdtstore.auth.api_key import FIXED_PART, KeyRing
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.auth.permission import Permission
 from crdtstore.errors import CallerError, LimitExceeded
 from crdtstore.http.apps import ROOTS, Apps, is_id

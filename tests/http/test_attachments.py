@@ -205,8 +205,8 @@ def test_what_is_not_there_is_told(served: Application, key: str) -> None:
 def test_who_may_not_write_puts_nothing(served: Application, store: Store) -> None:
     ring = only_app(served).keyring
     for permission, status in (
-        (Permission(frozenset({"read"})), 403),
-        (Permission(frozenset({"write"}), frozenset()), 403),
+        (Permission.of({"read"}), 403),
+        (Permission.of({"write"}, frozenset()), 403),
         (Permission(frozenset({"write"}), frozenset({"c"})), 200),
     ):
         assert upload(served, ring.create("one", permission), form(("file", b"x"))).status == status

@@ -69,7 +69,7 @@ def test_the_body_is_blocks_and_the_last_says_that_it_is_whole(app: Application,
 def test_it_needs_a_key_that_may_do_everything(
     app: Application, keyring: KeyRing, verbs: frozenset[str], tmp_path: Path
 ) -> None:
-    lesser = keyring.create("lesser", Permission(verbs))
+    lesser = keyring.create("lesser", Permission.of(verbs))
     with (
         serving(app) as (host, port),
         Client(f"http://{host}:{port}", lesser, make_actor(5, 0)) as client,

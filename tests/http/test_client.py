@@ -82,7 +82,7 @@ def test_it_says_what_the_store_holds(client: Client, store: Store) -> None:
 
 
 def test_a_key_that_may_only_read_is_not_told(client: Client, keyring: KeyRing) -> None:
-    reader = keyring.create("reader", Permission(frozenset({"read"})))
+    reader = keyring.create("reader", Permission.of(frozenset({"read"})))
     client.headers["Authorization"] = f"Bearer {reader}"
     with pytest.raises(errors.Forbidden) as refused:
         client.stats()

@@ -71,7 +71,7 @@ def test_a_write_and_a_read(address: tuple[str, int], key: str) -> None:
 def test_pipelined_requests_are_answered_in_order_each_under_its_own_key(
     address: tuple[str, int], keyring: KeyRing, key: str
 ) -> None:
-    reader = keyring.create("reader", Permission(frozenset({"read"})))
+    reader = keyring.create("reader", Permission.of(frozenset({"read"})))
     requests = [write_of(key if number % 2 == 0 else reader, number) for number in range(100)]
     found = raw(address, b"".join(requests) + find_of(key, **LAST))
     assert [answered.status for answered in found] == [200, 403] * 50 + [200]

@@ -17,6 +17,7 @@ import pytest
 
 from crdtstore import Store, errors
 from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.client.blocking import Client, tree
 from crdtstore.http.faults import LIMIT_STATUSES, STATUSES
 from crdtstore.http.request import JSON_LINES, MESSAGE
@@ -34,6 +35,7 @@ PAGE = PAGES["http.md"]
 TITLES = {
     "/api/replication/v1": "The exchange between stores",
     "/": "Indexes",
+    "/admin/keys/{prefix}": "One key",
     "/api/v1/store": "Calls by name",
     "/api/v1/collections/{collection}/distinct_values": "Distinct values",
     "/api/v1/collections": "Collections",
@@ -120,7 +122,10 @@ def version_table() -> str:
 
 def run_curl(app: Application, command: str, key: str) -> Answered:
     """Do what a curl command of the page does."""
-    words = shlex.split(command.replace("\\\n", " ").replace("$KEY", key).replace("$args", "\\$args"))
+    public = key.partition(FIXED_PART)[0]
+    words = shlex.split(
+        command.replace("\\\n", " ").replace("$KEY", key).replace("$PREFIX", public).replace("$args", "\\$args")
+    )
     assert words[0] == "curl"
     options = list(zip(words[2::2], words[3::2], strict=True))
     headers = dict(value.split(": ", 1) for name, value in options if name == "--header")
@@ -143,6 +148,8 @@ def values_of(text: str, answered: Answered) -> list[dict[str, Any]]:
 VARYING: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("origin", "digest", "peer"), len),
     **dict.fromkeys(("nextCursor", "timestamp"), type),
+    **dict.fromkeys(("prefix", "key"), len),
+    **dict.fromkeys(("createdAt", "lastUsedAt", "oldValidUntil", "keys", "changes"), type),
     **dict.fromkeys(("bytes_on_disk", "core", "elapsedMilliseconds", "routes", "version"), type),
 }
 """What is told of values that differ from store to store."""

@@ -108,7 +108,7 @@ def test_a_log_that_no_longer_reaches_back_is_made_up_for_by_a_snapshot(
 def test_a_narrow_store_keeps_up_with_a_key_for_its_collections(store: Store, keyring: KeyRing, url: str) -> None:
     fill(store, 0, 5, "a")
     fill(store, 0, 5, "secret")
-    key = keyring.create("narrow", Permission(VERBS, frozenset(SCOPED)))
+    key = keyring.create("narrow", Permission.of(VERBS, frozenset(SCOPED)))
     with Store.in_memory(scope=SCOPED) as narrow, PeerClient(url, key) as peer:
         fill(narrow, 10, 5, "b")
         sync(narrow, peer.send)
@@ -123,9 +123,9 @@ def test_a_narrow_store_keeps_up_with_a_key_for_its_collections(store: Store, ke
 @pytest.mark.parametrize(
     ("permission", "scope"),
     [
-        (Permission(frozenset({"write"})), None),
-        (Permission(VERBS, frozenset(SCOPED)), None),
-        (Permission(VERBS, frozenset({"a"})), SCOPED),
+        (Permission.of(frozenset({"write"})), None),
+        (Permission.of(VERBS, frozenset(SCOPED)), None),
+        (Permission.of(VERBS, frozenset({"a"})), SCOPED),
     ],
 )
 def test_a_key_for_less_than_the_store_holds_is_refused(
@@ -140,7 +140,7 @@ def test_a_key_for_less_than_the_store_holds_is_refused(
 def test_a_key_that_may_only_read_gives_nothing(store: Store, here: Store, keyring: KeyRing, url: str) -> None:
     fill(store, 0, 5)
     fill(here, 5, 5)
-    with PeerClient(url, keyring.create("reader", Permission(frozenset({"read"})))) as peer:
+    with PeerClient(url, keyring.create("reader", Permission.of(frozenset({"read"})))) as peer:
         with pytest.raises(errors.Forbidden):
             sync(here, peer.send)
         assert here.stats().documents == 10, "what was pulled before stays"

@@ -177,7 +177,7 @@ def test_a_dry_run_leaves_nothing(store: Store, app: Application, key: str, path
 
 
 def test_a_dry_run_is_refused_as_the_write(store: Store, app: Application, keyring: KeyRing, key: str) -> None:
-    reader = keyring.create("reader", Permission(frozenset({"read"})))
+    reader = keyring.create("reader", Permission.of(frozenset({"read"})))
     body = {**WRITE, "dryRun": True}
     assert call(app, "POST", ROUTES[0][0], body, headers_for(reader)).status == 403
     assert call(app, "POST", ROUTES[0][0], body, headers_for(key, txn="9")).status == 404

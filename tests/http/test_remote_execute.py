@@ -96,9 +96,9 @@ def test_an_argument_that_is_missing_is_the_callers(app: Application, key: str) 
 @pytest.mark.parametrize(
     "permission",
     [
-        Permission(frozenset()),
-        Permission(frozenset({"write"})),
-        Permission(frozenset({"read", "write"}), frozenset({"cars"})),
+        Permission.of(frozenset()),
+        Permission.of(frozenset({"write"})),
+        Permission.of(frozenset({"read", "write"}), frozenset({"cars"})),
     ],
     ids=["none", "write", "some"],
 )
@@ -110,7 +110,7 @@ def test_it_takes_the_right_to_read_the_whole_store(app: Application, keyring: K
 
 
 def test_who_may_read_all_may_ask_but_not_what_is_told_of_the_store(app: Application, keyring: KeyRing) -> None:
-    reader = keyring.create("reader", Permission(frozenset({"read"})))
+    reader = keyring.create("reader", Permission.of(frozenset({"read"})))
     statement = "SYNC CONTEXT (PEERS WHERE true) SELECT * FROM "
     assert len(ask(app, reader, statement + "cars").json["result"][0]["items"]) == 2
     assert ask(app, reader, statement + "system:indexes").status == 403

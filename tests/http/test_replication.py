@@ -110,7 +110,7 @@ def test_a_message_needs_the_verb_for_its_whole_scope(
     request = every_request(scope)[number]
     verb = "write" if isinstance(request, Push) else "read"
     named = None if scope is None else frozenset(scope)
-    lesser: list[Permission] = [Permission(VERBS - {verb}), Permission(VERBS, frozenset({"b"}))]
+    lesser: list[Permission] = [Permission.of(VERBS - {verb}), Permission.of(VERBS, frozenset({"b"}))]
     for permission in lesser:
         answered = ask(app, keyring.create("lesser", permission), request)
         assert (answered.status, answered.code, answered.headers["content-type"]) == (
@@ -118,7 +118,7 @@ def test_a_message_needs_the_verb_for_its_whole_scope(
             "forbidden",
             "application/json",
         )
-    enough = keyring.create("enough", Permission(frozenset({verb}), named))
+    enough = keyring.create("enough", Permission.of(frozenset({verb}), named))
     assert ask(app, enough, request).status == 200
 
 
@@ -130,14 +130,14 @@ def test_what_is_not_allowed_does_not_reach_the_store(
         raise AssertionError("The store was asked.")
 
     monkeypatch.setattr(endpoint, "answer", answer)
-    nobody = keyring.create("nobody", Permission(frozenset()))
+    nobody = keyring.create("nobody", Permission.of(frozenset()))
     assert ask(app, nobody, every_request(None)[number]).status == 403
     assert ask(app, keyring.create("all", Permission.full()), every_request(None)[number]).status == 500
 
 
 def test_a_key_for_some_collections_writes_no_others(store: Store, keyring: KeyRing, app: Application) -> None:
     """Whatever scope the message claims, its frame must be within."""
-    key = keyring.create("a", Permission(VERBS, frozenset({"a"})))
+    key = keyring.create("a", Permission.of(VERBS, frozenset({"a"})))
     with Store.in_memory() as other:
         other.write([Upsert("a", {"n": 1}, id=1)])
         other.write([Upsert("b", {"n": 1}, id=1)])
@@ -148,7 +148,7 @@ def test_a_key_for_some_collections_writes_no_others(store: Store, keyring: KeyR
 
 
 def test_a_key_for_some_collections_reads_no_others(store: Store, keyring: KeyRing, app: Application) -> None:
-    key = keyring.create("a", Permission(VERBS, frozenset({"a"})))
+    key = keyring.create("a", Permission.of(VERBS, frozenset({"a"})))
     store.write([Upsert("a", {"n": "told"}, id=1), Upsert("b", {"n": "secret"}, id="hidden")])
     told = decode_answer(ask(app, key, Pull(EXCHANGE_FORMAT, ("a",), OTHER, (), 1_000)).body)
     assert isinstance(told, Records)

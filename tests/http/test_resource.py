@@ -129,8 +129,8 @@ def test_equal_stores_have_equal_tags(store: Store, app: Application, key: str) 
 
 
 def test_rights_are_those_of_the_collection(keyring: KeyRing, app: Application) -> None:
-    reader = keyring.create("reader", Permission(frozenset({"read"})))
-    writer = keyring.create("writer", Permission(frozenset({"write"})))
+    reader = keyring.create("reader", Permission.of(frozenset({"read"})))
+    writer = keyring.create("writer", Permission.of(frozenset({"write"})))
     assert ask(app, writer, "PATCH", {"n": 1}).status == 200
     for method, body in (("PATCH", {"n": 1}), ("PUT", {}), ("DELETE", None)):
         assert ask(app, reader, method, body).status == 403

@@ -341,9 +341,9 @@ def test_a_header_that_is_no_number_of_seconds_is_refused(
 
 
 def test_a_series_is_for_who_may_do_so_with_a_collection_of_its_name(app: Application, keyring: KeyRing) -> None:
-    reads = headers_for(keyring.create("r", Permission(frozenset({"read"}), frozenset({"s"}))))
-    writes = headers_for(keyring.create("w", Permission(frozenset({"write"}), frozenset({"s"}))))
-    strange = headers_for(keyring.create("o", Permission(frozenset({"read", "write"}), frozenset({"c"}))))
+    reads = headers_for(keyring.create("r", Permission.of(frozenset({"read"}), frozenset({"s"}))))
+    writes = headers_for(keyring.create("w", Permission.of(frozenset({"write"}), frozenset({"s"}))))
+    strange = headers_for(keyring.create("o", Permission.of(frozenset({"read", "write"}), frozenset({"c"}))))
     assert [post(app, each, numbered(-1)).status for each in (reads, writes, strange)] == [403, 200, 403]
     assert [get(app, each).status for each in (reads, writes, strange)] == [200, 403, 403]
     assert [get(app, each, describe="true").status for each in (reads, writes, strange)] == [200, 403, 403]

@@ -247,14 +247,14 @@ def test_the_body_of_an_answer_is_json_to_the_last_byte(app: Application, key: s
 
 
 def test_a_key_that_may_only_read_reads_and_writes_nothing(store: Store, keyring: KeyRing, app: Application) -> None:
-    reader = keyring.create("reader", Permission(frozenset({"read"})))
+    reader = keyring.create("reader", Permission.of(frozenset({"read"})))
     refused = call(app, "POST", WRITE, upsert("a", n=1), headers_for(reader))
     assert (refused.status, refused.code, store.applied) == (403, "forbidden", 0)
     assert find(app, reader).status == 200
 
 
 def test_a_key_that_may_only_write_writes_and_reads_nothing(store: Store, keyring: KeyRing, app: Application) -> None:
-    writer = keyring.create("writer", Permission(frozenset({"write"})))
+    writer = keyring.create("writer", Permission.of(frozenset({"write"})))
     assert find(app, writer).status == 403
     body = {"collection": "c", "id": "a"}
     assert call(app, "POST", FIND_BY_ID, body, headers_for(writer, txn="9")).status == 403

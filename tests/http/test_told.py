@@ -337,7 +337,7 @@ def test_every_row_is_told_through_a_route(
 
 
 def test_a_key_that_may_not_is_told_what(app: Application, keyring: KeyRing) -> None:
-    reader = keyring.create("reader", Permission(frozenset({"read"}), frozenset({"c"})))
+    reader = keyring.create("reader", Permission.of(frozenset({"read"}), frozenset({"c"})))
     error = call(app, "POST", WRITE, upsert("a"), headers_for(reader)).json["error"]
     assert "write the collection 'c'" in error["message"]
     assert (error["data"]["verb"], error["data"]["collection"]) == ("write", "c")

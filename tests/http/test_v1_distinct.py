@@ -88,5 +88,5 @@ def test_a_search_that_takes_too_long_is_told(app: Application, store: Store, ke
 
 
 def test_it_needs_the_right_to_read(app: Application, keyring: KeyRing) -> None:
-    lesser = keyring.create("lesser", Permission(frozenset({"read"}), frozenset({"other"})))
+    lesser = keyring.create("lesser", Permission.of(frozenset({"read"}), frozenset({"other"})))
     assert ask(app, lesser, {"paths": ["a"]}).status == 403

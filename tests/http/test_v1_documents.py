@@ -203,7 +203,7 @@ def test_only_what_a_key_may_read_is_listed(
     app: Application, keyring: KeyRing, store: Store, headers: dict[str, str]
 ) -> None:
     store.write([Upsert(name, {}, id=1) for name in ("cars", "people")])
-    lesser = headers_for(keyring.create("lesser", Permission(frozenset({"read"}), frozenset({"cars"}))))
+    lesser = headers_for(keyring.create("lesser", Permission.of(frozenset({"read"}), frozenset({"cars"}))))
     assert call(app, "GET", "/api/v1/collections", None, headers).json == {"collections": ["cars", "people"]}
     assert call(app, "GET", "/api/v1/collections", None, lesser).json == {"collections": ["cars"]}
     assert call(app, "GET", PLACE, None, lesser).status == 200

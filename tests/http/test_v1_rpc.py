@@ -181,7 +181,7 @@ def test_a_failure_is_told_as_problem_details_too(app: Application, key: str) ->
 def test_nothing_is_written_that_one_command_is_not_allowed_for(
     app: Application, store: Store, keyring: KeyRing
 ) -> None:
-    lesser = keyring.create("lesser", Permission(frozenset({"read", "write"}), frozenset({"c"})))
+    lesser = keyring.create("lesser", Permission.of(frozenset({"read", "write"}), frozenset({"c"})))
     refused = ask(app, lesser, "write", commands=[upsert("a"), {**upsert("b"), "collection": "d"}])
     assert (refused.status, refused.code, store.applied) == (403, "forbidden", 0)
 

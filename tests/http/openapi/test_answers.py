@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.http.openapi.document import summary_of
 from crdtstore.http.request import CBOR, JSON
 from crdtstore.http.route import Route
@@ -16,7 +17,7 @@ from crdtstore.http.routes import ROUTES
 from crdtstore.http.server import Application
 from tests.http.calling import Answered, call, headers_for
 from tests.http.openapi.conform import problems_of
-from tests.http.samples import sample_of
+from tests.http.samples import PARAMETERS, sample_of
 
 FIND = "/api/v3/store/find"
 WRITTEN = {JSON.media_type, CBOR.media_type}
@@ -56,7 +57,7 @@ def test_the_examples_are_answered_well(app: Application, key: str) -> None:
     for route, method in OPERATIONS:
         described = route.described_for(method)
         if described.example is not None:
-            target = sample_of(route, method).target
+            target = sample_of(route, method).target.replace(PARAMETERS["prefix"], key.partition(FIXED_PART)[0])
             answer = call(app, method, target, described.example, headers_for(key))
             assert answer.status == described.status, (route.path, answer)
 
