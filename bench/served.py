@@ -103,7 +103,7 @@ def rows(rounds: int) -> list[Row]:
 
 def adapter_rows(rounds: int) -> list[Row]:
     """S11: the CPU time of a request."""
-    with servers("store", "off", "hello") as running_ones:
+    with servers("store", "off", "hello", "open") as running_ones:
         return answered(*running_ones, rounds=rounds)
 
 
@@ -127,7 +127,9 @@ def written(store: Server, off: Server, hello: Server, *, rounds: int, count: in
     return found
 
 
-def answered(store: Server, off: Server, hello: Server, *, rounds: int, count: int = READS) -> list[Row]:
+def answered(
+    store: Server, off: Server, hello: Server, unkeyed: Server, *, rounds: int, count: int = READS
+) -> list[Row]:
     """Count the CPU time of a server while it answers."""
 
     def side(server: Server, requests: Sequence[bytes]) -> Side:
@@ -142,6 +144,7 @@ def answered(store: Server, off: Server, hello: Server, *, rounds: int, count: i
         {
             "read": side(store, reads(store, count)),
             "write": side(off, writes(off, 0, count)),
+            "open.read": side(unkeyed, reads(unkeyed, count)),
             "hello.read": side(hello, reads(hello, count)),
             "hello.write": side(hello, writes(hello, 0, count)),
         },
@@ -151,6 +154,7 @@ def answered(store: Server, off: Server, hello: Server, *, rounds: int, count: i
     return [
         versus("S11.read", peer, times, "read", "hello.read"),
         versus("S11.write", peer, times, "write", "hello.write"),
+        versus("S11.keys", "itself without a look at keys", times, "read", "open.read"),
     ]
 
 

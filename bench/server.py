@@ -2,7 +2,8 @@
 
 Rules: it prints one line, its port and a key, and then for each line that comes the nanoseconds of CPU time that the
 process took so far. It ends with its standard input. `store` is a durable store behind the whole HTTP API; `off` is the
-same, but a write is answered before it reaches the store; `hello` answers every request alike, on the same listener.
+same, but a write is answered before it reaches the store; `open` is the same as `store` and looks at no key; `hello`
+answers every request alike, on the same listener.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from crdtstore.http.request import Receive, Scope, Send
 from crdtstore.http.server import Application, application
 from crdtstore.http.wait import Held
 
+FULL = Permission.full()
 GREETING = b'{"hello":"world"}'
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(GREETING))]
 
@@ -55,6 +57,15 @@ def submit_nothing(_: Session, commands: Sequence[Command], **__: Any) -> Future
     return done
 
 
+async def let_in(_: KeyRing, __: str) -> Permission:
+    """Let in whoever comes."""
+    return FULL
+
+
+def refuse_nothing(_: Permission, __: str, ___: str) -> None:
+    """Allow everything."""
+
+
 def serve(served: Application | Hello, key: str) -> None:
     """Serve until the standard input ends."""
 
@@ -78,6 +89,9 @@ def main(kind: str, folder: str) -> None:
         return
     if kind == "off":
         Session.submit = submit_nothing  # type: ignore[assignment, method-assign]  # all but this is measured
+    if kind == "open":
+        KeyRing.authenticate = let_in  # type: ignore[assignment, method-assign]  # all but this is measured
+        Permission.check = refuse_nothing  # type: ignore[assignment, method-assign]
     with Store.open(Path(folder) / kind) as store:
         keyring = KeyRing(store)
         serve(application(store, keyring), keyring.create("bench", Permission.full()))

@@ -56,6 +56,7 @@ GROWN = "the same in a store of {documents:,} documents, ten times as many"
 PAGES = "pages touched, ten times as many documents against as many"
 WRITTEN = "a durable write of one document over HTTP, {connections} connections"
 ASKED = "CPU of the server for a read by id over HTTP"
+KEYED = "a read by id over HTTP with its key and permission checked, CPU time of the server"
 ANSWERED = "CPU of the server for a write of one document over HTTP, without storage"
 WOKEN = "from a commit to the read that waited for it, half of them sooner"
 SYNC = "body bytes to sync two stores of {documents:,} documents, {changes} changed on each side"
@@ -108,6 +109,7 @@ TARGETS: Mapping[str, Target] = {
     **{f"S9.hello.{connections}": Target(WRITTEN, UNBOUND, unit="wall us/op") for connections in (16, 64)},
     "S11.read": Target(ASKED, "at most 1.6 times the time", ratio_min=1 / 1.6),
     "S11.write": Target(ANSWERED, "at most 1.6 times the time", ratio_min=1 / 1.6),
+    "S11.keys": Target(KEYED, "at most 1.15 times the time", ratio_min=1 / 1.15),
     "S12.loop": Target(f"{WOKEN}, on an event loop", "at most 60", value_max=60),
     "S12.thread": Target(f"{WOKEN}, in a thread", UNBOUND),
     "S13.log": Target(f"{SYNC}; {REQUESTS}", "at most 2,000", value_max=2_000),

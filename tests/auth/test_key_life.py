@@ -233,7 +233,7 @@ def test_the_last_use_is_written_now_and_then(
 
 def test_a_use_is_not_written_of_a_key_that_is_gone(keyring: KeyRing) -> None:
     key = keyring.create("a", FULL)
-    keyring.uses.note(prefix_of(key))
+    keyring.uses.note(prefix_of(key), keyring.monotonic())
     keyring.revoke(prefix_of(key))
     keyring.uses.write()
     assert keyring.uses.read() == {}
@@ -252,7 +252,7 @@ def test_what_cannot_be_written_is_left(tmp_path: Path) -> None:
         keyring = KeyRing(store)
         asyncio.run(keyring.authenticate(key))
         keyring.uses.write()
-    keyring.uses.note(prefix_of(key))
+    keyring.uses.note(prefix_of(key), keyring.monotonic())
     keyring.uses.write()
 
 

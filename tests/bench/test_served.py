@@ -72,11 +72,11 @@ def test_a_server_that_does_not_listen_ends_the_bench(capfd: pytest.CaptureFixtu
 def test_servers_do_what_is_measured() -> None:
     """Of S9 and S11; the store wrote what the server without storage only answered."""
     need("uvicorn")
-    with servers("store", "off", "hello") as (store, off, hello):
+    with servers("store", "off", "hello", "open") as (store, off, hello, unkeyed):
         assert (found(store, 7), found(off, 7)) == (True, False)
         rows = [
             *written(store, off, hello, rounds=2, count=20),
-            *answered(store, off, hello, rounds=2, count=20),
+            *answered(store, off, hello, unkeyed, rounds=2, count=20),
         ]
         last = 4 * 20 + 19
         assert (found(store, last), found(store, last + 1), found(off, last)) == (True, False, False)
