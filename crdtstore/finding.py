@@ -313,8 +313,11 @@ class Finding(Reading):
         self, collection: str, query: str | Node, language: str, args: Mapping[str, Value] | None
     ) -> Node:
         """A query's condition, for the documents of the collection that are seen."""
-        node = language_of(language).read(query, args, self.clock()) if isinstance(query, str) else query
-        return self.rules.seen(collection, node)
+        return self.rules.seen(collection, self.read_node(query, language, args))
+
+    def read_node(self, query: str | Node, language: str, args: Mapping[str, Value] | None) -> Node:
+        """A query's condition as it stands, if it is not one already."""
+        return language_of(language).read(query, args, self.clock()) if isinstance(query, str) else query
 
     def read_query(
         self,

@@ -48,7 +48,6 @@ from crdtstore.version.writer import Inline, Submitter, Writer
 from crdtstore.writing import Writing
 
 if TYPE_CHECKING:
-
     from crdtstore.crdt.value import Value
     from crdtstore.live.observation import Observation
     from crdtstore.once import Once
@@ -325,10 +324,8 @@ class Store(Writing):
             LogTrimmed: What followed `since` is not in the log any more; `data` names the first transaction that is.
             FeedCut: While events are taken: they were taken too slowly. `data` says where to go on.
         """
-        if self.rules.read:
-            self.check_whole()
-        node = None if query is None else self.read_condition("", query, language, args)
-        return Events(self.feed.open(make_filter(collections, node), since), seconds)
+        node = None if query is None else self.read_node(query, language, args)
+        return Events(self.feed.open(make_filter(collections, node, self.rules), since), seconds)
 
     # --- the store itself ---
 

@@ -1,8 +1,8 @@
 """When keys were last used: noted in memory with each request, written down now and then.
 
 Rules: what is written is at most KEY_USE_SECONDS older than the last use, and costs one small transaction in that time,
-which no request waits for. Noting takes no lock: a dict is copied in one step, and a note that is lost to another thread
-is made again by the next request. What cannot be written (a store that is full, or read-only) is left.
+which no request waits for. Noting takes no lock: a dict is copied in one step, and a note that another thread loses is
+made again by the next request. What cannot be written (a store that is full, or read-only) is left.
 
 Not here: the rows (`stored_key`), who calls (`api_key`).
 """

@@ -269,9 +269,12 @@ class Session:
         Raises:
             Forbidden: The permission does not cover every collection that is named, or, where none is, the whole store.
         """
-        self.permission.check_scope("read", None if collections is None else tuple(collections))
-        node = None if query is None else self.store.read_condition(query, language, None)
-        return self.store.feed.open(make_filter(collections, node), since, images=images)
+        if collections is None:
+            self.permission.check_scope("read", None)
+        for collection in collections or ():
+            self.permission.check("read", collection)
+        node = None if query is None else self.store.read_node(query, language, None)
+        return self.store.feed.open(make_filter(collections, node, self.store.rules), since, images=images)
 
     def observe(
         self,

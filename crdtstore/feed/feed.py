@@ -53,7 +53,7 @@ class Rings:
         self.begun.set()
 
     def take(self, heard: Round) -> None:
-        """Make the events of a heard."""
+        """Make the events of a round."""
         with self.lock:
             assert self.replay is not None
             rings = tuple(self.by_filter.values())
@@ -156,7 +156,7 @@ class Feed:
         except BaseException:
             self.detach(rings)
             raise
-        asked = Asked(filter_, images or filter_.program is not None)
+        asked = Asked(filter_, images or filter_.judges)
         reader = Reader(self, rings, ring, asked)
         try:
             reader.begin(since)

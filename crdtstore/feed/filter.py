@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crdtstore.query.find import filter_of
+from crdtstore.query.rules import EVERYTHING, Rules
 from crdtstore.query.tree import Literal, canonical
 
 if TYPE_CHECKING:
@@ -23,15 +24,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Collections, None for all, and the condition for their documents, None for none."""
+    """Collections, None for all, the condition for their documents, None for none, and what the reader sees at all."""
 
     collections: frozenset[str] | None
     program: Program | None
+    rules: Rules = EVERYTHING
 
     @property
-    def key(self) -> tuple[object, bytes]:
+    def key(self) -> object:
         """What equal filters have in common."""
-        return self.collections, b"" if self.program is None else canonical(self.program.node)
+        condition = b"" if self.program is None else canonical(self.program.node)
+        rules = frozenset((name, canonical(node)) for name, node in self.rules.read.items())
+        return self.collections, condition, rules
+
+    @property
+    def judges(self) -> bool:
+        """Whether it takes a document's bytes to say if it is told of."""
+        return self.program is not None or bool(self.rules.read)
 
     def covers(self, collection: str) -> bool:
         """Whether documents of a collection are told at all."""
@@ -46,17 +55,14 @@ class Filter:
 
     def shows(self, change: DocumentChange, document: bytes) -> bool:
         """Whether a reader sees the document as these bytes."""
-        if not document or self.program is None:
-            return bool(document)
         collection, id_, _, _ = change.touched
-        return self.program.matches(change.catalog, collection, id_, document)
+        if not document or not self.rules.shows(change.catalog, collection, id_, document):
+            return False
+        return self.program is None or self.program.matches(change.catalog, collection, id_, document)
 
 
-def make_filter(collections: Iterable[str] | None, node: Node | None) -> Filter:
-    """The filter of these collections and of a condition."""
+def make_filter(collections: Iterable[str] | None, node: Node | None, rules: Rules = EVERYTHING) -> Filter:
+    """The filter of these collections and of a condition, for who sees what rules show."""
     named = None if collections is None else frozenset(collections)
     always = node is None or (isinstance(node, Literal) and node.value is True)
-    return Filter(named, None if always or node is None else filter_of(node))
-
-
-EVERYTHING = make_filter(None, None)
+    return Filter(named, None if always or node is None else filter_of(node), rules)

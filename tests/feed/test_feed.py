@@ -20,7 +20,7 @@ from crdtstore.feed import feed as feeding
 from crdtstore.feed import past, reader, ring
 from crdtstore.feed.event import REQUERY, Event
 from crdtstore.feed.feed import Feed
-from crdtstore.feed.filter import EVERYTHING, Filter, make_filter
+from crdtstore.feed.filter import Filter, make_filter
 from crdtstore.feed.reader import Reader
 from crdtstore.query.legacy import parse
 from tests.feed.feeds import HandPump, Told, drain, feed_of, naive, told
@@ -117,7 +117,7 @@ def play(seed: int, bytes_max: int, filter_: Filter, query: str) -> tuple[bool, 
 @given(SEEDS, st.sampled_from([5_000, 20_000, 10_000_000]))
 @settings(max_examples=24)
 def test_a_reader_that_resumes_is_told_everything(seed: int, bytes_max: int) -> None:
-    assert play(seed, bytes_max, EVERYTHING, "true")[0]
+    assert play(seed, bytes_max, make_filter(None, None), "true")[0]
 
 
 @given(SEEDS)
@@ -127,7 +127,7 @@ def test_a_filter_is_judged_on_both_images(seed: int) -> None:
 
 
 def test_slow_readers_are_cut_at_all() -> None:
-    assert sum(each.cuts for seed in range(10) for each in play(seed, 5_000, EVERYTHING, "true")[1]) > 10
+    assert sum(each.cuts for seed in range(10) for each in play(seed, 5_000, make_filter(None, None), "true")[1]) > 10
 
 
 def drop_in_silence(patch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def come_late(patch: pytest.MonkeyPatch) -> None:
 def test_a_planted_bug_is_found(bug: Callable[[pytest.MonkeyPatch], None]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         bug(patch)
-        assert not all(play(seed, 5_000, EVERYTHING, "true")[0] for seed in range(20))
+        assert not all(play(seed, 5_000, make_filter(None, None), "true")[0] for seed in range(20))
 
 
 @pytest.fixture(name="store")
@@ -172,7 +172,7 @@ def test_a_retained_version_gives_images_of_the_past(store: Store) -> None:
         stack.enter_context(store.pin())
         put(store, 1, "c", n=2)
         put(store, 1, "c", n=3)
-        _, late = opened(store, EVERYTHING, 2)
+        _, late = opened(store, make_filter(None, None), 2)
         assert [told(event) for event in drain(late)] == [Told(3, "c", 1, "update", {"n": 2}, {"n": 3})]
 
 
@@ -188,7 +188,7 @@ def test_without_images_a_condition_cannot_be_judged(store: Store) -> None:
 
 def test_a_reader_begins_behind_what_is_applied_when_it_comes(store: Store) -> None:
     put(store, 1)
-    pump, read = opened(store, EVERYTHING)
+    pump, read = opened(store, make_filter(None, None))
     put(store, 2)
     pump.go()
     assert [event.id for event in drain(read)] == [2]
@@ -209,7 +209,7 @@ def test_equal_filters_share_a_ring(store: Store) -> None:
 def test_filters_have_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeding, "FEED_FILTERS_MAX", 1)
     feed, pump = feed_of(store)
-    first = feed.open(EVERYTHING)
+    first = feed.open(make_filter(None, None))
     with pytest.raises(errors.Overloaded, match="filters"):
         feed.open(make_filter(["c"], None))
     first.close()
@@ -222,17 +222,17 @@ def test_what_cannot_be_read_is_refused(store: Store) -> None:
     store.trim(2)
     feed, pump = feed_of(store)
     with pytest.raises(errors.LogTrimmed) as trimmed:
-        feed.open(EVERYTHING, 1)
+        feed.open(make_filter(None, None), 1)
     assert (trimmed.value.data["asked"], trimmed.value.data["first"]) == (1, 3)
     with pytest.raises(errors.VersionNotAvailable):
-        feed.open(EVERYTHING, 9)
+        feed.open(make_filter(None, None), 9)
     assert not pump.listeners
 
 
 def test_a_join_and_a_round_that_is_too_large_ask_for_a_new_reading(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pump, read = opened(store, EVERYTHING)
+    pump, read = opened(store, make_filter(None, None))
     monkeypatch.setattr(feeding, "FEED_ROUND_BYTES_MAX", 10)
     put(store, 1, n=1)
     pump.go()
@@ -252,7 +252,7 @@ def test_a_join_and_a_round_that_is_too_large_ask_for_a_new_reading(
 
 def test_a_transaction_larger_than_a_ring_asks_for_a_new_reading(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeding, "FEED_RING_BYTES_MAX", 3_000)
-    pump, read = opened(store, EVERYTHING)
+    pump, read = opened(store, make_filter(None, None))
     put(store, 0)
     store.write([Upsert("a", {"n": 1}, id=number) for number in range(20)])
     put(store, 1, n=2)

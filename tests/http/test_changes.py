@@ -123,7 +123,7 @@ def test_what_cannot_be_answered_is_refused(
 
 def test_a_key_reads_its_collections_only(store: Store, app: Application) -> None:
     keyring = only_app(app).keyring
-    limited = keyring.create("limited", Permission(frozenset({"read"}), frozenset({"c"})))
+    limited = keyring.create("limited", Permission.of({"read"}, frozenset({"c"})))
     put(store, 1)
     assert get(app, limited, "collection=c").status == 200
     for query in ("", "collection=d", "collection=c,d"):

@@ -138,7 +138,7 @@ def test_what_is_wrong_has_a_status(app: Application, keyring: KeyRing, headers:
     ):
         assert call(app, "POST", FINDS[2], body, headers).status == status
     assert call(app, "POST", FINDS[2], asked(), {**headers, "x-crdtstore-at": "1"}).status == 410
-    other = headers_for(keyring.create("o", Permission(frozenset({"read"}), frozenset({"d"}))), accept=LINES)
+    other = headers_for(keyring.create("o", Permission.of({"read"}, frozenset({"d"}))), accept=LINES)
     assert call(app, "POST", FINDS[2], asked(), other).status == 403
     assert call(app, "POST", EXECUTES[0], {"statement": "SELECT * FROM c"}, other).status == 403
 

@@ -233,7 +233,7 @@ def test_what_cannot_be_answered_is_refused(
 
 
 def test_a_key_observes_its_collections_only(app: Application) -> None:
-    limited = only_app(app).keyring.create("limited", Permission(frozenset({"read"}), frozenset({"d"})))
+    limited = only_app(app).keyring.create("limited", Permission.of({"read"}, frozenset({"d"})))
     assert get(app, limited, collection="c").code == "forbidden"
 
 
