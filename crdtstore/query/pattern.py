@@ -55,16 +55,16 @@ def compile_like(pattern: str, *, folded: bool) -> Callable[[str], bool]:
 
 def like_parts(pattern: str) -> list[tuple[str | None, ...]]:
     """The characters between the stars of a pattern; None stands for any one."""
-    parts: list[tuple[str | None, ...]] = [()]
+    parts: list[list[str | None]] = [[]]
     characters = iter(pattern)
     for character in characters:
         if character == "*":
-            parts.append(())
+            parts.append([])
         elif character == "\\":
-            parts[-1] += (next(characters, "\\"),)
+            parts[-1].append(next(characters, "\\"))
         else:
-            parts[-1] += (None if character == "?" else character,)
-    return parts
+            parts[-1].append(None if character == "?" else character)
+    return [tuple(part) for part in parts]
 
 
 def like_test(parts: list[tuple[str | None, ...]]) -> Callable[[str], bool]:
