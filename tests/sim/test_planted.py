@@ -66,9 +66,9 @@ def test_there_are_enough_bugs_of_both_kinds() -> None:
 def test_without_a_bug_the_same_worlds_notice_nothing(
     worlds: Worlds, core: Literal["plain", ""], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Those in which bugs were looked for just now; alone, as many as a bug may take."""
     if core:
         use_core(core, monkeypatch)
-    """All in which a bug was looked for just now; where none was, as many as it may take."""
     nothing = Planted(lambda _: None, core, worlds)
     played = max((number for kind, number in NOTICED.values() if kind == worlds), default=WORLDS_EACH_MAX)
     for seed in islice(seeds(nothing), min(played, 6) if core else played):
