@@ -92,6 +92,7 @@ def test_a_forked_child_is_refused_and_harms_nothing(tmp_path: Path) -> None:
 def test_a_write_without_memory_fails_alone(tmp_path: Path) -> None:
     seen = seen_in(tmp_path, "no_address_space")
     assert set(seen["seen"]) <= {"done", "store", "MemoryError"}
+    assert set(seen["seen"][0::3]) - {"done"}, "no write went without"
     assert set(seen["seen"][1::3]) == {"done"}
     assert set(seen["seen"][2::3]) == {"store"}
     assert (seen["goes_on"], seen["found"]) == ("done", [])
