@@ -30,11 +30,12 @@ LONGEST_FIRST = (
     "fuzz/test_fuzz.py",
     "sim/test_worlds.py",
     "histories/test_histories.py",
-    "sim/test_planted.py",
     "faults/test_kills.py",
-    "laws/test_joins.py",
-    "tidy/test_tools.py",
     "laws/test_small_histories.py",
+    "laws/test_joins.py",
+    "sim/test_planted.py",
+    "tidy/test_tools.py",
+    "query/test_oracles.py",
 )
 """The files that take longest: one that began last would leave the other processes idle."""
 
@@ -49,6 +50,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
     folder = Path(__file__).parent
     places = {folder / name: place for place, name in enumerate(LONGEST_FIRST)}
+    if gone := [path for path in places if not path.exists()]:
+        raise pytest.UsageError(f"LONGEST_FIRST names what is not there: {gone}.")
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
