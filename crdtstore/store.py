@@ -26,6 +26,7 @@ from crdtstore.errors import VersionNotAvailable
 from crdtstore.feed.events import Events
 from crdtstore.feed.feed import Feed
 from crdtstore.feed.filter import make_filter
+from crdtstore.feed.kept import KeptImages
 from crdtstore.feed.pump import Pump
 from crdtstore.indexes import Indexes
 from crdtstore.limits import FIND_LIMIT_DEFAULT, WAIT_SECONDS_DEFAULT
@@ -76,6 +77,7 @@ class Store(Writing):
         self.indexes = Indexes(self)
         self.expiry = Expiry(self)
         self.pump = Pump(self.sequencer)
+        self.change_images = KeptImages(self)
         self.feed = Feed(self, self.pump)
         self.attachments = Attachments(self)
         self.live = LiveQueries(self.pump, self.view)

@@ -56,6 +56,9 @@ class Event:
     operations: tuple[Operation, ...] = field(default=(), repr=False)
     """What was done, where there are no images: `old` and `new` are None then."""
 
+    partly: bool = False
+    """Whether only the new image was kept."""
+
     @cached_property
     def json(self) -> bytes:
         """The event as JSON."""
@@ -70,6 +73,8 @@ class Event:
         if self.operations:
             shown: list[dict[str, Any]] = [show_operation(operation) for operation in self.operations]
             return b'"id":%b,"operations":%b' % (write_json(self.id), write_json(shown))
+        if self.partly:
+            return b'"id":%b' % write_json(self.id) if self.new is None else b'"newValue":' + self.whole(self.new)
         if self.method == "remove":
             return b'"value":' + self.whole(self.old)
         return b'"oldValue":%b,"newValue":%b' % (self.whole(self.old), self.whole(self.new))
@@ -122,6 +127,15 @@ class DocumentChange:
         """One of the two images."""
         printed = core.document_json(document, self.touched.collection.paths, self.catalog.replicas)
         return Document(id_, printed)
+
+
+def told_by_new(txn: int, catalog: Catalog, touched: Touched) -> Event:
+    """An event of a document that was there, and whose old image was not kept."""
+    change = DocumentChange(txn, catalog, touched)
+    id_ = read_id(touched.id)
+    new = change.show(id_, change.after) if change.after else None
+    method: Method = "remove" if new is None else "update"
+    return Event(txn, CHANGED, touched.collection.name, id_, method, new=new, partly=True)
 
 
 def told_by_operations(txn: int, collection: str, encoded_id: bytes, operations: tuple[Operation, ...]) -> Event:

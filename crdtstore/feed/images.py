@@ -23,7 +23,7 @@ from crdtstore.storage.documents import get_document
 from crdtstore.storage.head import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from crdtstore.crdt.entry import Advance
     from crdtstore.crdt.record import SplitRecord
@@ -114,8 +114,15 @@ class Replay:
         self.known: dict[tuple[int, bytes], bytes] = {}
         self.bytes = 0
 
-    def apply(self, entry: bytes) -> list[Touched]:
+    def apply(
+        self, entry: bytes, collections: Container[str] | None = None, *, unchanged: bool = False
+    ) -> list[Touched]:
         """The documents that an entry of the log changes, as a record lists them.
+
+        Args:
+            entry: The next one.
+            collections: Whose documents are merged; None for all.
+            unchanged: Whether documents are told that it names and does not change.
 
         Raises:
             Joined: It cannot be said.
@@ -132,9 +139,10 @@ class Replay:
         touched = [
             self.merge(self.catalog.by_name[name], id_, operations, record.timestamp, replica, covered)
             for name, id_, operations in record.changes
+            if collections is None or name in collections
         ]
         self.coverage.enter_record(record)
-        return [each for each in touched if each.before != each.after]
+        return [each for each in touched if unchanged or each.before != each.after]
 
     def merge(
         self, collection: Collection, id_: bytes, operations: bytes, timestamp: int, replica: int, covered: array[int]

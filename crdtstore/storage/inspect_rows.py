@@ -170,5 +170,6 @@ KEYS: Mapping[Table, Callable[[bytes, Catalog], dict[str, Any]]] = {
     Table.PEERS: lambda key, _: {"origin": format_actor(key)},
     Table.INDEXES: lambda key, _: {"index": int.from_bytes(key, "big")},
     Table.ENTRIES: spell_entry,
+    Table.IMAGES: lambda key, _: {"txn": int.from_bytes(key[:8], "big"), "document": int.from_bytes(key[8:], "big")},
 }
 """How the keys of each table are spelled out."""

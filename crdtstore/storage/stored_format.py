@@ -1,8 +1,8 @@
 """The format record of a store says which versions of this package may open it.
 
 Rules: a store has the lowest format that describes it, so that older versions read what they can read whole. What a
-version does not know it would not keep: a store that gets its first index, or its first attachment, raises its format
-in the same commit.
+version does not know it would not keep: a store that gets its first index, its first attachment, or its first
+collection that keeps images of changes raises its format in the same commit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ WITH_INDEXES: Final = 2
 WITH_ATTACHMENTS: Final = 3
 """As 2, with files beside the data file, which who knows only 2 would leave out of a backup."""
 
-FORMAT: Final = WITH_ATTACHMENTS
+WITH_IMAGES: Final = 4
+"""As 3, with images of changes, which who knows only 3 would neither keep nor trim."""
+
+FORMAT: Final = WITH_IMAGES
 """The newest stored format that this version reads."""
 
 FORMAT_KEY: Final = b"format"

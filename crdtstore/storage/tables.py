@@ -39,12 +39,13 @@ class Table(IntEnum):
     INDEXES = 11  # index -> its definition, how far it is built, its counts
     ENTRIES = 12  # index, part, columns, id -> how the id stands in the key
     ATTACHMENTS = 13  # id of a file -> its length, which file on the disk, since when it is or is not in use
+    IMAGES = 14  # txn id, document -> collection, id, the document before and after
 
 
 TABLE_NAMES: Final = tuple(table.name.lower() for table in Table)
 """The names of the LMDB sub-databases, in the order of their numbers."""
 
-TABLES_ADDED: Final = 3
+TABLES_ADDED: Final = 4
 """How many of them, the last ones, came after the first stores. A store that lacks them is given them when it is opened
 for writing; read-only they count as empty."""
 

@@ -31,6 +31,7 @@ from crdtstore.storage.verify_indexes import check_entries, check_indexes
 from crdtstore.storage.verify_log import check_head, check_log, check_positions
 from crdtstore.storage.verify_rows import (
     check_collections,
+    check_images,
     check_keys,
     check_meta,
     check_paths,
@@ -65,6 +66,7 @@ CHECKS: Final[tuple[Callable[[View], None], ...]] = (
     check_entries,
     check_keys,
     check_peers,
+    check_images,
 )
 """In an order in which each finds what it needs: names before documents, the log before its positions."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
@@ -21,6 +22,7 @@ from crdtstore.errors import Corrupted, CrdtStoreError, StoreError
 from crdtstore.limits import ACTOR_BYTES, KEY_BYTES_MAX
 from crdtstore.storage.catalog import Collection, check_collection_name, number_key
 from crdtstore.storage.identity import ORIGIN_KEY, SCOPE_KEY
+from crdtstore.storage.images import IMAGES_KEY, check_image, check_settings
 from crdtstore.storage.range_stale import STATE_KEY, unpack_state
 from crdtstore.storage.tables import Table, table_name
 
@@ -109,6 +111,7 @@ def check_meta(view: View) -> None:
         ORIGIN_KEY: check_actor_bytes,
         SCOPE_KEY: lambda row: [check_collection_name(name) for name in msgpack.unpackb(row)],
         STATE_KEY: unpack_state,
+        IMAGES_KEY: check_settings,
     }
     seen = set()
 
@@ -131,6 +134,11 @@ def check_keys(view: View) -> None:
     """The rows of the layers above, whose form is theirs: the seal and the count are what there is to check."""
     for _ in walk(view, Table.KEYS):
         pass
+
+
+def check_images(view: View) -> None:
+    """Images of changes: of transactions that are in the log, and documents that can be read."""
+    check_rows(view, Table.IMAGES, partial(check_image, view))
 
 
 def check_peers(view: View) -> None:

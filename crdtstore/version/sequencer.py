@@ -44,6 +44,8 @@ class Sequencer:
         """Read where the log stands; `before_commit` is called on the thread that commits, between two groups."""
         self.storage = storage
         self.before_commit = before_commit
+        self.before_save: Callable[[Batch, Catalog, Head], None] | None = None
+        """Called with the transactions of a group, before names and head are saved, if anybody asks for it."""
         self.fenced = False
         self.loading = Lock()
         self.load()
@@ -80,6 +82,8 @@ class Sequencer:
             return
         try:
             outcomes = [self.run(job, batch) for job in running]
+            if self.before_save is not None:
+                self.before_save(batch, self.catalog, self.head)
             self.catalog.save(batch)
             self.head.save(batch)
         except BaseException as error:

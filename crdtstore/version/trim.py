@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from crdtstore.crdt.entry import is_join, place_of
 from crdtstore.limits import TRIM_ENTRIES_MAX
+from crdtstore.storage.images import trim_images
 from crdtstore.storage.log import first_txn, last_txn, read_entries, txn_key
 from crdtstore.storage.tables import Table
 
@@ -34,4 +35,6 @@ def trim(batch: Batch, head: Head, until: int) -> int:
         batch.delete(Table.LOG, txn_key(entry.txn))
         if not is_join(entry.record):
             head.raise_floor(*place_of(entry.record))
+    if entries:
+        trim_images(batch, entries[-1].txn)
     return len(entries)

@@ -21,6 +21,7 @@ from crdtstore.errors import NotAStore
 from crdtstore.storage import verify as verification
 from crdtstore.storage import verify_finding
 from crdtstore.storage.environment import META_PAGE, open_storage
+from crdtstore.storage.images import image_key
 from crdtstore.storage.range_table import VALUE
 from crdtstore.storage.ranges import refresh
 from crdtstore.storage.tables import Table
@@ -72,6 +73,11 @@ def remove(path: Path, table: Table, number: int) -> None:
     plant(path, table, row(path, table, number)[0], None)
 
 
+def plant_image(path: Path, txn: int | None, collection: int) -> None:
+    key = row(path, Table.IMAGES)[0] if txn is None else image_key(txn, 0)
+    plant(path, Table.IMAGES, key, msgpack.packb([collection, b"a", None, None]))
+
+
 def unseal(path: Path, table: Table, number: int) -> None:
     key, value = row(path, table, number)
     plant(path, table, key, value + b"seal", sealed=False)
@@ -106,7 +112,9 @@ def cut_short(value: bytes) -> bytes:
 
 
 DAMAGES: dict[str, tuple[str, str | None, Callable[[Path], None]]] = {
-    "altered meta": ("seal", "check_meta", lambda path: unseal(path, Table.META, 1)),
+    "altered meta": ("seal", "check_meta", lambda path: unseal(path, Table.META, 2)),
+    "image of no transaction": ("value", "check_images", lambda path: plant_image(path, 1_000_000, 0)),
+    "image in no collection": ("value", "check_images", lambda path: plant_image(path, None, 1_000)),
     "altered collection": ("seal", "check_collections", lambda path: unseal(path, Table.COLLECTIONS, 0)),
     "altered path": ("seal", "check_paths", lambda path: unseal(path, Table.PATHS, 0)),
     "altered replica": ("seal", "check_replicas", lambda path: unseal(path, Table.REPLICAS, 0)),

@@ -41,6 +41,7 @@ def build(path: Path) -> Path:
         fill(store, other)
         while store.run(refresh_job):
             pass
+        store.change_images.set("cities", "both")
         store.write([Upsert("cities", {"name": "stale"}, id="city 3")])
         for paths in ((("name",),), (("tags", "b"),), ()):
             Indexes(store).create("cities", paths, kind="fields" if paths else "conflicts")
