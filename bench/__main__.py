@@ -1,7 +1,8 @@
 """`python -m bench S1 S2 S5`: measures the targets that are named, all of them if none is.
 
 Rules: a row is printed as soon as its target was measured, whether its bound holds or not: the exit code is 0.
-`--json` prints one object a line, else it is a table for people. Notes go to standard error.
+`--json` prints one object a line, else it is a table for people. Notes go to standard error. `python -m bench feeds` is
+no target but a test of endurance with options of its own: see `feeds`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,20 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import finds, growth, inserts, instructions, messages, one_field, point_read, served, sizes, sync, wakeup
+from bench import (
+    feeds,
+    finds,
+    growth,
+    inserts,
+    instructions,
+    messages,
+    one_field,
+    point_read,
+    served,
+    sizes,
+    sync,
+    wakeup,
+)
 from bench.measure import Row
 
 BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
@@ -36,11 +50,14 @@ ROUNDS_DEFAULT = 7
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run as a command."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["feeds"]:
+        sys.exit(feeds.main(given[1:]))
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the speed targets.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(BENCHES)}; all by default")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--rounds", type=int, default=ROUNDS_DEFAULT, metavar="N", help=f"at least {ROUNDS_MIN}")
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_args(given)
     unknown = sorted(set(asked.targets) - set(BENCHES))
     if unknown or asked.rounds < ROUNDS_MIN:
         parser.error(f"no target {unknown[0]}" if unknown else f"a median is of at least {ROUNDS_MIN} rounds")

@@ -4,6 +4,7 @@ Rules: it prints one line, its port and a key, and then for each line that comes
 process took so far. It ends with its standard input. `store` is a durable store behind the whole HTTP API; `off` is the
 same, but a write is answered before it reaches the store; `open` is the same as `store` and looks at no key; `hello`
 answers every request alike, on the same listener.
+`feeds` is `store` whose documents keep the images of their changes, and whose reads wait as long as they must.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from crdtstore.http.listen import Listener
 from crdtstore.http.request import Receive, Scope, Send
 from crdtstore.http.server import Application, application
 from crdtstore.http.wait import Held
+from crdtstore.limits import WAIT_SECONDS_DEFAULT, WAIT_SECONDS_MAX
 
 FULL = Permission.full()
 GREETING = b'{"hello":"world"}'
@@ -94,7 +96,10 @@ def main(kind: str, folder: str) -> None:
         Permission.check = refuse_nothing  # type: ignore[assignment, method-assign]
     with Store.open(Path(folder) / kind) as store:
         keyring = KeyRing(store)
-        serve(application(store, keyring), keyring.create("bench", Permission.full()))
+        if kind == "feeds":
+            store.change_images.set("c", "both")
+        wait_seconds = WAIT_SECONDS_MAX if kind == "feeds" else WAIT_SECONDS_DEFAULT
+        serve(application(store, keyring, wait_seconds=wait_seconds), keyring.create("bench", Permission.full()))
 
 
 if __name__ == "__main__":
