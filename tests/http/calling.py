@@ -20,6 +20,8 @@ from crdtstore.http.server import Application
 
 ACTOR = "AAAAAAAAAAUAAAAAAAAAAA=="
 JSON_TYPE = {"content-type": "application/json"}
+EVENTS = (b"content-type", b"text/event-stream")
+"""An answer that goes on: who calls takes its first piece and goes away."""
 
 
 LISTENERS: list[Callable[[str, str, Answered], None]] = []
@@ -60,6 +62,8 @@ class Exchange:
 
     async def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
+        if message["type"] == "http.response.body" and EVENTS in self.sent[0]["headers"]:
+            self.leave()
 
     def leave(self) -> None:
         """Go away, as a caller who closes the connection."""
