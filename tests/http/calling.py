@@ -21,7 +21,7 @@ from crdtstore.http.server import Application
 ACTOR = "AAAAAAAAAAUAAAAAAAAAAA=="
 JSON_TYPE = {"content-type": "application/json"}
 EVENTS = (b"content-type", b"text/event-stream")
-"""An answer that goes on: who calls takes its first piece and goes away."""
+"""An answer that goes on: who calls takes the first event and goes away."""
 
 
 LISTENERS: list[Callable[[str, str, Answered], None]] = []
@@ -62,7 +62,7 @@ class Exchange:
 
     async def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
-        if message["type"] == "http.response.body" and EVENTS in self.sent[0]["headers"]:
+        if b"data: " in message.get("body", b"") and EVENTS in self.sent[0]["headers"]:
             self.leave()
 
     def leave(self) -> None:

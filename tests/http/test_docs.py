@@ -19,6 +19,7 @@ from crdtstore import Store, errors
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.client.blocking import Client, tree
+from crdtstore.http.event_stream import MEDIA_TYPE
 from crdtstore.http.faults import LIMIT_STATUSES, STATUSES
 from crdtstore.http.request import JSON_LINES, MESSAGE
 from crdtstore.http.routes import ROUTES, find_route
@@ -57,7 +58,9 @@ STREAMED = {"/admin/backup", *FILES}
 ERROR_KEYS = {"both": "`message`, `error`", "error": "`error`"}
 """What stands at the top of an error's body, by its form."""
 
-EXAMPLE = re.compile(r"^```sh\n(?P<command>.*?)^```\n\n```json\n(?P<answer>.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(
+    r"^```sh\n(?P<command>.*?)^```\n\n```(?:json|text)\n(?P<answer>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 def marked(name: str) -> str:
@@ -139,8 +142,10 @@ def run_curl(app: Application, command: str, key: str) -> Answered:
     return call(app, method, path, body, {**headers, "host": "localhost:8080"})
 
 
-def values_of(text: str, answered: Answered) -> list[dict[str, Any]]:
-    """What a body holds: one value, or one a line."""
+def values_of(text: str, answered: Answered) -> Any:
+    """What a body holds: one value, or one a line; of an answer that goes on, the text up to its first event."""
+    if answered.headers["content-type"] == MEDIA_TYPE.decode():
+        return text.strip()
     lines = text.splitlines() if answered.headers["content-type"] == JSON_LINES.media_type.decode() else [text]
     return [comparable(json.loads(line)) for line in lines]
 
