@@ -28,6 +28,7 @@ from crdtstore.live.observation import Observation
 from crdtstore.live.queries import LiveQueries
 from crdtstore.query.find import Document
 from crdtstore.query.order import Order, OrderKey
+from crdtstore.query.rules import Rules
 from crdtstore.replication.local import sync
 from crdtstore.storage.catalog import Catalog
 from crdtstore.storage.environment import open_storage
@@ -248,9 +249,16 @@ class Stage:
             "form": random.choice(("values",) * 18 + ("types", "full")),
         }
 
-    def observe(self, asked: dict[str, Any]) -> Watcher:
-        """A new observer."""
-        read = partial(self.store.read_query, NAME, language="legacy", cursor=None)
+    def somebody(self) -> Store:
+        """The store as somebody sees it: whole, or under a rule."""
+        if self.random.random() < 0.9:
+            return self.store
+        asked = self.language.ask(self.language.make_query(self.world))
+        return self.store.under(Rules({NAME: self.store.read_node(asked.query, "legacy", asked.args)}))
+
+    def observe(self, store: Store, asked: dict[str, Any]) -> Watcher:
+        """A new observer of what somebody sees."""
+        read = partial(store.read_query, NAME, language="legacy", cursor=None)
         observation = self.live.observe(NAME, read(**asked))
         return Watcher(asked, observation, self.random.choice((0.0, 0.0, 0.5, 0.9)))
 
@@ -272,15 +280,16 @@ class Watched:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self.store = stage.somebody()
         self.asked = stage.ask()
-        self.watchers = [stage.observe(self.asked) for _ in range(stage.random.choice((1, 1, 1, 1, 3)))]
+        self.watchers = [stage.observe(self.store, self.asked) for _ in range(stage.random.choice((1, 1, 1, 1, 3)))]
         self.rows: list[Document] = []
         self.right = True
         self.changes = 0
 
     def join(self) -> None:
         """One more observes the same."""
-        self.watchers.append(self.stage.observe(self.asked))
+        self.watchers.append(self.stage.observe(self.store, self.asked))
 
     def look(self) -> None:
         """Let all look, whatever the version is."""
@@ -288,7 +297,7 @@ class Watched:
 
     def compare(self, *, last: bool) -> None:
         """Compare, for those who look now; at last all do."""
-        self.rows = list(self.stage.store.find(NAME, **self.asked).documents)
+        self.rows = list(self.store.find(NAME, **self.asked).documents)
         for watcher in self.watchers:
             if last or self.stage.random.random() >= watcher.patience:
                 before = watcher.rows
