@@ -17,7 +17,8 @@ from typing import Any
 
 from crdtstore._version import __version__
 from crdtstore.attachments.attachments import Attachments, unknown
-from crdtstore.auth.permission import Permission, Verb
+from crdtstore.auth.permission import Verb
+from crdtstore.auth.series_session import SeriesSession
 from crdtstore.command.command import Command
 from crdtstore.command.condition import Condition
 from crdtstore.command.result import Written
@@ -31,7 +32,6 @@ from crdtstore.feed.filter import make_filter
 from crdtstore.feed.reader import Reader
 from crdtstore.finding import Counted, Found, JsonLines, Matching
 from crdtstore.live.observation import Observation
-from crdtstore.once import Once
 from crdtstore.query.dql.profile import Profile
 from crdtstore.query.dql.reach import Reach, reach_of
 from crdtstore.query.find import Document, Form
@@ -40,21 +40,12 @@ from crdtstore.statement.run import Streamed, parse_kept, stream
 from crdtstore.storage.history import History
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
-from crdtstore.timeseries.append import submit_events
-from crdtstore.timeseries.read import Reading, ask, reading
-from crdtstore.timeseries.remove import submit_removal
-from crdtstore.timeseries.series import Span
 from crdtstore.writing import answer
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(SeriesSession):
     """One store and one permission."""
-
-    store: Store
-    permission: Permission
-    once: Once | None = None
-    """The request, if it is to be done once."""
 
     @property
     def applied(self) -> int:
@@ -98,15 +89,6 @@ class Session:
             self.permission.check("write", command.collection)
         self.check_author(actor)
         return submit_serially(partial(self.store.sequence, actor=actor, after=after), commands, answer, self.once)
-
-    def check_author(self, actor: bytes | None) -> None:
-        """Refuse an author who would pass for the store.
-
-        Raises:
-            Forbidden: It is the store's own origin.
-        """
-        if actor == self.store.origin:
-            raise Forbidden("This client ID belongs to the store itself; choose another one.")
 
     def find(
         self,
@@ -442,68 +424,6 @@ class Session:
         if id not in (token["id"] for token in map(decode_value, tokens) if isinstance(token, dict)):
             raise unknown(id)
         return self.store.attachments
-
-    # --- time series; a series is read and written as a collection of its id is ---
-
-    def append_events(
-        self,
-        series: str,
-        events: Sequence[Mapping[str, Value]],
-        ttl_seconds: int | None,
-        *,
-        actor: bytes | None,
-        after: int | None,
-    ) -> Future[Written]:
-        """Append events in one transaction, as `submit_events`.
-
-        Raises:
-            Forbidden: The permission does not cover it.
-        """
-        self.permission.check("write", series)
-        self.check_author(actor)
-        return submit_events(self.store, series, events, ttl_seconds, actor=actor, after=after, once=self.once)
-
-    def remove_events(
-        self, series: str, start: str | None, end: str | None, *, actor: bytes | None, after: int | None
-    ) -> Future[Written]:
-        """Remove the events of a span in one transaction, as `submit_removal`.
-
-        Raises:
-            Forbidden: The permission does not cover it.
-        """
-        self.permission.check("write", series)
-        self.check_author(actor)
-        return submit_removal(self.store, series, start, end, actor=actor, after=after, once=self.once)
-
-    def events(
-        self,
-        series: str,
-        start: str | None,
-        end: str | None,
-        *,
-        query: str = "",
-        order: Sequence[str] = (),
-        limit: int,
-        seconds: float,
-    ) -> AbstractContextManager[Reading]:
-        """Read the events of a span, as `read_events`, while a block runs.
-
-        Raises:
-            Forbidden: The permission does not cover it.
-        """
-        self.permission.check("read", series)
-        return reading(self.store, ask(self.store, series, start, end, query, order, limit, seconds))
-
-    def span_of_events(
-        self, series: str, start: str | None, end: str | None, *, query: str, order: Sequence[str]
-    ) -> Span:
-        """The span that a read would read.
-
-        Raises:
-            Forbidden: The permission does not cover it.
-        """
-        self.permission.check("read", series)
-        return ask(self.store, series, start, end, query, order).span
 
     def notify(self, collections: Iterable[str], txn: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Be told when a transaction is applied, on behalf of a read of `collections`, as `Store.notify`.
