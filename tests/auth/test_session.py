@@ -22,6 +22,9 @@ EVERY = [frozenset(verbs) for size in range(3) for verbs in itertools.combinatio
 TIMED = {"_time": "2021-01-01T00:00:00Z"}
 RUN: dict[str, Any] = {"profile": "v5", "actor": None, "after": None, "seconds": 60.0}
 
+OBSERVED: dict[str, Any] = {"language": "legacy", "args": None, "order": (), "limit": 1, "offset": 0}
+OBSERVED |= {"fields": None, "form": "values"}
+
 USES: dict[str, tuple[str, Callable[[Session, str], Any]]] = {
     "upsert": ("write", lambda session, name: session.submit([Upsert(name, {"n": 1}, id="a")], actor=ACTOR)),
     "update": ("write", lambda session, name: session.submit([Update(name, "true", [])], actor=ACTOR)),
@@ -35,6 +38,8 @@ USES: dict[str, tuple[str, Callable[[Session, str], Any]]] = {
         "read",
         lambda session, name: session.stream(f"SELECT * FROM `{name}`", None, profile="v5", at=None, seconds=None),
     ),
+    "follow": ("read", lambda session, name: session.follow([name], None, "legacy", None, images=False)),
+    "observe": ("read", lambda session, name: session.observe(name, "true", **OBSERVED)),
     "matching": ("read", lambda session, name: session.matching(name, "true", seconds=1.0)),
     "submit_each": ("write", lambda session, name: session.submit_each([Upsert(name, {"n": 1}, id="a")], actor=ACTOR)),
     "count": ("read", lambda session, name: session.count(name, "true")),
@@ -113,11 +118,12 @@ def test_the_guard_of_this_test_works() -> None:
 
 
 def test_every_public_method_of_a_session_is_tried() -> None:
-    methods = {name for name in vars(Session) if not name.startswith("_")}
+    methods = {name for name in dir(Session) if not name.startswith("_")}
     slots = {"store", "permission", "once"}
     submitted = {"upsert", "update", "remove"}
     tried = {use.partition(" ")[0] for use in USES if use not in submitted}
     tried |= {"submit", "stats", "for_backup", "reach", "check_author", "collections", "may_read", "as_peer"}
+    tried |= {"for_attachment", "for_putting"}
     assert methods - slots - {"applied", "oldest_readable"} == tried
 
 
