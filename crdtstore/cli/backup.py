@@ -46,9 +46,10 @@ def command(layers: Layers, *, destination: str, as_json: bool) -> None:
     copy = back_up(layers, destination, quiet=as_json)
     path = str(Path(destination).resolve())
     if as_json:
-        print_json({"backup": path, "bytes": copy.bytes, **copy.moment.as_dict()})
+        print_json({"backup": path, "bytes": copy.bytes, "attachments": copy.attachments, **copy.moment.as_dict()})
         return
-    held = f"{counted(copy.moment.documents, 'document')} at transaction {copy.moment.txn:,}"
+    files = f" and {counted(copy.attachments, 'attachment')}" if copy.attachments else ""
+    held = f"{counted(copy.moment.documents, 'document')}{files} at transaction {copy.moment.txn:,}"
     click.echo(f"Backed up {held} to {path}: {size_of(copy.bytes)}.")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore.client.blocking import error_of
 from crdtstore.errors import DamagedFile, PeerUnreachable
-from crdtstore.storage.backup import COPY_MAGIC, SIZE, Copy, receive
+from crdtstore.storage.backup import COPY_MAGIC, FILES_MAGIC, SIZE, Copy, receive
 from crdtstore.storage.blocks import BlockReader
 from crdtstore.version.clock import steady_clock
 
@@ -60,7 +60,7 @@ def download(client: Client) -> Iterator[Download]:
             refusal = b"" if response.status == 200 else response.read(REFUSAL_BYTES_MAX)
         if response.status != 200:
             raise error_of(response.status, refusal)
-        payloads = BlockReader(Body(response)).payloads(COPY_MAGIC)
+        payloads = BlockReader(Body(response)).payloads(COPY_MAGIC, FILES_MAGIC)
         first = next(payloads, b"")
         if len(first) != SIZE.size:
             raise DamagedFile("The file does not begin with its size: it is damaged up to byte 0.", byte=0)

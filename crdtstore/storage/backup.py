@@ -21,12 +21,20 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore._version import __version__
 from crdtstore.errors import NotAStore, NotFound, StoreError
 from crdtstore.limits import COPY_PIECE_BYTES, MAP_BYTES_DEFAULT, READERS_MAX
+from crdtstore.storage.attachment_copy import (
+    copy_attachments,
+    receive_attachments,
+    send_attachments,
+    settle_attachments,
+)
+from crdtstore.storage.attachment_files import FOLDER_NAME, folder_of, locked
 from crdtstore.storage.backup_record import BACKUP_FORMAT, Backup, Moment, moment_of, put_backup
 from crdtstore.storage.blocks import write_blocks
 from crdtstore.storage.environment import DATA_NAME, build_from, check_file, holds_store, system_errors
@@ -40,15 +48,19 @@ if TYPE_CHECKING:
 COPY_MAGIC: Final = b"CRDTCOPY"
 """What a copy begins with on its way to another machine; blocks follow (`blocks`), the first tells its size."""
 
+FILES_MAGIC: Final = b"CRDTCOP2"
+"""The same, of a store with attachments: behind an empty block come their files (`attachment_copy`)."""
+
 SIZE: Final = struct.Struct("<Q")
 COPY_PROCESS: Final = Path(__file__).with_name("copy_process.py")
 
 
 class Copy(NamedTuple):
-    """A copy that was made: the bytes of its data file, and the moment that it holds."""
+    """A copy that was made: the bytes of its data file, the moment that it holds, its attachments' number."""
 
     bytes: int
     moment: Moment
+    attachments: int
 
 
 def back_up(
@@ -77,8 +89,10 @@ def back_up(
     source = Path(store).resolve()
     with system_errors(source):
         check_store(source)
-        with stays_in_place(str(source)), closing(copied(source)) as pieces:
-            return receive(pieces, destination, created=created, advance=advance)
+        folder = source / FOLDER_NAME
+        with stays_in_place(str(source)), locked(folder, alone=False), closing(copied(source)) as pieces:
+            settle = partial(copy_attachments, folder, advance=advance)
+            return receive(pieces, destination, created=created, advance=advance, settle=settle)
 
 
 def check_store(directory: Path) -> None:
@@ -94,18 +108,28 @@ def receive(
     *,
     created: int,
     advance: Callable[[int], object] = lambda _: None,
+    settle: Callable[[Storage], int] = settle_attachments,
 ) -> Copy:
-    """Make a backup of the pieces of a copy's data file, wherever they come from.
+    """Make a backup of the pieces of a copy's data file, and of the files behind it, wherever they come from.
 
     Args:
         pieces: In order. What they raise ends the backup, and nothing is left of it.
         destination: As in `back_up`, and the others too.
         created: The time.
         advance: Told how many bytes more have come.
+        settle: Sees that the files of attachments are there; returns how many.
     """
     directory = Path(destination).resolve()
     with system_errors(directory, "written"):
-        return build_from(directory, partial(write_file, pieces, advance), partial(mark, created=created))
+        return build_from(
+            directory, partial(fill, iter(pieces), advance), partial(mark, created=created, settle=settle)
+        )
+
+
+def fill(pieces: Iterator[bytes], advance: Callable[[int], object], path: Path) -> None:
+    """Write the pieces of a data file, and of the files behind it."""
+    write_file(takewhile(bool, pieces), advance, path)
+    receive_attachments(pieces, path.parent / FOLDER_NAME, advance)
 
 
 def write_file(pieces: Iterable[bytes], advance: Callable[[int], object], path: Path) -> None:
@@ -117,14 +141,15 @@ def write_file(pieces: Iterable[bytes], advance: Callable[[int], object], path: 
             advance(len(piece))
 
 
-def mark(storage: Storage, created: int) -> Copy:
-    """Read where a copy stands, which shows that it can be read, and make it a backup."""
+def mark(storage: Storage, created: int, settle: Callable[[Storage], int]) -> Copy:
+    """Settle a copy's attachments, read where it stands, which shows that it can be read, and make it a backup."""
+    attachments = settle(storage)
     with storage.snapshot() as snapshot:
         moment = moment_of(snapshot)
     with storage.batch() as batch:
         put_backup(batch, Backup(BACKUP_FORMAT, moment, created, __version__))
         batch.commit()
-    return Copy(storage.bytes_on_disk(), moment)
+    return Copy(storage.bytes_on_disk(), moment, attachments)
 
 
 def copied(directory: Path) -> Generator[bytes, None, None]:
@@ -172,14 +197,20 @@ def file_of(storage: Storage) -> Path:
     return Path(place) / DATA_NAME
 
 
-def sent(file: Path) -> Iterator[bytes]:
-    """A copy of a store for another machine, as blocks: about how many bytes it has, and its data file."""
+def sent(storage: Storage, file: Path) -> Iterator[bytes]:
+    """A copy of a store for another machine, as blocks: about how many bytes it has, its data file, its attachments."""
+    folder = folder_of(storage)
 
     def payloads() -> Iterator[bytes]:
         yield SIZE.pack(file.stat().st_size)
-        yield from copied(file.parent)
+        with locked(folder, alone=False):
+            yield from copied(file.parent)
+            if magic == FILES_MAGIC:
+                yield from send_attachments(storage)
 
-    return write_blocks(COPY_MAGIC, payloads())
+    # Who knows the older form only can take a copy of a store without attachments.
+    magic = FILES_MAGIC if folder.is_dir() else COPY_MAGIC
+    return write_blocks(magic, payloads())
 
 
 def pieces_of(file: IO[bytes]) -> Iterator[bytes]:

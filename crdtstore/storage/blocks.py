@@ -78,16 +78,17 @@ class BlockReader:
         self.source = source
         self.at = 0
 
-    def payloads(self, magic: bytes) -> Iterator[bytes]:
+    def payloads(self, magic: bytes, *others: bytes) -> Iterator[bytes]:
         """Give the payloads, each once it was checked, and end only where the stream does.
 
         Args:
             magic: What the stream must be.
+            others: What else it may be.
 
         Raises:
             DamagedFile: It is something else, cut short or altered.
         """
-        if self.source_bytes(MAGIC_BYTES) != magic:
+        if self.source_bytes(MAGIC_BYTES) not in (magic, *others):
             self.refuse(f"does not begin with {magic.decode('ascii')!r}")
         number = size = 0
         digest = blake2b(digest_size=DIGEST_BYTES)

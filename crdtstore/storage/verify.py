@@ -25,6 +25,7 @@ from crdtstore import core
 from crdtstore.errors import Corrupted, FormatTooNew, StoreError, StoreLocked
 from crdtstore.storage.environment import DATA_NAME, check_file, open_storage, read_meta
 from crdtstore.storage.tables import Table, table_name
+from crdtstore.storage.verify_attachments import check_attachments
 from crdtstore.storage.verify_documents import check_counts, check_documents, check_ranges
 from crdtstore.storage.verify_finding import Finding, Progress, View
 from crdtstore.storage.verify_indexes import check_entries, check_indexes
@@ -67,6 +68,7 @@ CHECKS: Final[tuple[Callable[[View], None], ...]] = (
     check_keys,
     check_peers,
     check_images,
+    check_attachments,
 )
 """In an order in which each finds what it needs: names before documents, the log before its positions."""
 

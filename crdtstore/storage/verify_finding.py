@@ -42,6 +42,11 @@ INDEX: Final = (
     "The operator: no document is affected. Drop the index with `crdtstore index drop` and make it anew with "
     "`crdtstore index create`."
 )
+ATTACHMENT: Final = (
+    "The operator: no document is affected. Put the file again, take it from a backup or a peer, or forget it with "
+    "`crdtstore attachments forget`; a backup waits for that."
+)
+STRAY: Final = "Nobody: `crdtstore attachments collect`, or the server within hours, removes it."
 COMPILED: Final = "The operator: verify with the compiled core, which goes on where the plain one would be ended."
 
 ACTIONS: Final = {
@@ -58,6 +63,8 @@ ACTIONS: Final = {
     "counts": RESTORE,  # a collection has other documents than its row says
     "ranges": SUMS,  # a range sum is another
     "index": INDEX,  # an entry of an index is missing, too much or another
+    "attachment": ATTACHMENT,  # the file of a row is missing, or holds other bytes
+    "stray": STRAY,  # a file has no row
     "log-gap": RESTORE,  # txn ids have a gap
     "log": RESTORE,  # an entry does not follow from the ones before
     "positions": RESTORE,  # positions and log disagree

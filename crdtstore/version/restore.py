@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from crdtstore.crdt.names import Names
 from crdtstore.errors import Corrupted, NotAStore
 from crdtstore.limits import REPLICAS_MAX
+from crdtstore.storage.attachment_copy import copy_attachments, wake_attachments
+from crdtstore.storage.attachment_files import FOLDER_NAME
 from crdtstore.storage.backup import pieces_of, write_file
 from crdtstore.storage.backup_record import BACKUP_KEY, Backup, moment_of, read_backup
 from crdtstore.storage.environment import DATA_NAME, build_from, open_storage, system_errors
@@ -73,7 +75,11 @@ def restore(
             found = read_backup(snapshot)
         if found is None:
             raise NotAStore(f"The directory {source} holds a store that is no backup: back it up first.")
-        begin = partial(begin_epoch, expected=found, clock_milliseconds=now, noise=noise)
+
+        def begin(made: Storage) -> Restored:
+            copy_attachments(source / FOLDER_NAME, made, advance)
+            return begin_epoch(made, found, now, noise)
+
         return build_from(directory, partial(copy_file, source / DATA_NAME, advance), begin)
 
 
@@ -98,5 +104,6 @@ def begin_epoch(storage: Storage, expected: Backup, clock_milliseconds: int, noi
         origin = renew_epoch(batch, head, clock_milliseconds, noise)
         batch.delete(Table.META, BACKUP_KEY)
         batch.delete(Table.META, VOLATILE_KEY)
+        wake_attachments(batch)
         batch.commit()
     return Restored(expected, origin)

@@ -125,6 +125,7 @@ DAMAGES: dict[str, tuple[str, str | None, Callable[[Path], None]]] = {
     "altered sum": ("seal", "check_ranges", lambda path: unseal(path, Table.RANGES, 0)),
     "altered key": ("seal", "check_keys", lambda path: unseal(path, Table.KEYS, 0)),
     "altered index": ("seal", "check_indexes", lambda path: unseal(path, Table.INDEXES, 0)),
+    "altered attachment": ("seal", "check_attachments", lambda path: unseal(path, Table.ATTACHMENTS, 0)),
     "altered entry of an index": ("seal", "check_entries", lambda path: unseal(path, Table.ENTRIES, 0)),
     "altered peer": ("seal", "check_peers", lambda path: unseal(path, Table.PEERS, 0)),
     "origin that is none": ("value", "check_meta", lambda path: plant(path, Table.META, b"origin", b"short")),
@@ -338,7 +339,7 @@ def test_too_many_findings_of_a_kind_are_counted(store: Path, monkeypatch: pytes
 
 
 def test_every_code_is_provoked() -> None:
-    elsewhere = {"file", "structure", "unread", "pages", "rows", "replay"}
+    elsewhere = {"file", "structure", "unread", "pages", "rows", "replay", "attachment", "stray"}
     assert {code for code, _, _ in DAMAGES.values()} | elsewhere == set(ACTIONS)
 
 

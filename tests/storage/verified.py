@@ -30,7 +30,7 @@ DOCUMENTS = 60
 
 
 def build(path: Path) -> Path:
-    """A store on disk with two origins, conflicts, long ids, range sums, indexes, a key and a peer."""
+    """A store on disk with two origins, conflicts, long ids, range sums, indexes, an attachment, a key and a peer."""
     ticks = iter(range(NOW, NOW + 10_000_000))
     storage = open_storage(path, create=True, read_only=False, durable=False)
     give_identity(storage, OURS)
@@ -46,6 +46,7 @@ def build(path: Path) -> Path:
         for paths in ((("name",),), (("tags", "b"),), ()):
             Indexes(store).create("cities", paths, kind="fields" if paths else "conflicts")
         KeyRing(store).create("test", Permission.full())
+        store.attachments.put([b"a file"])
         store.run(lambda batch, _catalog, _head: put_peer(batch, Peer(THEIRS, NOW, 1)))
     return path
 

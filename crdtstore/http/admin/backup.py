@@ -36,10 +36,11 @@ async def backup(call: Call) -> Answer:
         NotFound: The store is in memory.
         Overloaded: Others fetch backups now.
     """
-    file = file_of(call.session.for_backup().storage)
+    storage = call.session.for_backup().storage
+    file = file_of(storage)
     if not call.backups.acquire(blocking=False):
         raise Overloaded(f"{limits.BACKUPS_AT_ONCE_MAX} backups are being fetched now: that is as many as may be.")
-    return Answer(200, b"", media_type=MEDIA_TYPE, stream=Download(call, sent(file)))
+    return Answer(200, b"", media_type=MEDIA_TYPE, stream=Download(call, sent(storage, file)))
 
 
 class Download:
