@@ -53,6 +53,15 @@ UPLOAD_BYTES_MAX: Final = ATTACHMENT_BYTES_MAX + 64 * 1_024
 UPLOAD_FIELDS_MAX: Final = 8
 """Fields of such a form, of which one is the file."""
 
+UPLOADS_MAX: Final = 64
+"""Files of one store that come in several requests and are not whole."""
+
+UPLOADS_BYTES_MAX: Final = 4 * ATTACHMENT_BYTES_MAX
+"""What these take on the disk when they are whole."""
+
+UPLOAD_SECONDS_MAX: Final = 86_400.0
+"""How long such a file is kept while nothing comes of it: a device may be away for a night."""
+
 TRANSFERS_MAX: Final = 256
 """Files of one app on their way at the same time, in or out: each has a connection and a descriptor besides."""
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from crdtstore.attachments.collecting import Collected, Collector
 from crdtstore.attachments.incoming import Incoming
 from crdtstore.attachments.placing import add_attachment, forget_attachment, remove_file
+from crdtstore.attachments.uploads import Uploads
 from crdtstore.errors import CrdtStoreError, StoreFenced, UnknownAttachment
 from crdtstore.limits import ATTACHMENT_GRACE_SECONDS_DEFAULT, ATTACHMENT_PIECE_BYTES
 from crdtstore.storage.attachment_files import (
@@ -77,6 +78,7 @@ class Attachments:
         """Files that have their name, and whose row is on its way."""
 
         self.lock = Lock()
+        self.uploads = Uploads(self)
         self.collector = Collector(store, self.placing, self.lock)
 
     @property
@@ -129,6 +131,7 @@ class Attachments:
 
     def keep_file(self, path: Path, id_: bytes, size: int) -> Put:
         """Put a file that is on disk, and is not needed there any more: it is moved, or stays to be removed."""
+        self.store.check_writable()
         known = self.find(id_)
         broken = known is not None and not is_whole(self.folder, known)
         if known is not None and not broken:

@@ -69,6 +69,9 @@ class Described(NamedTuple):
     errors: Errors = ()
     """Those that it may answer beside those of its kind, and of all routes."""
 
+    media_type: bytes | None = None
+    """Of a good answer, where it is none of the route's."""
+
     status: int = 200
     """Of a good answer."""
 

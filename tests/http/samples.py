@@ -86,6 +86,11 @@ STATUSES: Final[dict[tuple[str, str], int]] = {
         for method in ("GET", "HEAD")
         for name in ("attachments", "attachment")
     },
+    **{
+        ("PUT", f"/api/{version}/{name}/{{id}}"): 400
+        for version in ("v4", "v5")
+        for name in ("attachments", "attachment")
+    },
     # These versions answer so where there is no such document.
     **{(method, f"/api/{version}/store/findbyid"): 404 for method in ("GET", "POST") for version in ("v4", "v5")},
 }

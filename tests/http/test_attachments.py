@@ -16,6 +16,7 @@ from crdtstore.auth.permission import Permission
 from crdtstore.command.command import Remove, Upsert
 from crdtstore.http.server import Application, application
 from crdtstore.storage.attachment_files import folder_of
+from crdtstore.storage.attachments import format_id, make_id
 from crdtstore.store import Store
 from tests.http.calling import Answered, as_raw, call, connect, exchange, only_app, raw, serving
 
@@ -292,3 +293,100 @@ def test_a_sender_that_drips_is_cut_off(store: Store, key: str) -> None:
         [answered] = raw(address, request[:-5])
     assert (answered.status, answered.json["error"]["data"]["limit"]) == (408, "BODY_SECONDS_MAX")
     assert files_of(store) == []
+
+
+# --- in several requests ---
+
+
+def part(served: Application, key: str, id_: str, span: str, data: bytes = b"") -> Answered:
+    kind = headers(key, content_type="application/octet-stream", content_range=f"bytes {span}")
+    return call(served, "PUT", f"/api/v4/attachments/{id_}", data, kind)
+
+
+def id_of(data: bytes) -> str:
+    return format_id(make_id(hashlib.sha256(data).digest()))
+
+
+def test_a_file_comes_in_parts(served: Application, store: Store, key: str) -> None:
+    id_, size = id_of(DATA), len(DATA)
+    assert part(served, key, id_, f"*/{size}").json == {"id": id_, "len": size, "received": 0}
+    assert part(served, key, id_, f"0-99/{size}", DATA[:100]).json["received"] == 100
+    assert call(served, "GET", f"/api/v4/attachments/{id_}", None, headers(key)).status == 404
+    assert part(served, key, id_, f"100-{size - 1}/{size}", DATA[100:200]).json["received"] == 200
+    assert part(served, key, id_, f"*/{size}").json["received"] == 200
+    assert part(served, key, id_, f"200-{size - 1}/{size}", DATA[200:]).json["received"] == size
+    assert call(served, "GET", f"/api/v4/attachments/{id_}", None, headers(key)).body == DATA
+    assert len(files_of(store)) == 1
+    assert part(served, key, id_of(b""), "*/0").json["received"] == 0
+    assert call(served, "GET", f"/api/v4/attachments/{id_of(b'')}", None, headers(key)).body == b""
+
+
+def test_parts_that_do_not_fit_are_refused(served: Application, store: Store, key: str) -> None:
+    id_ = id_of(b"hello")
+    part(served, key, id_, "0-1/5", b"he")
+    for span in ("0-1/5", "1-1/5", "3-4/5"):
+        answered = part(served, key, id_, span, b"xx")
+        assert (answered.status, answered.code) == (409, "upload-conflict")
+        assert answered.json["error"]["data"]["received"] == 2
+    for span in ("5-6/5", "2-1/5", "2-9/5", "2/5", "x"):
+        assert part(served, key, id_, span, b"xx").code == "malformed-request"
+    assert part(served, key, id_, "2-3/5", b"lllll").code == "malformed-request"
+    assert part(served, key, "nothing", "0-1/5", b"he").code == "invalid-value"
+    answered = part(served, key, id_, "2-4/5", b"LLO")
+    assert (answered.status, answered.json["error"]["data"]["received"]) == (409, 0)
+    assert files_of(store) == []
+    assert part(served, key, id_, "0-4/5", b"hello").status == 200
+
+
+def test_what_one_key_began_another_does_not_spoil(served: Application, key: str) -> None:
+    id_ = id_of(b"hello")
+    other = only_app(served).keyring.create("other", Permission(frozenset({"write"}), frozenset({"c"})))
+    part(served, key, id_, "0-1/5", b"he")
+    assert part(served, other, id_, "*/5").json["received"] == 0
+    part(served, other, id_, "0-1/5", b"xx")
+    assert part(served, key, id_, "2-4/5", b"llo").json["received"] == 5
+    reader = only_app(served).keyring.create("reader", Permission(frozenset({"read"})))
+    assert part(served, reader, id_, "*/5").status == 403
+
+
+def test_parts_are_bounded(served: Application, store: Store, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "UPLOADS_MAX", 2)
+    assert [part(served, key, id_of(data), "0-0/9", b"x").status for data in (b"a", b"b", b"c")] == [200, 200, 429]
+    assert part(served, key, id_of(b"a"), "1-1/9", b"x").status == 200
+    monkeypatch.setattr(limits, "UPLOAD_SECONDS_MAX", -1.0)
+    assert part(served, key, id_of(b"c"), "0-0/9", b"x").status == 200
+    monkeypatch.setattr(limits, "UPLOAD_SECONDS_MAX", 99.0)
+    monkeypatch.setattr(limits, "UPLOADS_BYTES_MAX", 10)
+    assert part(served, key, id_of(b"d"), "0-0/9", b"x").status == 429
+    monkeypatch.setattr(limits, "ATTACHMENT_BYTES_MAX", 8)
+    assert part(served, key, id_of(b"c"), "1-1/9", b"x").json["error"]["data"]["limit"] == "ATTACHMENT_BYTES_MAX"
+    assert len(files_of(store)) == 1
+
+
+def test_what_came_survives_a_restart(tmp_path: Path) -> None:
+    id_ = id_of(b"hello")
+    with Store.open(tmp_path / "store") as store:
+        key = KeyRing(store).create("root", Permission.full())
+        assert part(application(store, KeyRing(store)), key, id_, "0-1/5", b"he").json["received"] == 2
+    with Store.open(tmp_path / "store") as store:
+        served = application(store, KeyRing(store))
+        assert part(served, key, id_, "2-4/5", b"llo").json["received"] == 5
+
+
+def test_a_connection_that_breaks_keeps_what_came(served: Application, store: Store, key: str) -> None:
+    data = hashlib.shake_128(b"seed").digest(600_000)
+    kind = headers(key, content_type="application/octet-stream", content_range="bytes 0-599999/600000")
+    path = f"/api/v4/attachments/{id_of(data)}"
+    with serving(served) as address:
+        with connect(address) as connection:
+            connection.sendall(as_raw("PUT", path, kind, data)[:-1_000])
+        for _ in range(1_000):
+            answered = part(served, key, id_of(data), "*/600000")
+            if answered.status == 200:
+                break
+    served = application(store, KeyRing(store))
+    received = answered.json["received"]
+    assert 0 < received < 600_000
+    assert part(served, key, id_of(data), f"{received}-599999/600000", data[received:]).json["received"] == 600_000
+    assert call(served, "GET", path, None, headers(key)).body == data
+    assert len(files_of(store)) == 1

@@ -125,6 +125,15 @@ CASES: Final = {
         "invalid-cursor", "/api/v4/store/find", {**READ, "cursor": "x"}, ("cursor", "this store gave out")
     ),
     "a host of others": Case("forbidden", FIND, READ, ("'evil.test'",), {"host": "evil.test"}, {"host": "evil.test"}),
+    "a gap": Case(
+        "upload-conflict",
+        "/api/v4/attachments/EiAs8k26X7CjDiboOyrFueKeGxYeXB-nQl5zBDNik4uYJA",
+        b"llo",
+        ("begins at byte 2", "0 bytes are there"),
+        {"received": 0},
+        {"content-type": "application/octet-stream", "content-range": "bytes 2-4/5"},
+        "PUT",
+    ),
     "no file": Case(
         "unknown-attachment", "/api/v4/attachments/zz", None, ("attachment 'zz'",), {"id": "zz"}, method="GET"
     ),
@@ -231,7 +240,6 @@ NEEDS_MORE: Final = {
     "precondition-failed",
     "range-not-satisfiable",
     "statement-timeout",
-    "upload-conflict",
     "retry-later",
     "overloaded",
     "clock-behind",

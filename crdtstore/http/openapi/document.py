@@ -121,7 +121,8 @@ def body_of(route: Route, described: Described, schemas: Schemas) -> Schema:
 
 def answers_of(route: Route, described: Described, schemas: Schemas, shared: Shared) -> Schema:
     """Describe the answers, by status."""
-    good = {each.decode(): {"schema": schemas.of(type_of(described, each))} for each in route.gives}
+    media_types = route.gives if described.media_type is None else (described.media_type,)
+    good = {each.decode(): {"schema": schemas.of(type_of(described, each))} for each in media_types}
     answers = {str(described.status): answer_of("What was asked for.", good)}
     if PART in described.headers:
         answers["206"] = answer_of("The range that was asked for.", good)

@@ -37,6 +37,10 @@ HEADERS: Final[dict[str, tuple[str, Schema]]] = {
         "The bytes that are wanted, `bytes=FIRST-LAST`; either may be left out.",
         {"type": "string", "pattern": "^bytes=[0-9]{1,18}-$", "example": "bytes=0-"},
     ),
+    "Content-Range": (
+        "Which bytes of a file the body is, and how many it has; or, with `*`, only how many it has.",
+        {"type": "string", "pattern": "^bytes [*]/[0-9]{1,9}$", "example": "bytes */5"},
+    ),
     "If-Range": (
         "The entity tag of a file: of another one the range is not wanted.",
         {"type": "string", "pattern": '^"[0-9A-Za-z_-]{46}"$'},

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from crdtstore.http.store.answers import Natural
 
+Bytes: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})]
+"""What is no text at all, as a schema says it."""
+
 
 class UploadForm(msgspec.Struct):
     """The form that brings a file."""
 
-    file: Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})]
+    file: Bytes
 
 
 class PutAnswer(msgspec.Struct):
@@ -20,6 +23,12 @@ class PutAnswer(msgspec.Struct):
 
     id: str
     len: Natural
+
+
+class ReceivedAnswer(PutAnswer):
+    """A part of the file is there: how many bytes of it. With as many as it has it is put."""
+
+    received: Natural
 
 
 class AttachmentArguments(msgspec.Struct):

@@ -10,12 +10,16 @@ from crdtstore.errors import (
     RangeNotSatisfiable,
     StoreFull,
     UnknownAttachment,
+    UploadConflict,
 )
+from crdtstore.http.call import Call
 from crdtstore.http.described import Described, Kind
-from crdtstore.http.request import BYTES, UPLOAD
+from crdtstore.http.request import BYTES, JSON, UPLOAD
+from crdtstore.http.respond import Answer
 from crdtstore.http.route import Route
 from crdtstore.http.store.attachments import answers
 from crdtstore.http.store.attachments.download import download
+from crdtstore.http.store.attachments.resume import resume
 from crdtstore.http.store.attachments.upload import upload
 from crdtstore.http.store.version import VERSIONS, Version
 
@@ -40,6 +44,21 @@ READ: Final = Described(
 )
 LOOKED_AT: Final = READ._replace(errors=(), summary="Say whether there is a file, and how long it is.")
 
+RESUMED: Final = Described(
+    answers.Bytes,
+    answers.ReceivedAnswer,
+    media_type=JSON.media_type,
+    errors=(MalformedRequest, UploadConflict, StoreFull),
+    summary="Take a part of a file, and answer how much of it is there.",
+    headers=("Content-Range",),
+)
+METHODS: Final = {"GET": download, "HEAD": download, "PUT": resume}
+
+
+async def attachment(call: Call) -> Answer:
+    """Read a file, or put a part of it."""
+    return await METHODS[call.request.method](call)
+
 
 def attachment_routes(version: Version, spelling: str) -> Iterator[Route]:
     """Those of one version under one spelling."""
@@ -48,12 +67,12 @@ def attachment_routes(version: Version, spelling: str) -> Iterator[Route]:
     yield plain._replace(path=f"{path}/upload", forms=(UPLOAD,), described=UPLOADED)
     yield plain._replace(
         path=f"{path}/{{id}}",
-        methods=("GET", "HEAD"),
-        endpoint=download,
+        methods=tuple(METHODS),
+        endpoint=attachment,
         takes_body=False,
         forms=(BYTES,),
         gives=(BYTES.media_type,),
-        described={"GET": READ, "HEAD": LOOKED_AT},
+        described={"GET": READ, "HEAD": LOOKED_AT, "PUT": RESUMED},
     )
 
 
