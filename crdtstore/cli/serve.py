@@ -134,6 +134,7 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int) -> None
         key = root_key(store, keyring, settings.root_key_file)
         store.indexes.start()
         store.expiry.start()
+        store.attachments.start()
         with background(store, peers_of(settings), settings), listening(settings.listen):
             serve(
                 store,

@@ -118,5 +118,6 @@ def open_app(directory: Path, root_key: str, settings: Settings) -> Iterator[tup
         keyring.adopt(root_key, ROOT_KEY_NAME, Permission.full())
         store.indexes.start()
         store.expiry.start()
+        store.attachments.start()
         with background(store, {}, settings):
             yield store, keyring
