@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from crdtstore.storage.attachments import format_id, make_id
 from crdtstore.store import Store
 from tests.http.calling import Answered, as_raw, call, connect, exchange, only_app, raw, serving
 
-BOUNDARY = "b0undary"
+BOUNDARY, JSON = "b0undary", "application/json"
 DATA = bytes(range(256)) * 40
 
 
@@ -380,13 +381,41 @@ def test_a_connection_that_breaks_keeps_what_came(served: Application, store: St
     with serving(served) as address:
         with connect(address) as connection:
             connection.sendall(as_raw("PUT", path, kind, data)[:-1_000])
-        for _ in range(1_000):
+        # Until what was sent has come, and its request was given up.
+        answered = part(served, key, id_of(data), "*/600000")
+        while answered.status != 200 or not answered.json["received"]:
             answered = part(served, key, id_of(data), "*/600000")
-            if answered.status == 200:
-                break
     served = application(store, KeyRing(store))
     received = answered.json["received"]
     assert 0 < received < 600_000
     assert part(served, key, id_of(data), f"{received}-599999/600000", data[received:]).json["received"] == 600_000
     assert call(served, "GET", path, None, headers(key)).body == data
     assert len(files_of(store)) == 1
+
+
+# --- in documents ---
+
+
+@pytest.mark.parametrize("route", ["find", "findbyid"])
+@pytest.mark.parametrize("form", ["latestValues", "latestValuesAndTypes", "full"])
+def test_documents_say_where_their_files_are(
+    served: Application, store: Store, key: str, route: str, form: str
+) -> None:
+    token = {"id": put(served, key), "len": len(DATA), "metadata": {"a": "b"}}
+    fields = {"a": {"b": token}, "o": {}, "l": [token], "n": 3, "d": 1e300, "like": token}
+    types = {"a.b": "attachment", "n": "counter"}
+    store.write([Upsert("c d", fields, id="1/2", value_types=types), Upsert("c d", {"f": token}, id=3)])
+    body = {"collection": "c d", "id": "1/2", "query": "_id == '1/2'", "serializedAs": form}
+
+    def ask(**more: bool) -> dict[str, Any]:
+        answered = call(served, "POST", f"/api/v4/store/{route}", {**body, **more}, headers(key, content_type=JSON))
+        [document] = answered.json.get("documents", [answered.json])
+        return dict(document["fields"])
+
+    plain, shown = ask(), ask(formatAttachment=True)
+    place = shown["a"]["b"] if form == "latestValues" else shown["a"]["map"]["value"]["b"]["attachment"]["value"]
+    url = place.pop("url")
+    assert shown == plain
+    assert url == f"/api/v4/attachments/{token['id']}?collection=c%20d&document=1%2F2"
+    assert call(served, "GET", url, None, headers(key)).body == DATA
+    assert "url" not in json.dumps(ask(formatAttachment=False))

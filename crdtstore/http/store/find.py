@@ -25,6 +25,7 @@ from crdtstore.http.headers import at_of
 from crdtstore.http.lines import Lines, answer_lines
 from crdtstore.http.request import LINES
 from crdtstore.http.respond import Answer, encode
+from crdtstore.http.store.attachments.shown import typed, with_urls
 from crdtstore.query.find import Document, Form
 
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
@@ -52,13 +53,15 @@ class FindBody(msgspec.Struct, frozen=True, rename="camel"):
     serialized_as: SerializedAs = "latestValues"
     sort: tuple[SortKey, ...] = ()
     cursor: str | None = None
+    format_attachment: bool = False
 
 
 class UnsortedBody(FindBody, frozen=True, rename="camel"):
-    """The same where `sort` and `cursor` are keys like any other that is not known."""
+    """The same where `sort`, `cursor` and `formatAttachment` are keys like any other that is not known."""
 
     sort: Any = ()
     cursor: Any = None
+    format_attachment: Any = None
 
 
 async def find(call: Call) -> Answer:
@@ -105,6 +108,8 @@ def order_text(key: SortKey) -> str:
 def search(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) -> Answer:
     """Run the query and write the answer; in a thread, since both may take long."""
     pages = call.version.sorts
+    form = FORMS[asked.serialized_as]
+    addressed = pages and asked.format_attachment
     found = call.session.find(
         asked.collection,
         asked.query,
@@ -113,9 +118,12 @@ def search(call: Call, asked: FindBody, order: tuple[str, ...], at: int | None) 
         limit=limit_of(asked),
         offset=asked.offset or 0,
         cursor=asked.cursor if pages else None,
-        form=FORMS[asked.serialized_as],
+        form=typed(form) if addressed else form,
         at=at,
     )
+    if addressed:
+        shown = (with_urls(each, form, asked.collection, call.version.name) for each in found.documents)
+        found = found._replace(documents=tuple(shown))
     return Answer(200, body_of(found, found.cursor if pages else None), found.txn)
 
 

@@ -17,6 +17,7 @@ from crdtstore.errors import NotFound
 from crdtstore.http.call import Call
 from crdtstore.http.headers import at_of
 from crdtstore.http.respond import Answer
+from crdtstore.http.store.attachments.shown import typed, with_urls
 from crdtstore.http.store.find import FORMS, SerializedAs, join
 from crdtstore.query.find import Document
 
@@ -27,22 +28,33 @@ class FindByIdBody(msgspec.Struct, frozen=True, rename="camel"):
     collection: str
     id: Any
     serialized_as: SerializedAs = "latestValues"
+    format_attachment: bool = False
+
+
+class PlainBody(FindByIdBody, frozen=True, rename="camel"):
+    """The same where `formatAttachment` is a key like any other that is not known."""
+
+    format_attachment: Any = None
 
 
 async def findbyid(call: Call) -> Answer:
     """Answer with the document, and a transaction that it reflects."""
-    asked = await call.decode(FindByIdBody)
+    asked = await call.decode(FindByIdBody if call.version.sorts else PlainBody)
     at = at_of(call.request)
     await call.until_readable(asked.collection)
     # Before the read, so that it never names a transaction that the read may have missed.
     txn = call.session.applied if at is None else at
-    form = FORMS[asked.serialized_as]
+    shown = FORMS[asked.serialized_as]
+    addressed = call.version.sorts and asked.format_attachment
+    form = typed(shown) if addressed else shown
     if at is None:
         document = call.session.get(asked.collection, asked.id, form=form)
     else:
         document = await call.in_thread(lambda: call.session.get(asked.collection, asked.id, form=form, at=at))
     if document is None and call.version.missing_document == "404":
         raise NotFound(f"Collection {asked.collection} has no document {asked.id!r:.60}.", collection=asked.collection)
+    if document is not None and addressed:
+        document = with_urls(document, shown, asked.collection, call.version.name)
     return Answer(200, body_of(document, txn, inside=call.version.document_inside), txn)
 
 

@@ -13,7 +13,7 @@ from crdtstore.http.store import answers, examples
 from crdtstore.http.store.count import CountBody, count
 from crdtstore.http.store.execute import ExecuteBody, execute
 from crdtstore.http.store.find import FindBody, UnsortedBody, find
-from crdtstore.http.store.findbyid import FindByIdBody, findbyid
+from crdtstore.http.store.findbyid import FindByIdBody, PlainBody, findbyid
 from crdtstore.http.store.remote_execute import RemoteExecuteBody, remote_execute
 from crdtstore.http.store.version import VERSIONS, Version
 from crdtstore.http.store.write import write
@@ -31,12 +31,13 @@ def document_routes(version: Version) -> tuple[Route, ...]:
     if version.sorts:
         asked = Described(FindBody, answers.PageAnswer, READING, example=examples.FIND_SORTED, line=line)
     found = answers.FoundByIdAnswer if version.document_inside else answers.FoundAnswer
+    asked_by_id = FindByIdBody if version.sorts else PlainBody
     taken = (WriteRequest, NamedWriteRequest)
     return (
         route("write", ("POST",), write, described=Described(taken, written, WRITING, example=examples.WRITE)),
         route("find", READS, find, gives=(*EITHER, *LINES), described=asked),
         route(
-            "findbyid", READS, findbyid, described=Described(FindByIdBody, found, READING, example=examples.FIND_BY_ID)
+            "findbyid", READS, findbyid, described=Described(asked_by_id, found, READING, example=examples.FIND_BY_ID)
         ),
     )
 
