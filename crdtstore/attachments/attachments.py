@@ -231,7 +231,8 @@ class Attachments:
 
     def collect(self, grace_seconds: float = ATTACHMENT_GRACE_SECONDS_DEFAULT) -> Collected:
         """Remove the files that no document has referred to for so long; see `Collector.collect`."""
-        return self.collector.collect(grace_seconds)
+        with system_errors(self.folder, "collected"):
+            return self.collector.collect(grace_seconds)
 
     def forget(self, id: str) -> None:
         """Remove a file now, whoever refers to it: for one that is damaged, or must go.
@@ -242,7 +243,7 @@ class Attachments:
         """
         attachment = self.row(id)
         self.store.check_writable()
-        with locked(self.folder, alone=True):
+        with system_errors(self.folder, "written"), locked(self.folder, alone=True):
             if self.store.run(partial(forget_attachment, attachment=attachment)):
                 remove_file(self.folder, attachment)
 

@@ -41,6 +41,7 @@ from crdtstore.storage.attachments import (
     read_attachment,
     read_attachments,
 )
+from crdtstore.storage.environment import system_errors
 from crdtstore.storage.log import check_reach, last_txn, read_entries
 from crdtstore.version.transaction import RefusedTransaction
 
@@ -192,7 +193,8 @@ class Collector:
         """Collect again and again; what fails is told, and tried again the next time."""
         while not self.stopped.wait(limits.COLLECT_SECONDS):
             try:
-                done = self.collect(grace_seconds)
+                with system_errors(folder_of(self.store.storage), "collected"):
+                    done = self.collect(grace_seconds)
                 logger.info("%d attachments were removed, %d bytes", done.removed, done.bytes)
             except StoreClosed:
                 return

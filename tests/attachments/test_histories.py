@@ -16,7 +16,7 @@ from crdtstore.storage.attachment_files import folder_of
 from crdtstore.storage.attachments import GENERATION_BYTES, Attachment, read_attachment
 from tests.attachments.histories import play
 
-HISTORIES = 100
+HISTORIES = 80
 PLANTED_HISTORIES = 1_000
 
 

@@ -31,6 +31,7 @@ from crdtstore.errors import StoreFenced
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
 from tests.faults import planted, shim
+from tests.faults.attachment_work import damages, id_of
 from tests.faults.checks import inconsistencies, make_twin
 from tests.faults.forking import forked
 from tests.faults.shim import Kind
@@ -41,6 +42,7 @@ ALONE = [Name(1, 0, 0)]
 GROUP = [Name(2, 0, number) for number in range(8)]
 NEXT = Name(3, 0, 0)
 CALLS_MAX = 500
+OLD_FILE, FILE = b"old", bytes(300_000)
 
 
 class Fault(NamedTuple):
@@ -72,6 +74,7 @@ class Case:
         self.refused: list[Name] = []
         self.outcomes: list[str] = []
         self.found: list[str] = []
+        self.put_files: list[bytes] = []
 
     def attempt(self, what: str, call: Callable[[], Any]) -> Any:
         """Make a call that may fail, with an error of this package."""
@@ -114,6 +117,18 @@ class Case:
         except Exception as error:  # noqa: BLE001  as above
             self.found.append(f"a write failed with {error!r}")
 
+    def put(self) -> None:
+        """Put a file, and one that is there already."""
+        for data in (FILE, OLD_FILE):
+            if self.store is not None and self.attempt("put", partial(self.store.attachments.put, [data])):
+                self.put_files.append(data)
+
+    def collect(self) -> None:
+        """Remove the files to which nobody refers."""
+        if self.store is not None:
+            self.attempt("collect", partial(self.store.attachments.collect, 0))
+            self.put_files.clear()
+
     def close(self) -> None:
         """Close the store."""
         if self.store is not None:
@@ -133,11 +148,22 @@ class Case:
         with Store.open(self.path) as store:
             found = missing(store, self.acknowledged) + inconsistencies(store, make_twin()) + halves(store)
             found += [f"{name.id} was refused, and is there" for name in self.refused if store.get("marks", name.id)]
+            found += [f"a file of {len(data)} bytes was put" for data in self.put_files if lacks(store, data)]
+            found += damages(store)
             prepare(store)
             applied = store.applied
             if store.write(commands(NEXT._replace(round=4))).txn != applied + 1:
                 found.append("the store does not write on")
         self.found += found
+
+
+def lacks(store: Store, data: bytes) -> bool:
+    """Whether a file that was put is not there, or not whole."""
+    try:
+        with store.attachments.open(id_of(data)) as file:
+            return file.read() != data
+    except CrdtStoreError:
+        return True
 
 
 def back_up_twice(case: Case) -> None:
@@ -177,6 +203,8 @@ ROUTES = {
     "open": Route("closed", Case.open),
     "write": Route("open", partial(Case.write, names=ALONE)),
     "group": Route("open", partial(Case.write, names=GROUP)),
+    "put": Route("open", Case.put),
+    "collect": Route("open", Case.collect),
     "close": Route("open", Case.close),
     "backup": Route("closed", back_up_twice),
     "compact": Route("closed", compact_once),
@@ -225,6 +253,7 @@ def enumerate_calls(folder: Path, route: Route, fault: Fault) -> dict[str, Any]:
     base = folder / "base"
     with Store.open(base) as store:
         prepare(store)
+        store.attachments.put([OLD_FILE])
         acknowledged = [Acknowledged(name, store.write(commands(name)).txn) for name in OLD]
     shim.watch(folder)
     outcomes: dict[str, int] = {}

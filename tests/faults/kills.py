@@ -19,16 +19,17 @@ import select
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
 from random import Random
 from threading import Thread
 from time import sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from crdtstore import Store, Written
-from tests.faults import planted
+from tests.faults import attachment_work, planted
 from tests.faults.checks import inconsistencies, make_twin
 from tests.faults.work import Acknowledged, Name, commands, decode, encode, halves, missing, prepare
 
@@ -66,14 +67,14 @@ def write_some(store: Store, pipe: int, number: int, thread: int) -> None:
             os._exit(1)
 
 
-def kill_one(path: Path, number: int, random: Random) -> list[Acknowledged]:
+def kill_one(path: Path, number: int, random: Random, subject: Subject) -> list[Acknowledged]:
     """Fork a writer and kill it; returns what it acknowledged."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
-            write_until_killed(path, writing, number)
+            subject.write(path, writing, number)
         finally:
             os._exit(2)
     os.close(writing)
@@ -111,7 +112,20 @@ def look(path: Path, number: int, acknowledged: list[Acknowledged], twin: Store)
     return found
 
 
-def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
+class Subject(NamedTuple):
+    """What is under faults: what its writer does, and how its store is looked at afterwards."""
+
+    write: Callable[[Path, int, int], None]
+    look: Callable[[Path, int, list[Acknowledged], Store], list[str]]
+
+
+SUBJECTS = {
+    "transactions": Subject(write_until_killed, look),
+    "attachments": Subject(attachment_work.write_until_killed, attachment_work.look),
+}
+
+
+def run(folder: Path, kills: int, seed: int, subject: Subject) -> dict[str, Any]:
     """Kill so many times; stop at the first kill that finds something."""
     random, acknowledged, found = Random(seed), 0, list[str]()
     done, twin, path = 0, make_twin(), folder / "store"
@@ -119,15 +133,15 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         if done % ROUNDS_OF_A_STORE == 0:
             shutil.rmtree(path, ignore_errors=True)
             twin = make_twin()
-        answered = kill_one(path, done, random)
+        answered = kill_one(path, done, random, subject)
         acknowledged += len(answered)
-        found = look(path, done, answered, twin)
+        found = subject.look(path, done, answered, twin)
         done += 1
     return {"kills": done, "acknowledged": acknowledged, "found": found[:5]}
 
 
 if __name__ == "__main__":
-    directory, kills, seed, plant = sys.argv[1:]
+    directory, kills, seed, plant, *chosen = sys.argv[1:]
     if plant:
         getattr(planted, plant)()
-    print(json.dumps(run(Path(directory), int(kills), int(seed))))  # noqa: T201  its answer
+    print(json.dumps(run(Path(directory), int(kills), int(seed), SUBJECTS["".join(chosen) or "transactions"])))  # noqa: T201  its answer

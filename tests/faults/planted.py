@@ -5,16 +5,22 @@ Rules: each is a function that breaks this process; it is called in a process th
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
+from threading import Timer
 from typing import Any, cast
 
 import lmdb
 
 from crdtstore import core
+from crdtstore.attachments import attachments, incoming
+from crdtstore.attachments.attachments import Attachments
 from crdtstore.errors import CrdtStoreError
 from crdtstore.storage import environment
 from crdtstore.storage.adapter import Environment
+from crdtstore.storage.attachments import Attachment
 from crdtstore.storage.interface import Batch
 from crdtstore.version.sequencer import Job, Sequencer
 
@@ -31,6 +37,22 @@ def acknowledged_before_commit() -> None:
         commit(self, batch, [], [])
 
     Sequencer.finish = finish  # type: ignore[method-assign]
+
+
+def attachments_acknowledged_before_their_row() -> None:
+    """A file counts as put when it has its name, and gets its row later."""
+    place = Attachments.place
+
+    def late(self: Attachments, path: Path, fresh: Attachment, broken: Attachment | None) -> None:
+        Timer(0.01, place, (self, shutil.copyfile(path, path.with_suffix(".late")), fresh, broken)).start()
+
+    Attachments.place = late  # type: ignore[method-assign]
+
+
+def attachments_not_flushed() -> None:
+    """Files of attachments, and their names, are not brought to disk before their rows."""
+    vars(attachments)["sync_path"] = lambda _: None
+    vars(incoming)["sync_file"] = lambda file: file.flush()
 
 
 def commit_errors_ignored() -> None:

@@ -4,7 +4,7 @@ Rules: as `kills.py`, whose writer and checks these are; root only, in a mount n
 telling the file system to do nothing more (FS_IOC_SHUTDOWN, without flushing its journal); what it had not brought to
 the device is gone. Each store lives for ROUNDS_OF_A_STORE cuts, its creation included.
 
-    unshare -m --propagation private python -m tests.faults.power_cuts FOLDER ext4|xfs CUTS SEED [PLANTED]
+    unshare -m --propagation private python -m tests.faults.power_cuts FOLDER ext4|xfs CUTS SEED PLANTED [SUBJECT]
 
 Prints one JSON value: cuts, acknowledged transactions, cuts that lost something, and what was wrong first. A planted
 bug is only there while the store is written.
@@ -32,15 +32,15 @@ from tests.faults.kills import (
     EARLY,
     HANG_SECONDS,
     ROUNDS_OF_A_STORE,
-    look,
+    SUBJECTS,
+    Subject,
     read_answers,
-    write_until_killed,
 )
 from tests.faults.mounts import Disk, new_disk
 from tests.faults.work import Acknowledged, decode
 
 
-def cut_one(disk: Disk, path: Path, number: int, random: Random, plant: str) -> list[Acknowledged]:
+def cut_one(disk: Disk, path: Path, number: int, random: Random, plant: str, subject: Subject) -> list[Acknowledged]:
     """Fork a writer and cut the power; returns what it acknowledged."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -50,7 +50,7 @@ def cut_one(disk: Disk, path: Path, number: int, random: Random, plant: str) -> 
             threading.excepthook = lambda _: None
             if plant:
                 getattr(planted, plant)()
-            write_until_killed(path, writing, number)
+            subject.write(path, writing, number)
         finally:
             # What the disk refuses ends the threads, and this process waits for its end.
             sleep(HANG_SECONDS)
@@ -70,7 +70,7 @@ def cut_one(disk: Disk, path: Path, number: int, random: Random, plant: str) -> 
     return list(decode(said))
 
 
-def run(folder: Path, kind: str, cuts: int, seed: int, plant: str) -> dict[str, Any]:
+def run(folder: Path, kind: str, cuts: int, seed: int, plant: str, subject: Subject) -> dict[str, Any]:
     """Cut the power so many times; a store that lost something is thrown away."""
     random, acknowledged, lost, found = Random(seed), 0, 0, list[str]()
     with new_disk(folder, kind) as disk:
@@ -81,10 +81,10 @@ def run(folder: Path, kind: str, cuts: int, seed: int, plant: str) -> dict[str, 
                 for each in (path, path.with_name("store.new")):
                     shutil.rmtree(each, ignore_errors=True)
                 twin = make_twin()
-            answered = cut_one(disk, path, number, random, plant)
+            answered = cut_one(disk, path, number, random, plant, subject)
             acknowledged += len(answered)
             try:
-                wrong = look(path, number, answered, twin)
+                wrong = subject.look(path, number, answered, twin)
             except CrdtStoreError as error:
                 wrong = [f"it cannot be opened or read: {error!r}"]
             fresh = bool(wrong)
@@ -94,6 +94,7 @@ def run(folder: Path, kind: str, cuts: int, seed: int, plant: str) -> dict[str, 
 
 
 if __name__ == "__main__":
-    directory, system, times, start, *rest = sys.argv[1:]
+    directory, system, times, start, plant, *chosen = sys.argv[1:]
     logging.disable()
-    print(json.dumps(run(Path(directory), system, int(times), int(start), "".join(rest))))  # noqa: T201  its answer
+    seen = run(Path(directory), system, int(times), int(start), plant, SUBJECTS["".join(chosen) or "transactions"])
+    print(json.dumps(seen))  # noqa: T201  its answer

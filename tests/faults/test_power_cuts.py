@@ -20,12 +20,12 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow]
 SYSTEMS = ["ext4", "xfs"]
 
 
-def cut(folder: Path, system: str, cuts: int, planted: str = "") -> Any:
+def cut(folder: Path, system: str, cuts: int, planted: str = "", subject: str = "transactions") -> Any:
     """Cut the power so many times; left out, with the reason, where that cannot be done."""
     need("losetup", f"mkfs.{system}")
     if not Path("/dev/loop-control").exists():
         raise SkipTest("not there: loop devices")
-    return run("power_cuts", folder, system, cuts, 1, planted, before=NAMESPACE)
+    return run("power_cuts", folder, system, cuts, 1, planted, subject, before=NAMESPACE)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -39,4 +39,17 @@ def test_no_power_cut_of_100_loses_what_was_acknowledged(tmp_path: Path, system:
 @pytest.mark.parametrize("planted", ["commits_not_flushed", "meta_page_not_flushed"])
 def test_commits_that_are_not_flushed_are_lost(tmp_path: Path, system: str, planted: str) -> None:
     seen = cut(tmp_path, system, 100, planted)
+    assert seen["lost"] > 0
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_power_cut_loses_an_attachment(tmp_path: Path, system: str) -> None:
+    seen = cut(tmp_path, system, 50, subject="attachments")
+    assert (seen["found"], seen["lost"], seen["cuts"]) == ([], 0, 50)
+    assert seen["acknowledged"] > 100
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_attachments_that_are_not_flushed_are_lost(tmp_path: Path, system: str) -> None:
+    seen = cut(tmp_path, system, 50, "attachments_not_flushed", "attachments")
     assert seen["lost"] > 0
