@@ -40,6 +40,10 @@ from crdtstore.statement.run import Streamed, parse_kept, stream
 from crdtstore.storage.history import History
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
+from crdtstore.timeseries.append import submit_events
+from crdtstore.timeseries.read import ask, reading, Reading
+from crdtstore.timeseries.remove import submit_removal
+from crdtstore.timeseries.series import PREFIX as SERIES_PREFIX, Span
 from crdtstore.writing import answer
 
 
@@ -242,7 +246,7 @@ class Session(SeriesSession):
         """Read what becomes of documents, as `Feed.open`; the caller closes the reader.
 
         Args:
-            collections: Whose documents; None for all.
+            collections: Whose documents; None for all, but for events of series.
             query: A condition; None for none.
             language: Its language.
             since: Behind which transaction; None for the newest.
@@ -256,7 +260,9 @@ class Session(SeriesSession):
         for collection in collections or ():
             self.permission.check("read", collection)
         node = None if query is None else self.store.read_node(query, language, None)
-        return self.store.feed.open(make_filter(collections, node, self.store.rules), since, images=images)
+        # Expired events lie in the collections of series: they are read as series only.
+        told = make_filter(collections, node, self.store.rules, SERIES_PREFIX)
+        return self.store.feed.open(told, since, images=images)
 
     def observe(
         self,

@@ -29,13 +29,15 @@ class Filter:
     collections: frozenset[str] | None
     program: Program | None
     rules: Rules = EVERYTHING
+    without: str | None = None
+    """What names of collections begin with that are not told of; None where all are."""
 
     @property
     def key(self) -> object:
         """What equal filters have in common."""
         condition = b"" if self.program is None else canonical(self.program.node)
         rules = frozenset((name, canonical(node)) for name, node in self.rules.read.items())
-        return self.collections, condition, rules
+        return self.collections, condition, rules, self.without
 
     @property
     def judges(self) -> bool:
@@ -44,6 +46,8 @@ class Filter:
 
     def covers(self, collection: str) -> bool:
         """Whether documents of a collection are told at all."""
+        if self.without is not None and collection.startswith(self.without):
+            return False
         return self.collections is None or collection in self.collections
 
     def judge(self, change: DocumentChange) -> Event | None:
@@ -61,8 +65,10 @@ class Filter:
         return self.program is None or self.program.matches(change.catalog, collection, id_, document)
 
 
-def make_filter(collections: Iterable[str] | None, node: Node | None, rules: Rules = EVERYTHING) -> Filter:
-    """The filter of these collections and of a condition, for who sees what rules show."""
+def make_filter(
+    collections: Iterable[str] | None, node: Node | None, rules: Rules = EVERYTHING, without: str | None = None
+) -> Filter:
+    """The filter of these collections, but for some, and of a condition, for who sees what rules show."""
     named = None if collections is None else frozenset(collections)
     always = node is None or (isinstance(node, Literal) and node.value is True)
-    return Filter(named, None if always or node is None else filter_of(node), rules)
+    return Filter(named, None if always or node is None else filter_of(node), rules, without)

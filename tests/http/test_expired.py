@@ -13,6 +13,7 @@ import pytest
 from crdtstore import Store, Upsert
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
+from crdtstore.http.event_stream import MEDIA_TYPE as EVENT_STREAM
 from crdtstore.http.request import MESSAGE
 from crdtstore.http.routes import find_route
 from crdtstore.http.server import Application, application
@@ -22,6 +23,7 @@ from tests.http.calling import Answered, call, headers_for
 from tests.http.samples import SAMPLES, Sample
 
 SECRET = "THE-EVENT"
+OTHER = "THE-DOCUMENT"
 NAME = "__series:s"
 EXPIRED = {"_time": "2021-01-01T00:00:00Z", "_expiration": "2021-01-01T00:00:00Z", "n": 1, "text": SECRET}
 LASTING = {**EXPIRED, "_expiration": "9999-01-01T00:00:00Z"}
@@ -36,11 +38,18 @@ def bare(sample: Sample) -> Sample:
     """A request without the body that its route does not take."""
     found = find_route(sample.target)
     assert found is not None
-    return sample if found.route.takes_body or sample.method != "GET" else sample._replace(body=b"")
+    takes = found.route.takes_body or found.route.described_for(sample.method).takes is not None
+    return sample if takes else sample._replace(body=b"")
+
+
+def ends(sample: Sample) -> bool:
+    """Whether the answer ends by itself."""
+    found = find_route(sample.target)
+    return found is not None and found.route.gives[0] != EVENT_STREAM
 
 
 ASKED = [bare(each) for each in SAMPLES if each.content_type.encode() != MESSAGE.media_type]
-READ = [each for each in ASKED if each.method in {"GET", "POST"}]
+READ = [each for each in ASKED if each.method in {"GET", "POST"} and ends(each)]
 
 
 def renamed(sample: Sample, name: str) -> Sample:
@@ -57,6 +66,7 @@ def names_collection(sample: Sample) -> bool:
 
 
 def ask(app: Application, headers: dict[str, str], sample: Sample) -> Answered:
+    headers = {**headers, "prefer": "wait=0"}
     typed = {**headers, "content-type": sample.content_type} if sample.body else headers
     return call(app, sample.method, sample.target, sample.body or None, typed)
 
@@ -65,7 +75,7 @@ def ask(app: Application, headers: dict[str, str], sample: Sample) -> Answered:
 def event(store: Store) -> str:
     """The id of an expired event that nobody has removed."""
     append_events(store, "s", [EXPIRED])
-    store.write([Upsert("c", {"n": 1, "text": SECRET}, id="a")])
+    store.write([Upsert("c", {"n": 1, "text": OTHER}, id="a")])
     [lying] = store.find(NAME).documents
     return str(lying.id)
 
@@ -92,7 +102,7 @@ def test_other_documents_are_found_by_this(store: Store, event: str) -> None:
     app, headers = application(store, keyring), headers_for(keyring.create("test", Permission.full()))
     named = [each for each in READ if names_collection(each) and b"upsert" not in each.body]
     assert len(named) > 4
-    gave = {each.target for each in READ if SECRET.encode() in ask(app, headers, each).body}
+    gave = {each.target for each in READ if OTHER.encode() in ask(app, headers, each).body}
     for version in ("v4", "v5"):
         routes = ("store/find", "store/findbyid", "store/execute", "collections/c/documents/a")
         assert {f"/api/{version}/{route}" for route in routes} <= gave
@@ -124,6 +134,22 @@ def test_no_statement_reads_one(app: Application, key: str, event: str, statemen
     answered = call(app, "POST", "/api/v4/store/execute", {"statement": statement}, headers_for(key))
     assert answered.status == 403
     assert event.encode() not in answered.body
+
+
+@pytest.mark.parametrize("route", ["changes?feed=normal&since=0&", "live?"])
+def test_no_query_string_names_one(app: Application, key: str, event: str, route: str) -> None:
+    answered = call(app, "GET", f"/api/v4/store/{route}collection={quote(NAME)}", None, headers_for(key))
+    assert answered.status == 403
+    assert event.encode() not in answered.body
+
+
+@pytest.mark.parametrize("form", ["", "&form=original"])
+def test_the_feed_of_all_collections_leaves_it_out(app: Application, key: str, event: str, form: str) -> None:
+    answered = call(app, "GET", f"/api/v4/store/changes?feed=normal&since=0{form}", None, headers_for(key))
+    assert answered.status == 200
+    assert event.encode() not in answered.body
+    assert NAME.encode() not in answered.body
+    assert b'"documentChanged"' in answered.body or form, "other documents are told of"
 
 
 def test_the_collection_of_a_series_is_not_listed(app: Application, key: str, event: str) -> None:
