@@ -442,6 +442,14 @@ class Session(SeriesSession):
             self.permission.check("read", collection)
         return self.store.notify(txn, callback)
 
+    def check_full(self) -> None:
+        """Refuse what concerns the store as a whole, its keys among it, as `Permission.check_full`.
+
+        Raises:
+            Forbidden: The permission is not the full one.
+        """
+        self.permission.check_full()
+
     def stats(self) -> Stats:
         """Say what the store holds, as `Store.stats`: the names of all collections among it.
 

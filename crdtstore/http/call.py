@@ -70,7 +70,7 @@ class Call:
         Raises:
             Forbidden: The caller's key may not do everything.
         """
-        self.session.permission.check_full()
+        self.session.check_full()
         return KeysHere(self.keyring, token_of(self.request).partition(FIXED_PART)[0])
 
     @property

@@ -20,6 +20,15 @@ ACTOR = bytes(15) + b"\x05"
 EVERY = [frozenset(verbs) for size in range(3) for verbs in itertools.combinations(sorted(VERBS), size)]
 
 TIMED = {"_time": "2021-01-01T00:00:00Z"}
+OBSERVED: dict[str, Any] = {
+    "language": "legacy",
+    "args": None,
+    "order": (),
+    "limit": 1,
+    "offset": 0,
+    "fields": None,
+    "form": "values",
+}
 RUN: dict[str, Any] = {"profile": "v5", "actor": None, "after": None, "seconds": 60.0}
 
 OBSERVED: dict[str, Any] = {"language": "legacy", "args": None, "order": (), "limit": 1, "offset": 0}
@@ -41,6 +50,8 @@ USES: dict[str, tuple[str, Callable[[Session, str], Any]]] = {
     "follow": ("read", lambda session, name: session.follow([name], None, "legacy", None, images=False)),
     "observe": ("read", lambda session, name: session.observe(name, "true", **OBSERVED)),
     "matching": ("read", lambda session, name: session.matching(name, "true", seconds=1.0)),
+    "follow": ("read", lambda session, name: session.follow([name], None, "legacy", None, images=False).close()),
+    "observe": ("read", lambda session, name: session.observe(name, "true", **OBSERVED).close()),
     "submit_each": ("write", lambda session, name: session.submit_each([Upsert(name, {"n": 1}, id="a")], actor=ACTOR)),
     "count": ("read", lambda session, name: session.count(name, "true")),
     "explain": ("read", lambda session, name: session.explain(name, "true", limit=1)),
@@ -104,12 +115,28 @@ def test_only_who_may_do_everything_is_told_what_the_store_holds(verbs: frozense
             session = Session(store, Permission.of(verbs))
             assert session.stats() == store.stats()
             assert session.for_backup() is store
+            session.check_full()
     else:
         session = Session(Untouchable(), Permission.of(verbs))  # type: ignore[arg-type]  # a double
-        for call in (session.stats, session.for_backup):
+        for call in (session.stats, session.for_backup, session.check_full):
             with pytest.raises(Forbidden, match="may do everything") as refused:
                 call()
             assert refused.value.data == {"missing": sorted(VERBS - verbs)}
+
+
+@pytest.mark.parametrize("verbs", EVERY, ids=lambda verbs: "+".join(sorted(verbs)) or "nothing")
+def test_files_are_put_by_who_writes_and_read_by_who_reads(verbs: frozenset[str]) -> None:
+    calls: dict[str, Callable[[Session], Any]] = {
+        "write": lambda session: session.for_putting(),
+        "read": lambda session: session.for_attachment("a", None, None),
+    }
+    for verb, call in calls.items():
+        if verb in verbs:
+            with Store.in_memory() as store:
+                assert call(Session(store, Permission.of(verbs))) is store.attachments
+        else:
+            with pytest.raises(Forbidden):
+                call(Session(Untouchable(), Permission.of(verbs)))  # type: ignore[arg-type]  # a double
 
 
 def test_the_guard_of_this_test_works() -> None:
@@ -122,6 +149,7 @@ def test_every_public_method_of_a_session_is_tried() -> None:
     slots = {"store", "permission", "once"}
     submitted = {"upsert", "update", "remove"}
     tried = {use.partition(" ")[0] for use in USES if use not in submitted}
+    tried |= {"for_putting", "for_attachment", "check_full"}
     tried |= {"submit", "stats", "for_backup", "reach", "check_author", "collections", "may_read", "as_peer"}
     tried |= {"for_attachment", "for_putting"}
     assert methods - slots - {"applied", "oldest_readable"} == tried
