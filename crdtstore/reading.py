@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from crdtstore import core
 from crdtstore.crdt.document import DIGEST_BYTES, Sibling, conflicts
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from crdtstore.storage.catalog import Catalog, Collection
     from crdtstore.storage.interface import Snapshot, Storage
     from crdtstore.version.clock import Clock
+
+
+PLAIN_IDS: Final = frozenset({str, int})
+"""Types of ids that are read as they were given: such a document is found and printed in one call of the core."""
 
 
 class Reading:
@@ -94,6 +98,10 @@ class Reading:
 
     def get(self, collection: str, id: Value, *, form: Form = "values", at: int | None = None) -> Document | None:
         """A document by its id; None when it does not exist."""
+        if form == "values" and id.__class__ in PLAIN_IDS:
+            printed = self.get_json(collection, id, at=at)
+            if printed is not None:
+                return Document(id, printed)
         encoded_id = encode_id(id)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)

@@ -305,6 +305,23 @@ def test_long_ids(store: Store) -> None:
         store.get("c", "c" * 1_025)
 
 
+def test_a_document_is_got_as_it_is_scanned(store: Store) -> None:
+    """Whatever its id: some are found and printed by the core, others are decoded on the way."""
+    ids: list[Any] = [1, True, False, 1.5, -7, 2**63 - 1, "1", "a\0b", "é" * 400, {"k": 1}, "gone"]
+    store.write([Upsert("c", {"n": number}, id=id_) for number, id_ in enumerate(ids)])
+    store.write([Remove("c", "_id == 'gone'")])
+    scanned = list(store.scan("c"))
+    assert len(scanned) == len(ids) - 1
+    for document in scanned:
+        for at in (None, store.applied):
+            found = store.get("c", document.id, at=at)
+            assert found == document
+            assert found is not None
+            assert type(found.id) is type(document.id)
+    assert store.get("c", "gone") is None
+    assert store.get("none", 1) is None
+
+
 def test_get_many_is_get(store: Store) -> None:
     """In the order asked for, repeated and missing ids too; of a collection that does not exist, nothing."""
     store.write([Upsert("c", {"v": number, "t": '\u2028"\\'}, id=number) for number in range(5)])
