@@ -102,7 +102,7 @@ def txn_of(request: Request) -> int | None:
     Raises:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
-    return number_of(request, "X-DITTO-TXN-ID")
+    return number_of(request.headers.get(b"x-ditto-txn-id"), "X-DITTO-TXN-ID")
 
 
 def at_of(request: Request) -> int | None:
@@ -111,7 +111,7 @@ def at_of(request: Request) -> int | None:
     Raises:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
-    return number_of(request, "X-CRDTSTORE-AT")
+    return number_of(request.headers.get(b"x-crdtstore-at"), "X-CRDTSTORE-AT")
 
 
 def last_event_of(request: Request) -> int | None:
@@ -120,7 +120,7 @@ def last_event_of(request: Request) -> int | None:
     Raises:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
-    return number_of(request, "Last-Event-ID")
+    return number_of(request.headers.get(b"last-event-id"), "Last-Event-ID")
 
 
 def wait_of(request: Request, seconds: float) -> float:
@@ -154,9 +154,8 @@ def once_of(request: Request, body: bytes) -> Once | None:
     return Once(client, key, b"\n".join((target, request.query, *asked, body)))
 
 
-def number_of(request: Request, header: str) -> int | None:
-    """Read a header that is a txn id."""
-    text = request.headers.get(header.lower().encode())
+def number_of(text: bytes | None, header: str) -> int | None:
+    """Read a header that is a txn id, if there is one."""
     if text is None:
         return None
     txn = int(text) if TXN_FORM.fullmatch(text) else -1

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from crdtstore.auth.session import Session
 from crdtstore.errors import VersionNotAvailable
 from crdtstore.http.request import Disconnected, Receive
 
 Callback: TypeAlias = Callable[[], None]
+Result = TypeVar("Result")
 
 
 class Held:
@@ -102,6 +105,25 @@ async def until_woken(notify: Callable[[Callback], Callback], seconds: float, re
         gone.cancel()
     if gone.done() and not gone.cancelled():
         raise Disconnected
+
+
+async def until_done(pending: Future[Result]) -> Result:
+    """Wait for what another thread does, whoever else waits: a task that is cancelled leaves it on its way."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def wake(_: object) -> None:
+        # The loop may have been closed between: nobody waits any more, and who did the work must not be disturbed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(end)
+
+    pending.add_done_callback(wake)
+    await done
+    return pending.result()
 
 
 async def until_gone(receive: Receive) -> None:

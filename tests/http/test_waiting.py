@@ -7,13 +7,16 @@ turns.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from crdtstore import Store, Upsert, limits
 from crdtstore.auth.api_key import KeyRing
+from crdtstore.errors import Overloaded
 from crdtstore.http.server import Application, application
+from crdtstore.http.wait import until_done
 from tests.http.calling import Exchange, call, exchange, headers_for, upsert
 
 FIND = "/api/v3/store/find"
@@ -204,3 +207,40 @@ def test_on_a_write_the_transaction_is_a_precondition(store: Store, app: Applica
     assert call(app, "POST", WRITE, upsert("a", n=1), headers_for(key, txn="0")).status == 200
     assert call(app, "POST", WRITE, upsert("a", n=2), headers_for(key, txn="1")).status == 200
     assert store.applied == 2
+
+
+# --- what another thread does ---
+
+
+def test_what_another_thread_did_is_given_or_raised() -> None:
+    async def run(pending: Future[int]) -> int:
+        asyncio.get_running_loop().run_in_executor(None, settle, pending)
+        return await until_done(pending)
+
+    def settle(pending: Future[int]) -> None:
+        if pending is broken:
+            pending.set_exception(Overloaded("too much"))
+        else:
+            pending.set_result(7)
+
+    broken: Future[int] = Future()
+    assert asyncio.run(run(Future())) == 7
+    with pytest.raises(Overloaded):
+        asyncio.run(run(broken))
+
+
+def test_a_task_that_is_cancelled_leaves_it_on_its_way() -> None:
+    pending: Future[int] = Future()
+
+    async def run() -> None:
+        task = asyncio.ensure_future(until_done(pending))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not pending.cancelled()
+
+    asyncio.run(run())
+    # The loop is closed by now.
+    pending.set_result(7)
+    assert pending.result() == 7

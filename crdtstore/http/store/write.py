@@ -10,7 +10,6 @@ Not here: what a command does (`crdtstore.command`).
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, NamedTuple
 
 from crdtstore.command.command import Command
@@ -21,6 +20,7 @@ from crdtstore.errors import CallerError, MalformedJson, MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.headers import actor_of, required_actor_of, txn_of
 from crdtstore.http.respond import Answer, encode
+from crdtstore.http.wait import until_done
 
 
 class Asked(NamedTuple):
@@ -36,10 +36,9 @@ async def write(call: Call) -> Answer:
     actor = required_actor_of(call.request) if call.version.needs_client_id else actor_of(call.request)
     after = txn_of(call.request)
     asked = await read_commands(call)
-    pending = asyncio.wrap_future(call.session.submit(asked.commands, actor=actor, after=after, dry=asked.dry))
-    # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
+    pending = call.session.submit(asked.commands, actor=actor, after=after, dry=asked.dry)
     try:
-        written = await asyncio.shield(pending)
+        written = await until_done(pending)
     except CallerError as error:
         raise at_command(error, asked) from None
     return Answer(200, body_of(written, dry=asked.dry, all_counts=call.version.all_counts), written.txn)

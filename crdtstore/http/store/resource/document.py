@@ -7,7 +7,6 @@ If-None-Match hold, asked within it. What others write at the same time on other
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from crdtstore.http.request import Request
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.find import FORMS, join
 from crdtstore.http.store.resource.tag import conditions_of, tag_of, tags_of
+from crdtstore.http.wait import until_done
 from crdtstore.query.find import Document, Form
 
 EXACTLY: Final = "_id == $args.id && starts_with(_id, $args.id)"
@@ -104,8 +104,7 @@ async def write(call: Call, commands: tuple[Command, ...]) -> Written:
     pending = call.session.submit(
         commands, actor=actor_of(call.request), after=txn_of(call.request), conditions=conditions
     )
-    # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
-    return await asyncio.shield(asyncio.wrap_future(pending))
+    return await until_done(pending)
 
 
 def answer(written: Written, told: dict[str, Any], headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:

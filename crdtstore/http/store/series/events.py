@@ -9,7 +9,6 @@ Not here: the lines of an answer (`crdtstore.http.lines`), what is asked (`body`
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from crdtstore.http.lines import Lines, answer_lines
 from crdtstore.http.request import JSON_LINES
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.series.body import Asked, read_arguments, read_asked, read_events, read_ttl, seconds_of
+from crdtstore.http.wait import until_done
 from crdtstore.timeseries.event import TIME, Event
 from crdtstore.timeseries.fill import fill_events
 
@@ -57,8 +57,7 @@ async def in_thread_if_long(call: Call, work: Callable[[], list[dict[str, Any]]]
 
 async def written(pending: Future[Written]) -> Answer:
     """Answer once a transaction is on disk."""
-    # Shielded: when this task is cancelled the transaction, which is already on its way, must not be.
-    done = await asyncio.shield(asyncio.wrap_future(pending))
+    done = await until_done(pending)
     return Answer(200, encode({"txn_id": done.txn}), done.txn)
 
 
