@@ -1,7 +1,7 @@
 """API keys in files and on the command line.
 
 Rules: a key's file holds the key and a line's end. It is made readable for its owner only, whole or not
-at all, and never over another file.
+at all, and never over another file. One that others may read is read with a warning.
 
 Not here: what a key is and who knows it (`crdtstore/auth/api_key.py`).
 """
@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from crdtstore.cli.exposed import warn_of_others
 from crdtstore.errors import MalformedRequest
 from crdtstore.limits import API_KEY_BYTES_MAX
 
@@ -35,6 +36,7 @@ def read_key_file(path: str) -> str:
         MalformedRequest: The file holds something else.
         OSError: The file cannot be read.
     """
+    warn_of_others(path)
     with Path(path).open("rb") as file:
         # Enough to see that it is too long; a wrong path may name a file of any size.
         data = file.read(2 * API_KEY_BYTES_MAX)

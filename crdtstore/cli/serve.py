@@ -125,10 +125,12 @@ def serve_several(settings: Settings, named: Named, host: str, port: int) -> Non
 def serve_one(settings: Settings, app: str | None, host: str, port: int) -> None:
     """Serve a store until a signal comes."""
     from crdtstore.auth.api_key import KeyRing
+    from crdtstore.cli.exposed import warn_of_others
     from crdtstore.http.listen import serve
     from crdtstore.store import Store
 
     directory = Path(settings.store or STORE_DEFAULT).resolve()
+    warn_of_others(directory)
     with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)

@@ -110,9 +110,11 @@ def open_app(directory: Path, root_key: str, settings: Settings) -> Iterator[tup
     """Open the store of an app, as `crdtstore serve` opens its one."""
     from crdtstore.auth.api_key import KeyRing
     from crdtstore.auth.permission import Permission
+    from crdtstore.cli.exposed import warn_of_others
     from crdtstore.cli.serve import ROOT_KEY_NAME, background
     from crdtstore.store import Store
 
+    warn_of_others(directory)
     with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
         keyring = KeyRing(store)
         keyring.adopt(root_key, ROOT_KEY_NAME, Permission.full())

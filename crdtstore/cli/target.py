@@ -24,6 +24,7 @@ import click
 import msgspec
 
 from crdtstore.auth.key_form import FIXED_PART
+from crdtstore.cli.exposed import warn_of_others
 from crdtstore.cli.key_file import check_key, read_key_file
 from crdtstore.cli.options import STORE_DEFAULT
 from crdtstore.cli.output import note
@@ -240,6 +241,7 @@ WITHOUT_SERVER: Final = "stop it first"
 
 def open_store(directory: str, *, writes: bool, create: bool = False, advice: str = THROUGH_SERVER) -> Store:
     """Open a store, which exists unless it may be made; `advice` is for the case that a server has it."""
+    warn_of_others(directory)
     try:
         return Store.open(directory, create=create, read_only=not writes)
     except StoreLocked as error:

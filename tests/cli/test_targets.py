@@ -94,3 +94,18 @@ def test_a_server_that_is_not_there_is_named() -> None:
 def test_something_else_at_the_url_is_no_traceback(server: tuple[str, ...]) -> None:
     _, url, *key = server
     assert "no such route" in run("find", "c", "--url", f"{url}/elsewhere", *key, code=3).stderr
+
+
+def test_what_others_may_get_at_is_told_with_the_command_that_closes_it(server: tuple[str, ...]) -> None:
+    Store.open("data").close()
+    Path("key").write_text(server[-1], encoding="ascii")
+    for path, arguments, mode, closed in (
+        ("data", ("--store", "data"), 0o755, "700"),
+        ("key", (*server[:2], "--key-file", "key"), 0o640, "600"),
+    ):
+        Path(path).chmod(mode)
+        told = f"Warning: others than its owner may get at {path}, mode {mode:04o}: chmod {closed} {path}\n"
+        assert run("find", "c", *arguments).stderr == told
+        assert run("find", "c", *arguments, "--json").stderr == ""
+        Path(path).chmod(int(closed, 8))
+        assert run("find", "c", *arguments).stderr == ""

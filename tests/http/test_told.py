@@ -222,6 +222,13 @@ CASES: Final = {
         ("$.commands[1]", "10000", "10001"),
         {"limit": "DOCUMENT_KEYS_MAX", **SECOND},
     ),
+    "a rule on documents": Case(
+        "unsupported-permission",
+        "/admin/keys",
+        {"name": "n", "permissions": {"read": {"everything": False, "queriesByCollection": {"c": ["a > 1"]}}}},
+        ("'c'", "'a > 1'", "'true'"),
+        {"verb": "read", "collection": "c"},
+    ),
     "a key for another request": Case(
         "idempotency-conflict",
         "/api/v4/store/write",
