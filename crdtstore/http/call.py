@@ -20,7 +20,7 @@ import msgspec
 
 from crdtstore import core, limits
 from crdtstore.auth.api_key import KeyRing
-from crdtstore.auth.key_form import FIXED_PART
+from crdtstore.auth.key_form import FIXED_PART, refuse
 from crdtstore.auth.keys import KeysHere
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
@@ -72,6 +72,16 @@ class Call:
         """
         self.session.check_full()
         return KeysHere(self.keyring, token_of(self.request).partition(FIXED_PART)[0])
+
+    async def check_key(self) -> None:
+        """Ask again whether the caller is let in, in the midst of an answer that goes on.
+
+        Raises:
+            Unauthenticated: The key was revoked, has ended, or was made anew with other rights.
+            Overloaded: That cannot be told now.
+        """
+        if await self.keyring.authenticate(token_of(self.request)) != self.session.permission:
+            refuse()
 
     @property
     def version(self) -> Version:

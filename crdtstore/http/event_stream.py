@@ -3,7 +3,8 @@
 Rules:
 
 - A reader is a position in what its source keeps, and no buffer: the next piece is made when the one before was taken.
-- It ends when the caller goes away, when the source ends, and with the server, which says so in a last event.
+- It ends when the caller goes away, when the source ends, and with the server, which says so in a last event. It ends
+  with the caller's key, too: before each piece it is asked whether that is still let in.
 - Whoever waits is woken through one call into its event loop, however many wait there. A thread that wakes only leaves
   a word.
 - While nothing happens a heartbeat keeps proxies from cutting the connection, and shows that a reader is gone.
@@ -21,7 +22,7 @@ from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from crdtstore import limits
-from crdtstore.errors import CrdtStoreError, Overloaded
+from crdtstore.errors import CrdtStoreError, Overloaded, Unauthenticated
 from crdtstore.http.call import Call
 from crdtstore.http.request import JSON_LINES
 from crdtstore.http.respond import Answer
@@ -121,6 +122,7 @@ class EventStream:
     def __init__(self, call: Call, source: Source, form: Form) -> None:
         """Begin to listen; on the event loop."""
         self.held = call.held
+        self.check_key = call.check_key
         self.source = source
         self.form = form
         self.first = form.begin
@@ -191,6 +193,14 @@ class EventStream:
 
     async def take(self) -> bytes:
         """Ask the source, and notice its end; what breaks it ends the answer, whose head is long sent."""
+        try:
+            await self.check_key()
+        except Overloaded:
+            # What there is waits until the key can be looked at: with the next event, or the next heartbeat.
+            return b""
+        except Unauthenticated:
+            self.over = True
+            return b""
         try:
             taken = await self.source.take()
         except CrdtStoreError as error:

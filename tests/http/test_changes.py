@@ -12,6 +12,8 @@ from typing import Any, Self
 import pytest
 
 from crdtstore import Remove, Store, Upsert, limits
+from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.auth.permission import Permission
 from crdtstore.http.server import Application
 from tests.http.calling import Answered, as_raw, call, connect, only_app, serving
@@ -260,3 +262,23 @@ def test_a_slow_reader_is_cut(
         assert last == {"type": "cut", "next": len(seen)}
         assert seen == list(range(1, len(seen) + 1))
         assert len(seen) < 60
+
+
+@pytest.mark.parametrize("ended", ["revoked", "rotated"])
+def test_a_stream_ends_with_its_key(
+    store: Store, keyring: KeyRing, key: str, address: tuple[str, int], ended: str
+) -> None:
+    with Lines(address, key) as stream:
+        lines = iter(stream)
+        put(store, "a", n=1)
+        assert b'"a"' in taken(lines, 1)[0]
+        keyring.create("other", Permission.full())
+        put(store, "b", n=1)
+        assert b'"b"' in taken(lines, 1)[0], "the change of another key ends nothing"
+        prefix = key.partition(FIXED_PART)[0]
+        if ended == "revoked":
+            keyring.revoke(prefix)
+        else:
+            keyring.rotate(prefix, old_valid_seconds=0)
+        put(store, "c", n=1)
+        assert list(lines) == []

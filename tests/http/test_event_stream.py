@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from crdtstore import limits
-from crdtstore.errors import Overloaded, StoreClosed
+from crdtstore.errors import Overloaded, StoreClosed, Unauthenticated
 from crdtstore.http.call import Call
 from crdtstore.http.event_stream import LINES, SERVER_SENT, EventStream, Form, answer_events, message
 from crdtstore.http.wait import Held
@@ -64,13 +64,18 @@ class Asked:
     def __init__(self, held: Held | None = None) -> None:
         self.gone = asyncio.Event()
         self.held = held or Held()
+        self.refusal: Exception | None = None
+
+    async def check_key(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
 
     async def receive(self) -> dict[str, Any]:
         await self.gone.wait()
         return {"type": "http.disconnect"}
 
     def open(self, source: Numbers, form: Form = LINES) -> EventStream:
-        call = cast("Call", SimpleNamespace(held=self.held, receive=self.receive))
+        call = cast("Call", SimpleNamespace(held=self.held, receive=self.receive, check_key=self.check_key))
         stream = answer_events(call, source, form).stream
         assert isinstance(stream, EventStream)
         return stream
@@ -224,5 +229,37 @@ def test_there_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
             Asked(held).open(Numbers())
         stream.close()
         Asked(held).open(Numbers()).close()
+
+    asyncio.run(run())
+
+
+def test_it_ends_with_the_key_and_tells_nothing_more() -> None:
+    async def run() -> None:
+        source, asked = Numbers(), Asked()
+        stream = asked.open(source)
+        task = asyncio.create_task(stream.piece())
+        await until(lambda: waits(stream))
+        asked.refusal = Unauthenticated("revoked")
+        source.put(b"1")
+        assert await task == b""
+        assert await stream.piece() == b""
+        assert source.left == [b"1"]
+        stream.close()
+
+    asyncio.run(run())
+
+
+def test_what_there_is_waits_until_the_key_can_be_looked_at() -> None:
+    async def run() -> None:
+        source, asked = Numbers(), Asked()
+        stream = asked.open(source)
+        asked.refusal = Overloaded("too many")
+        source.put(b"1")
+        task = asyncio.create_task(stream.piece())
+        await until(lambda: waits(stream))
+        asked.refusal = None
+        stream.tick()
+        assert await task == b"1"
+        stream.close()
 
     asyncio.run(run())
