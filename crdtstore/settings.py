@@ -71,8 +71,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "127.0.0.1:8080"
     allow_remote: Annotated[
         bool,
-        Meta(description="Allow an address that other machines reach; needs a reverse proxy with TLS."),
+        Meta(description="Allow an address that other machines reach without TLS; needs a reverse proxy that has it."),
     ] = False
+    tls_certificate_file: Annotated[
+        str | None,
+        Meta(description="File with the server's certificate and those above it, in PEM: the server speaks HTTPS."),
+    ] = None
+    tls_key_file: Annotated[
+        str | None,
+        Meta(description="File with the certificate's private key, in PEM."),
+    ] = None
     host_names: Annotated[
         tuple[str, ...],
         Meta(description="Names, besides the address, under which clients call the server or its proxy."),

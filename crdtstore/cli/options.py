@@ -128,6 +128,8 @@ METAVARS: Final = {
     "listen": "HOST:PORT",
     "durability": "sync|none",
     "log_level": "LEVEL",
+    "tls_certificate_file": "FILE",
+    "tls_key_file": "FILE",
     "host_names": "NAME,...",
     "root_key_file": "FILE",
     "wait_seconds": "SECONDS",

@@ -7,7 +7,8 @@ Rules:
 - A store that knows no key gets one: into the root key file where one is named, else onto the screen, once.
 - Several apps are served where settings name them; see `serve_apps`.
 - Peers are followed and the log is trimmed while the server runs, where settings say so.
-- There is no TLS, so an address that other machines reach is refused unless it is allowed expressly.
+- Without a certificate there is no TLS, so an address that other machines reach is refused unless it is allowed
+  expressly.
 - A graceful stop exits with 0.
 
 Not here: what is served (`crdtstore/http/`).
@@ -31,6 +32,8 @@ from crdtstore.cli.options import STORE_DEFAULT, Documented, with_settings
 from crdtstore.settings import Layers, Settings, settle
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from crdtstore.auth.api_key import KeyRing
     from crdtstore.cli.serve_apps import Named
     from crdtstore.client.exchange import PeerClient
@@ -53,6 +56,8 @@ COMMANDS: Final = (
     "listen",
     "root_key_file",
     "allow_remote",
+    "tls_certificate_file",
+    "tls_key_file",
     "host_names",
     "durability",
     "wait_seconds",
@@ -88,13 +93,14 @@ def command(layers: Layers) -> None:
 
     settings = settle(layers)
     host, port = address_of(settings.listen)
-    check_reach(host, allow_remote=settings.allow_remote)
+    tls = context_of(settings)
+    check_reach(host, allow_remote=settings.allow_remote or tls is not None)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     named = named_apps(settings)
     if is_several(settings, named):
-        serve_several(settings, named, host, port)
+        serve_several(settings, named, host, port, tls)
     else:
-        serve_one(settings, named.only, host, port)
+        serve_one(settings, named.only, host, port, tls)
 
 
 @contextmanager
@@ -106,7 +112,7 @@ def listening(listen: str) -> Iterator[None]:
         raise click.ClickException(f"Cannot listen on {listen}: {reason_of(error)}.") from error
 
 
-def serve_several(settings: Settings, named: Named, host: str, port: int) -> None:
+def serve_several(settings: Settings, named: Named, host: str, port: int, tls: SSLContext | None) -> None:
     """Serve several apps until a signal comes."""
     from crdtstore.cli.serve_apps import apps_of
     from crdtstore.http.listen import Listener
@@ -118,11 +124,15 @@ def serve_several(settings: Settings, named: Named, host: str, port: int) -> Non
         key = RootKey(None, settings.root_key_file)
         with listening(settings.listen):
             Listener(
-                served, host, port, on_listening=lambda host, port: announce_apps(host, port, apps.directories, key)
+                served,
+                host,
+                port,
+                tls=tls,
+                on_listening=lambda host, port: announce_apps(origin_of(host, port, tls), apps.directories, key),
             ).run()
 
 
-def serve_one(settings: Settings, app: str | None, host: str, port: int) -> None:
+def serve_one(settings: Settings, app: str | None, host: str, port: int, tls: SSLContext | None) -> None:
     """Serve a store until a signal comes."""
     from crdtstore.auth.api_key import KeyRing
     from crdtstore.cli.exposed import warn_of_others
@@ -147,7 +157,8 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int) -> None
                 wait_seconds=settings.wait_seconds,
                 app=app,
                 error_form=settings.error_form,
-                on_listening=lambda host, port: announce(host, port, directory, key),
+                tls=tls,
+                on_listening=lambda host, port: announce(origin_of(host, port, tls), directory, key),
             )
 
 
@@ -210,8 +221,36 @@ def check_reach(host: str, *, allow_remote: bool) -> None:
         return
     raise click.UsageError(
         f"Other machines can reach {host}, and this server has no TLS: keys would travel in the clear. "
-        "Listen on 127.0.0.1 behind a reverse proxy with TLS, or give --allow-remote."
+        "Give --tls-certificate-file and --tls-key-file, listen on 127.0.0.1 behind a reverse proxy with TLS, or give "
+        "--allow-remote."
     )
+
+
+def context_of(settings: Settings) -> SSLContext | None:
+    """What TLS is spoken with, from version 1.2 on; None where there is no certificate.
+
+    Raises:
+        click.UsageError: One of the two files is named without the other.
+        click.ClickException: They cannot be read, or do not belong together.
+    """
+    import ssl
+
+    from crdtstore.cli.exposed import warn_of_others
+
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("TLS needs both: give --tls-certificate-file FILE and --tls-key-file FILE.")
+    warn_of_others(key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # A password would be asked for at the terminal: a server has none.
+        context.load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        raise click.ClickException(f"TLS: {certificate} and {key} cannot be used: {error}.") from None
+    return context
 
 
 def is_loopback(host: str) -> bool:
@@ -270,25 +309,48 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def announce_apps(host: str, port: int, directories: Mapping[str, Path], key: RootKey) -> None:
+class Origin(NamedTuple):
+    """Where a server is: what it speaks, its address and port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def url(self) -> str:
+        """The address as it is listened on."""
+        return f"{self.scheme}://{bracketed(self.host)}:{self.port}"
+
+    def reachable(self) -> str:
+        """The address as it can be called from this machine."""
+        if ip_address(self.host).is_unspecified:
+            return self._replace(host="::1" if ":" in self.host else "127.0.0.1").url()
+        return self.url()
+
+
+def origin_of(host: str, port: int, tls: SSLContext | None) -> Origin:
+    """Where a server is that listens."""
+    return Origin("http" if tls is None else "https", host, port)
+
+
+def announce_apps(origin: Origin, directories: Mapping[str, Path], key: RootKey) -> None:
     """Say where the server is, which apps it has, and how one is called."""
     apps = [f"app {name}: {directory}" for name, directory in directories.items()]
-    say(host, port, apps, key, f"/{next(iter(directories), 'my-app')}")
+    say(origin, apps, key, f"/{next(iter(directories), 'my-app')}")
 
 
-def announce(host: str, port: int, directory: Path, key: RootKey) -> None:
+def announce(origin: Origin, directory: Path, key: RootKey) -> None:
     """Say where the server is and how it is called."""
-    say(host, port, [f"store: {directory}"], key)
+    say(origin, [f"store: {directory}"], key)
 
 
-def say(host: str, port: int, what: Sequence[str], key: RootKey, prefix: str = "") -> None:
+def say(origin: Origin, what: Sequence[str], key: RootKey, prefix: str = "") -> None:
     """Say where the server is, what it serves, and how it is called; paths begin with a prefix."""
-    lines = [f"listening on http://{bracketed(host)}:{port}", *what]
+    lines = [f"listening on {origin.url()}", *what]
     if key.file is not None:
         lines.append(f"key: in {key.file}")
     elif key.text is not None:
         lines.append(f"key: {key.text}  (all rights; keep it, it is not shown again)")
-    lines += ["", "Try it:", example(host, port, key, prefix), "", "Ctrl-C stops the server."]
+    lines += ["", "Try it:", example(origin, key, prefix), "", "Ctrl-C stops the server."]
     try:
         # In one piece: whoever waits for the first line may close the pipe as soon as it is there.
         click.echo("\n".join(lines))
@@ -297,17 +359,15 @@ def say(host: str, port: int, what: Sequence[str], key: RootKey, prefix: str = "
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def example(host: str, port: int, key: RootKey, prefix: str = "") -> str:
+def example(origin: Origin, key: RootKey, prefix: str = "") -> str:
     """Write a command to paste: it writes a document."""
     from crdtstore.cli.target import actor_of
     from crdtstore.crdt.actor import format_actor
 
-    if ip_address(host).is_unspecified:
-        host = "::1" if ":" in host else "127.0.0.1"
     bearer = f"$(cat {shlex.quote(key.file)})" if key.file else key.text or "$CRDTSTORE_KEY"
     actor = format_actor(actor_of(key.text or ROOT_KEY_NAME))
     return (
-        f"curl http://{bracketed(host)}:{port}{prefix}/api/v3/store/write \\\n"
+        f"curl {origin.reachable()}{prefix}/api/v3/store/write \\\n"
         f'  -H "Authorization: Bearer {bearer}" \\\n'
         f"  -H 'X-DITTO-CLIENT-ID: {actor}' -H 'Content-Type: application/json' \\\n"
         f"  -d '{COMMANDS}'"

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -48,9 +49,10 @@ class Listener(uvicorn.Server):
         host: str,
         port: int,
         *,
+        tls: ssl.SSLContext | None = None,
         on_listening: Callable[[str, int], None] | None = None,
     ) -> None:
-        """Bind the socket.
+        """Bind the socket; with `tls`, HTTPS is spoken on it.
 
         Raises:
             OSError: The address cannot be listened on.
@@ -67,6 +69,7 @@ class Listener(uvicorn.Server):
             server_header=False,
             timeout_keep_alive=limits.KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=limits.STOP_SECONDS_MAX,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
         super().__init__(config)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -337,6 +340,7 @@ def serve(
     wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
     app: str | None = None,
     error_form: ErrorForm = "both",
+    tls: ssl.SSLContext | None = None,
     on_listening: Callable[[str, int], None] | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM, then let requests in progress end and return.
@@ -352,6 +356,7 @@ def serve(
         wait_seconds: See `application`.
         app: See `application`.
         error_form: See `application`.
+        tls: The certificate and how it is used; None for HTTP.
         on_listening: Called once with the address and the port, when connections are taken.
 
     Raises:
@@ -359,4 +364,4 @@ def serve(
         CallerError: `app` is no app id.
     """
     served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, app=app, error_form=error_form)
-    Listener(served, host, port, on_listening=on_listening).run()
+    Listener(served, host, port, tls=tls, on_listening=on_listening).run()

@@ -168,7 +168,9 @@ def test_the_first_line_is_all_that_another_program_needs() -> None:
 def test_nobody_needs_to_read_what_is_said() -> None:
     read, write = os.pipe()
     os.close(read)
-    program = "from crdtstore.cli.serve import *; announce('127.0.0.1', 1, Path('x'), RootKey(None, None))"
+    program = (
+        "from crdtstore.cli.serve import *; announce(Origin('http', '127.0.0.1', 1), Path('x'), RootKey(None, None))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         stdout=write,

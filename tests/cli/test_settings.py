@@ -20,6 +20,8 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "apps_on_first_use": (True, "false", True),
     "listen": ("a:1", "b:2", "c:3"),
     "allow_remote": (True, "false", True),
+    "tls_certificate_file": ("a", "b", "c"),
+    "tls_key_file": ("a", "b", "c"),
     "host_names": ("a,b", "c", ["d", "e"]),
     "root_key_file": ("a", "b", "c"),
     "durability": ("none", "sync", "none"),
