@@ -40,10 +40,7 @@ from crdtstore.statement.run import Streamed, parse_kept, stream
 from crdtstore.storage.history import History
 from crdtstore.storage.stats import Stats
 from crdtstore.store import Store
-from crdtstore.timeseries.append import submit_events
-from crdtstore.timeseries.read import ask, reading, Reading
-from crdtstore.timeseries.remove import submit_removal
-from crdtstore.timeseries.series import PREFIX as SERIES_PREFIX, Span
+from crdtstore.timeseries.series import PREFIX as SERIES_PREFIX
 from crdtstore.writing import answer
 
 

@@ -47,8 +47,6 @@ USES: dict[str, tuple[str, Callable[[Session, str], Any]]] = {
         "read",
         lambda session, name: session.stream(f"SELECT * FROM `{name}`", None, profile="v5", at=None, seconds=None),
     ),
-    "follow": ("read", lambda session, name: session.follow([name], None, "legacy", None, images=False)),
-    "observe": ("read", lambda session, name: session.observe(name, "true", **OBSERVED)),
     "matching": ("read", lambda session, name: session.matching(name, "true", seconds=1.0)),
     "follow": ("read", lambda session, name: session.follow([name], None, "legacy", None, images=False).close()),
     "observe": ("read", lambda session, name: session.observe(name, "true", **OBSERVED).close()),

@@ -341,12 +341,12 @@ def test_parts_that_do_not_fit_are_refused(served: Application, store: Store, ke
 
 def test_what_one_key_began_another_does_not_spoil(served: Application, key: str) -> None:
     id_ = id_of(b"hello")
-    other = only_app(served).keyring.create("other", Permission(frozenset({"write"}), frozenset({"c"})))
+    other = only_app(served).keyring.create("other", Permission.of({"write"}, frozenset({"c"})))
     part(served, key, id_, "0-1/5", b"he")
     assert part(served, other, id_, "*/5").json["received"] == 0
     part(served, other, id_, "0-1/5", b"xx")
     assert part(served, key, id_, "2-4/5", b"llo").json["received"] == 5
-    reader = only_app(served).keyring.create("reader", Permission(frozenset({"read"})))
+    reader = only_app(served).keyring.create("reader", Permission.of({"read"}))
     assert part(served, reader, id_, "*/5").status == 403
 
 
