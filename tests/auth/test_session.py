@@ -31,9 +31,6 @@ OBSERVED: dict[str, Any] = {
 }
 RUN: dict[str, Any] = {"profile": "v5", "actor": None, "after": None, "seconds": 60.0}
 
-OBSERVED: dict[str, Any] = {"language": "legacy", "args": None, "order": (), "limit": 1, "offset": 0}
-OBSERVED |= {"fields": None, "form": "values"}
-
 USES: dict[str, tuple[str, Callable[[Session, str], Any]]] = {
     "upsert": ("write", lambda session, name: session.submit([Upsert(name, {"n": 1}, id="a")], actor=ACTOR)),
     "update": ("write", lambda session, name: session.submit([Update(name, "true", [])], actor=ACTOR)),

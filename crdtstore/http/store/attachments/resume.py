@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from crdtstore import limits
 from crdtstore.attachments.uploads import Upload
-from crdtstore.auth.api_key import FIXED_PART
+from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.headers import token_of
