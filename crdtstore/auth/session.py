@@ -29,6 +29,7 @@ from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value, decode_value
 from crdtstore.errors import Forbidden
 from crdtstore.feed.filter import make_filter
+from crdtstore.feed.kept import KeptImages
 from crdtstore.feed.reader import Reader
 from crdtstore.finding import Counted, Found, JsonLines, Matching
 from crdtstore.live.observation import Observation
@@ -455,6 +456,15 @@ class Session(SeriesSession):
         """
         self.permission.check_full()
         return self.store.stats()
+
+    def change_images(self) -> KeptImages:
+        """Give what says which images of changes are kept.
+
+        Raises:
+            Forbidden: The permission is not the full one.
+        """
+        self.permission.check_full()
+        return self.store.change_images
 
     def for_backup(self) -> Store:
         """Give the store to copy all of it, keys and what the layers above keep in it too.

@@ -62,6 +62,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "peers": Entry("crdtstore.cli.peers", "Say which other stores a store met; release or forget one."),
     "trim": Entry("crdtstore.cli.trim", "Forget the oldest entries of a store's log."),
     "attachments": Entry("crdtstore.cli.attachments", "Put, get, list and collect the files of a store."),
+    "images": Entry("crdtstore.cli.images", "Say which collections keep images of their changes."),
     "keys": Entry("crdtstore.cli.keys", "Manage the API keys of a store."),
     "verify": Entry("crdtstore.cli.verify", "Check every row of a store, without changing it."),
     "inspect": Entry("crdtstore.cli.inspect", "Show how documents, transactions and rows are stored."),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from crdtstore.crdt.document_bytes import is_grave
 from crdtstore.feed.images import Joined, Replay
-from crdtstore.storage.images import Image, put_image, put_setting, read_settings
+from crdtstore.storage.catalog import check_collection_name
+from crdtstore.storage.images import Image, chosen, put_image, put_setting, read_settings
 from crdtstore.storage.log import last_txn, read_entries
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ class KeptImages:
 
         Raises:
             InvalidDocument: No collection may have this name.
+            InvalidValue: It is none of these.
             StoreReadOnly: The store was opened read-only.
         """
-        self.store.run(lambda batch, _catalog, _head: put_setting(batch, collection, images))
+        name, kept = check_collection_name(collection), chosen(images)
+        self.store.run(lambda batch, _catalog, _head: put_setting(batch, name, kept))
         self.settings = self.all()
         self.follow()
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from crdtstore.errors import MalformedMessage, MalformedRequest, MethodNotAllowed, NotFound, StoreFull
 from crdtstore.http.admin.backup import MEDIA_TYPE, backup
+from crdtstore.http.admin.change_images import IMAGES_ROUTES
 from crdtstore.http.admin.keys import KEY_ROUTES
 from crdtstore.http.admin.stats import stats
 from crdtstore.http.admin.transactions import TransactionsAnswer, transactions
@@ -59,6 +60,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *CHANGES_ROUTES,
     *LIVE_ROUTES,
     Route("/txn", ("GET",), transactions, takes_body=False, described=Described(gives=TransactionsAnswer)),
+    *IMAGES_ROUTES,
     Route("/admin/stats", ("GET",), stats, takes_body=False, described=Described(gives=Stats)),
     Route(
         "/admin/backup",

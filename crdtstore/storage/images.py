@@ -17,7 +17,6 @@ import msgspec
 
 from crdtstore.crdt.document_bytes import unpack_document
 from crdtstore.errors import InvalidValue
-from crdtstore.storage.catalog import check_collection_name
 from crdtstore.storage.log import txn_key
 from crdtstore.storage.stored_format import WITH_IMAGES, raise_format
 from crdtstore.storage.tables import Table, decode_row
@@ -52,24 +51,26 @@ def read_settings(snapshot: Snapshot) -> dict[str, Kept]:
     return {} if row is None else decode_row(SETTINGS, Table.META, IMAGES_KEY, row)
 
 
-def put_setting(batch: Batch, collection: str, images: str) -> dict[str, Kept]:
-    """Say which images of a collection are kept from the next transaction on; returns what all collections ask for.
+def chosen(images: str) -> ChangeImages:
+    """Read which images are to be kept.
 
     Raises:
-        InvalidDocument: No collection may have this name.
         InvalidValue: It is none of `none`, `new` and `both`.
     """
-    check_collection_name(collection)
+    if images not in get_args(ChangeImages):
+        raise InvalidValue(f"Images of changes are one of {', '.join(get_args(ChangeImages))}; got {images!r:.40}.")
+    return cast("ChangeImages", images)
+
+
+def put_setting(batch: Batch, collection: str, images: ChangeImages) -> None:
+    """Say which images of a collection are kept."""
     settings = read_settings(batch)
     if images == "none":
         settings.pop(collection, None)
-    elif images in get_args(Kept):
-        settings[collection] = cast("Kept", images)
-        raise_format(batch, WITH_IMAGES)
     else:
-        raise InvalidValue(f"Images of changes are one of {', '.join(get_args(ChangeImages))}; got {images!r:.40}.")
+        settings[collection] = images
+        raise_format(batch, WITH_IMAGES)
     batch.put(Table.META, IMAGES_KEY, msgspec.msgpack.encode(settings))
-    return settings
 
 
 def image_key(txn: int, number: int) -> bytes:

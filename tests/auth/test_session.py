@@ -110,10 +110,11 @@ def test_only_who_may_do_everything_is_told_what_the_store_holds(verbs: frozense
             session = Session(store, Permission.of(verbs))
             assert session.stats() == store.stats()
             assert session.for_backup() is store
+            assert session.change_images() is store.change_images
             session.check_full()
     else:
         session = Session(Untouchable(), Permission.of(verbs))  # type: ignore[arg-type]  # a double
-        for call in (session.stats, session.for_backup, session.check_full):
+        for call in (session.stats, session.for_backup, session.change_images, session.check_full):
             with pytest.raises(Forbidden, match="may do everything") as refused:
                 call()
             assert refused.value.data == {"missing": sorted(VERBS - verbs)}
@@ -145,7 +146,17 @@ def test_every_public_method_of_a_session_is_tried() -> None:
     submitted = {"upsert", "update", "remove"}
     tried = {use.partition(" ")[0] for use in USES if use not in submitted}
     tried |= {"for_putting", "for_attachment", "check_full"}
-    tried |= {"submit", "stats", "for_backup", "reach", "check_author", "collections", "may_read", "as_peer"}
+    tried |= {
+        "submit",
+        "stats",
+        "for_backup",
+        "change_images",
+        "reach",
+        "check_author",
+        "collections",
+        "may_read",
+        "as_peer",
+    }
     tried |= {"for_attachment", "for_putting"}
     assert methods - slots - {"applied", "oldest_readable"} == tried
 

@@ -38,6 +38,7 @@ class Sample(NamedTuple):
 
 
 BODIES: Final[dict[tuple[str, str], Any]] = {
+    ("PUT", "/admin/change-images/{collection}"): {"images": "both"},
     **{
         ("POST", f"/api/{version}/{name}"): {"statement": statement}
         for version in ("v4", "v5")

@@ -16,7 +16,7 @@ from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.auth.permission import Permission
 from crdtstore.http.server import Application
-from tests.http.calling import Answered, as_raw, call, connect, only_app, serving
+from tests.http.calling import Answered, as_raw, call, connect, headers_for, only_app, serving
 
 CHANGES = "/api/v4/store/changes"
 
@@ -282,3 +282,15 @@ def test_a_stream_ends_with_its_key(
             keyring.rotate(prefix, old_valid_seconds=0)
         put(store, "c", n=1)
         assert list(lines) == []
+
+
+def test_images_are_kept_for_who_may_say_so(store: Store, app: Application, key: str) -> None:
+    path, headers = "/admin/change-images", headers_for(key)
+    limited = only_app(app).keyring.create("limited", Permission.of(["read", "write"], frozenset({"c"})))
+    for method, target in (("GET", path), ("PUT", f"{path}/c")):
+        assert call(app, method, target, {"images": "both"}, headers_for(limited)).code == "forbidden"
+    assert call(app, "PUT", f"{path}/c", {"images": "old"}, headers).code == "malformed-request"
+    assert call(app, "PUT", f"{path}/c", {"images": "both"}, headers).json == {"collections": {"c": "both"}}
+    assert call(app, "GET", path, None, headers).json == {"collections": {"c": "both"}}
+    put(store, 1, n=1)
+    assert page(app, key)["changes"][0]["change"]["newValue"] == {"_id": 1, "n": 1}

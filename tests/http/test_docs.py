@@ -37,6 +37,7 @@ TITLES = {
     "/api/replication/v1": "The exchange between stores",
     "/": "Indexes",
     "/admin/keys/{prefix}": "One key",
+    **dict.fromkeys(("/admin/change-images", "/admin/change-images/{collection}"), "Images that are kept"),
     "/api/v1/store": "Calls by name",
     "/api/v1/collections/{collection}/distinct_values": "Distinct values",
     "/api/v1/collections": "Collections",

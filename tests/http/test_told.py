@@ -250,6 +250,7 @@ NEEDS_MORE: Final = {
     "retry-later",
     "overloaded",
     "clock-behind",
+    "feed-cut",
 }
 """Errors that are only a class of others, are tested where they belong, or need a load or a clock."""
 
