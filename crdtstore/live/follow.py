@@ -9,7 +9,6 @@ Not here: what a change does to one query (`query`), who observes it (`shared`).
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from crdtstore.errors import CrdtStoreError, LogTrimmed, StoreError
@@ -38,12 +37,12 @@ class Follower:
         """Bring every query to the version before the first round."""
         with self.lock:
             for shared in self.following():
-                shared.advance(partial(shared.query.catch_up, place.snapshot, place.catalog, place.txn))
+                shared.advance(shared.query.catch_up, place.snapshot, place.catalog, place.txn)
 
     def take(self, heard: Round) -> None:
         """Bring every query to the version after a round."""
         with self.lock:
-            behind = [shared for shared in self.following() if shared.query.txn < heard.txn]
+            behind = [shared for shared in self.following() if shared.query.is_behind(heard.txn)]
             if behind:
                 touched = touched_in(heard)
                 for collection in {shared.query.collection for shared in behind}:
@@ -79,6 +78,6 @@ def follow(heard: Round, collection: str, touched: Changed, queries: Sequence[Sh
     anew = is_quicker_anew(heard.catalog, collection, touched)
     for documents in () if anew else read_touched(heard.after, heard.catalog, collection, touched):
         for shared in queries:
-            shared.advance(partial(shared.query.judge, heard.catalog, documents))
+            shared.advance(shared.query.judge, heard.catalog, documents)
     for shared in queries:
-        shared.advance(partial(shared.query.settle, heard.after, heard.catalog, heard.txn, anew=anew))
+        shared.advance(shared.query.settle, heard.after, heard.catalog, heard.txn, anew)

@@ -42,6 +42,8 @@ class Observation:
         self.ended = False
         """Whether nothing comes any more, once what is there was taken."""
         self.closed = False
+        self.rung = False
+        """Whether it was woken since it looked."""
         self.woken = Event()
         self.waker: Callable[[], None] | None = None
 
@@ -53,10 +55,11 @@ class Observation:
         Raises:
             CrdtStoreError: What the live query broke at.
         """
-        result = None if self.closed else self.query.result
-        if result is None:
+        self.rung = False
+        result, txn = self.query.current()
+        if result is None or self.closed:
             return None
-        change = result.change_from(self.seen)
+        change = result.change_from(self.seen, txn)
         self.seen = result
         if change is None and self.error is not None:
             error, self.error = self.error, None
@@ -65,8 +68,8 @@ class Observation:
 
     def resume(self, txn: int) -> None:
         """Go on from what was told at a version before: where that is still the result, it is not told again."""
-        result = self.query.result
-        if result is not None and result.since <= txn <= result.txn:
+        result, newest = self.query.current()
+        if result is not None and result.txn <= txn <= newest:
             self.seen = result
 
     def next(self, seconds: float = inf) -> Change | None:
@@ -130,6 +133,7 @@ class Observation:
 
     def wake(self) -> None:
         """Say that there may be something new, or nothing any more; from any thread."""
+        self.rung = True
         self.woken.set()
         waker = self.waker
         if waker is not None:

@@ -65,26 +65,29 @@ class Change:
 
 
 class Result(NamedTuple):
-    """The rows at a version."""
+    """The rows, from a version on."""
 
     txn: int
-    since: int
-    """From which version on they were these, as far as that is known."""
     number: int
     """Counts results that differ."""
     rows: tuple[Kept, ...]
     changes: dict[int | None, Change]
     """What leads here from earlier results, by their numbers, or from none: the same for all who saw those."""
 
-    def change_from(self, seen: Result | None) -> Change | None:
-        """What leads here from what was seen; None where nothing is shown otherwise since."""
+    def change_from(self, seen: Result | None, txn: int) -> Change | None:
+        """What leads here from what was seen; None where nothing is shown otherwise since.
+
+        Args:
+            seen: What was seen.
+            txn: A version at which these are still the rows.
+        """
         number = None if seen is None else seen.number
         if number == self.number:
             return None
         made = self.changes.get(number)
-        if made is None or made.txn != self.txn:
+        if made is None or made.txn != txn:
             led = made.difference if made else None if seen is None else difference(seen.rows, self.rows)
-            made = self.changes[number] = Change(self.txn, self.rows, led)
+            made = self.changes[number] = Change(txn, self.rows, led)
         # Rows may have become others and these again.
         return None if made.difference == NONE else made
 
@@ -98,11 +101,18 @@ class LiveQuery:
         self.filter: Filter = filter_of(asked.node)
         self.window = Window(asked.offset, asked.offset + asked.limit, limits.LIVE_SLACK_ROWS)
         self.result: Result | None = None
+        self.txn = -1
+        """Up to which version the result is that; -1 before there is one. Written after it."""
 
-    @property
-    def txn(self) -> int:
-        """The version of its result; -1 before there is one."""
-        return -1 if self.result is None else self.result.txn
+    def current(self) -> tuple[Result | None, int]:
+        """The result, and a version at which it is that; from any thread."""
+        txn, result = self.txn, self.result
+        # It may have become another between the two.
+        return result, txn if result is None else max(txn, result.txn)
+
+    def is_behind(self, txn: int) -> bool:
+        """Whether its result is of an earlier version."""
+        return self.txn < txn
 
     # --- what becomes of it ---
 
@@ -119,25 +129,28 @@ class LiveQuery:
 
     def catch_up(self, snapshot: Snapshot, catalog: Catalog, txn: int) -> bool:
         """Follow the log from the result's version to a later one; whether the result is another."""
-        if self.txn >= txn:
+        if not self.is_behind(txn):
             return False
         touched = touched_since(snapshot, self.txn)
         anew = is_quicker_anew(catalog, self.collection, touched)
         for documents in () if anew else read_touched(snapshot, catalog, self.collection, touched):
             self.judge(catalog, documents)
-        return self.settle(snapshot, catalog, txn, anew=anew)
+        return self.settle(snapshot, catalog, txn, anew)
 
     def judge(self, catalog: Catalog, documents: Documents) -> bool:
         """Mend the window by documents that changed, and maybe others; the result stays until it is settled."""
         collection = catalog.by_name[self.collection]
         for id_, document in documents:
-            if document and self.filter.matches(catalog, collection, id_, document):
-                self.window.put(self.keep(catalog, collection, Row(id_, document)))
-            else:
-                self.window.drop(id_)
+            row = Row(id_, document)
+            if document and self.filter.matches(catalog, collection, *row):
+                key = self.key_of(catalog, collection, row)
+                if self.window.reaches(key):
+                    self.window.put(Kept(key, id_, show_as(catalog, collection, row, self.asked)))
+                    continue
+            self.window.drop(id_)
         return False
 
-    def settle(self, snapshot: Snapshot, catalog: Catalog, txn: int, *, anew: bool) -> bool:
+    def settle(self, snapshot: Snapshot, catalog: Catalog, txn: int, anew: bool) -> bool:  # noqa: FBT001  given by position
         """Go on to a later version, for which all that changed was judged; whether the result is another.
 
         Args:
@@ -155,21 +168,16 @@ class LiveQuery:
 
     def publish(self, txn: int) -> bool:
         """Let observers see what the window shows; whether that is another result."""
-        rows, result = self.window.shown(), self.result
-        if result is None:
-            self.result = Result(txn, txn, 0, rows, {})
-            return True
-        if rows == result.rows:
-            self.result = result._replace(txn=txn)
-            return False
-        self.result = Result(txn, txn, result.number + 1, rows, {})
-        return True
+        before = self.result
+        if self.window.touched:
+            rows = self.window.shown()
+            if before is None or rows != before.rows:
+                self.result = Result(txn, 0 if before is None else before.number + 1, rows, {})
+            self.window.touched = False
+        self.txn = txn
+        return self.result is not before
 
     # --- the window ---
-
-    def keep(self, catalog: Catalog, collection: Collection, row: Row) -> Kept:
-        """What is kept of a document that matches."""
-        return Kept(self.key_of(catalog, collection, row), row.id, show_as(catalog, collection, row, self.asked))
 
     def key_of(self, catalog: Catalog, collection: Collection, row: Row) -> bytes:
         """The sort key of a document."""

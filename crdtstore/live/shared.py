@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from crdtstore.errors import CrdtStoreError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from crdtstore.live.observation import Observation
     from crdtstore.live.query import LiveQuery
+
+P = ParamSpec("P")
 
 logger = logging.getLogger(__name__)
 
@@ -38,19 +40,20 @@ class Shared:
         self.error: CrdtStoreError | None = None
         """What it ended at, if it broke."""
 
-    def advance(self, step: Callable[[], bool]) -> None:
+    def advance(self, step: Callable[P, bool], *given: P.args, **named: P.kwargs) -> None:
         """Do what may give another result, and wake everybody if it did; what breaks ends the query, and no other."""
         if self.ended:
             return
         try:
-            changed = step()
+            changed = step(*given, **named)
         except CrdtStoreError as error:
             logger.error("A live query ended: %s", error)  # noqa: TRY400  the sentence says it
             self.end(error)
             return
         if changed:
-            for observation in tuple(self.observers):
-                observation.wake()
+            for observation in self.observers:
+                if not observation.rung:
+                    observation.wake()
 
     def end(self, error: CrdtStoreError | None) -> None:
         """Tell everybody that nothing comes any more, and why if it broke."""

@@ -45,6 +45,8 @@ class Window:
         self.rows: list[Kept] = []
         self.key_of: dict[bytes, bytes] = {}
         self.horizon: bytes | None = b""
+        self.touched = True
+        """Whether any row came, went or became another since this was last set to false."""
 
     def fill(self, rows: Sequence[Kept], *, whole: bool) -> None:
         """Take the first rows of the order, at most as many as there is room for.
@@ -57,19 +59,24 @@ class Window:
         self.keys = [row.key for row in rows]
         self.key_of = {row.id: row.key for row in rows}
         self.horizon = None if whole else self.keys[-1] if rows else b""
+        self.touched = True
+
+    def reaches(self, key: bytes) -> bool:
+        """Whether a row of this key is one to be kept."""
+        return self.horizon is None or key <= self.horizon
 
     def put(self, row: Kept) -> None:
-        """Say that a document matches, and what its row is now."""
+        """Say that a document matches, and what its row is now, which the window reaches."""
         known = self.key_of.get(row.id)
         if known == row.key:
             at = bisect_left(self.keys, row.key)
             # A row that did not change stays the same object, by which it is passed quickly.
             if self.rows[at].document.json != row.document.json:
                 self.rows[at] = row
+                self.touched = True
             return
         self.drop(row.id)
-        if self.horizon is not None and row.key > self.horizon:
-            return
+        self.touched = True
         at = bisect_left(self.keys, row.key)
         self.keys.insert(at, row.key)
         self.rows.insert(at, row)
@@ -84,11 +91,12 @@ class Window:
         self.horizon = self.keys[-1] if self.keys else b""
 
     def drop(self, id_: bytes) -> None:
-        """Say that a document does not match, or is gone."""
+        """Say that a document is none of the rows: it is gone, does not match, or stands behind the horizon."""
         key = self.key_of.pop(id_, None)
         if key is not None:
             at = bisect_left(self.keys, key)
             del self.keys[at], self.rows[at]
+            self.touched = True
 
     @property
     def lacks(self) -> bool:

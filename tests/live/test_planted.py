@@ -47,17 +47,6 @@ def with_backward_ties(original: Any) -> Any:
     return lambda order, lookup, id_key: sort_key(order, lookup, bytes(255 - byte for byte in id_key))
 
 
-def blind_to_horizon(original: Any) -> Any:
-    def put(window: Window, row: Kept) -> None:
-        kept = window.horizon
-        window.horizon = None if kept is None else b"\xff" * 2_000
-        original(window, row)
-        if window.horizon is not None and window.horizon > row.key:
-            window.horizon = kept
-
-    return put
-
-
 def with_fixed_horizon(original: Any) -> Any:
     def cut(window: Window) -> None:
         kept = window.horizon
@@ -79,6 +68,15 @@ def that_overlooks_same_keys(original: Any) -> Any:
     def put(window: Window, row: Kept) -> None:
         if window.key_of.get(row.id) != row.key:
             original(window, row)
+
+    return put
+
+
+def that_hides_what_it_does(original: Any) -> Any:
+    def put(window: Window, row: Kept) -> None:
+        touched = window.touched
+        original(window, row)
+        window.touched = touched
 
     return put
 
@@ -129,8 +127,8 @@ def with_old_changes(original: Any) -> Any:
 
 
 def of_one_round_only(original: Any) -> Any:
-    def change_from(result: Result, seen: Result | None) -> Any:
-        made = original(result, seen)
+    def change_from(result: Result, seen: Result | None, txn: int) -> Any:
+        made = original(result, seen, txn)
         if made is not None and seen is not None and result.number - seen.number > 1:
             made.difference = made.difference._replace(deletions=())
         return made
@@ -160,7 +158,7 @@ def with_places_of_old_rows(original: Any) -> Any:
 
 FAULTS = (
     Fault("ties come by id backwards", query, "sort_key", with_backward_ties),
-    Fault("what stands behind the horizon is taken in", Window, "put", blind_to_horizon),
+    Fault("what stands behind the horizon is taken in", Window, "reaches", constantly(lambda _window, _key: True)),
     Fault("the horizon stays when a row is cut off", Window, "cut", with_fixed_horizon),
     Fault("every search is taken to give all", Window, "fill", that_takes_all),
     Fault("a window that knows too little is not filled", Window, "lacks", constantly(property(lambda _window: False))),
@@ -177,9 +175,10 @@ FAULTS = (
     Fault("a changed document is shown whole", query, "show_as", without_projection),
     Fault("what a query missed until it follows is lost", Follower, "begin", constantly(lambda *_: None)),
     Fault("a query does not catch up", LiveQuery, "catch_up", constantly(lambda *_: False)),
-    Fault("a query is put back by an older round", LiveQuery, "txn", constantly(property(lambda _live: -1))),
+    Fault("a query is put back by an older round", LiveQuery, "is_behind", constantly(lambda *_: True)),
     Fault("who comes late is told an earlier difference", LiveQuery, "publish", with_old_changes),
     Fault("who comes late is told too little", Result, "change_from", of_one_round_only),
+    Fault("a row that is another is taken for the same", Window, "put", that_hides_what_it_does),
     Fault("moves are left out", query, "difference", part_of(moves=())),
     Fault("updates are left out", query, "difference", part_of(updates=())),
     Fault("moved rows are not updated", query, "difference", that_updates_what_stays),
