@@ -62,6 +62,13 @@ UPLOADS_BYTES_MAX: Final = 4 * ATTACHMENT_BYTES_MAX
 UPLOAD_SECONDS_MAX: Final = 86_400.0
 """How long such a file is kept while nothing comes of it: a device may be away for a night."""
 
+FETCHES_MAX: Final = 16
+FETCH_THREADS: Final = 4
+"""Files that are fetched from other stores: those that wait are among the former, the latter run at a time."""
+
+FETCH_MISSED_SECONDS: Final = 5.0
+"""How long a file that no other store had is not asked for again."""
+
 TRANSFERS_MAX: Final = 256
 """Files of one app on their way at the same time, in or out: each has a connection and a descriptor besides."""
 

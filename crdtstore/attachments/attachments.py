@@ -20,10 +20,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from crdtstore.attachments.collecting import Collected, Collector
+from crdtstore.attachments.fetching import Fetcher, unknown
 from crdtstore.attachments.incoming import Incoming
 from crdtstore.attachments.placing import add_attachment, forget_attachment, remove_file
 from crdtstore.attachments.uploads import Uploads
-from crdtstore.errors import CrdtStoreError, StoreFenced, UnknownAttachment
+from crdtstore.errors import CrdtStoreError, StoreFenced
 from crdtstore.limits import ATTACHMENT_GRACE_SECONDS_DEFAULT, ATTACHMENT_PIECE_BYTES
 from crdtstore.storage.attachment_files import (
     INCOMING_NAME,
@@ -79,6 +80,7 @@ class Attachments:
 
         self.lock = Lock()
         self.uploads = Uploads(self)
+        self.fetcher = Fetcher(self)
         self.collector = Collector(store, self.placing, self.lock)
 
     @property
@@ -253,6 +255,7 @@ class Attachments:
 
     def close(self) -> None:
         """End what runs in the background."""
+        self.fetcher.close()
         self.collector.close()
 
     def settle(self) -> None:
@@ -261,11 +264,6 @@ class Attachments:
         if incoming.is_dir():
             for path in incoming.glob("*.part"):
                 path.unlink()
-
-
-def unknown(id: str) -> UnknownAttachment:
-    """Say that there is no such file."""
-    return UnknownAttachment(f"There is no attachment {id!r:.60}.", id=id)
 
 
 def state_of(attachment: Attachment) -> AttachmentState:

@@ -17,7 +17,8 @@ from typing import Any
 
 from crdtstore._version import __version__
 from crdtstore.attachments.attachments import Attachments, unknown
-from crdtstore.auth.permission import Verb
+from crdtstore.attachments.fetching import unknown
+from crdtstore.auth.permission import Permission, Verb
 from crdtstore.auth.series_session import SeriesSession
 from crdtstore.command.command import Command
 from crdtstore.command.condition import Condition
@@ -406,8 +407,8 @@ class Session(SeriesSession):
         self.permission.check_some("write")
         return self.store.attachments
 
-    def for_attachment(self, id: str, collection: str | None, document: Value) -> Attachments:
-        """Give the attachments to read one file.
+    def for_attachment(self, id: str, collection: str | None, document: Value) -> tuple[Attachments, int | None]:
+        """Give the attachments to read one file, and how long a token says that it is, if one was named.
 
         Args:
             id: The file's.
@@ -421,13 +422,14 @@ class Session(SeriesSession):
         """
         if collection is None:
             self.permission.check_scope("read", None)
-            return self.store.attachments
+            return self.store.attachments, None
         if not self.may_read(collection) or self.get(collection, document) is None:
             raise unknown(id)
-        tokens = (cell.value for cell in self.store.cells(collection, document) if cell.type == CellType.ATTACHMENT)
-        if id not in (token["id"] for token in map(decode_value, tokens) if isinstance(token, dict)):
+        cells = (cell.value for cell in self.store.cells(collection, document) if cell.type == CellType.ATTACHMENT)
+        lengths = [token["len"] for token in map(decode_value, cells) if isinstance(token, dict) and token["id"] == id]
+        if not lengths:
             raise unknown(id)
-        return self.store.attachments
+        return self.store.attachments, max(lengths)
 
     def notify(self, collections: Iterable[str], txn: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Be told when a transaction is applied, on behalf of a read of `collections`, as `Store.notify`.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from crdtstore.auth.api_key import KeyRing
     from crdtstore.cli.serve_apps import Named
+    from crdtstore.client.attachments import PeerFiles
     from crdtstore.client.exchange import PeerClient
     from crdtstore.store import Store
 
@@ -182,15 +183,27 @@ def peers_of(settings: Settings) -> Mapping[str, Callable[[], PeerClient]]:
     return {url: partial(client_of_peer, url, key, FOLLOW_WAIT_SECONDS) for url in settings.peers}
 
 
+def sources_of(settings: Settings) -> Sequence[PeerFiles]:
+    """The peers that are asked for files: those that are followed."""
+    from crdtstore.cli.key_file import read_key_file
+    from crdtstore.client.attachments import PeerFiles
+
+    if not settings.peers or settings.peer_key_file is None:
+        return ()
+    key = read_key_file(settings.peer_key_file)
+    return [PeerFiles(url, key) for url in settings.peers]
+
+
 @contextmanager
 def background(store: Store, peers: Mapping[str, Callable[[], PeerClient]], settings: Settings) -> Iterator[None]:
-    """Follow peers and trim the log while the block runs."""
+    """Follow peers, which are asked for files too, and trim the log while the block runs."""
     from crdtstore.cli.trim import policy_of
     from crdtstore.replication.follow import Follower, Logged, following
     from crdtstore.replication.retention import trimming
 
     policy = policy_of(settings)
     followers = [Follower(store, connect, Logged(url)) for url, connect in peers.items()]
+    store.attachments.fetcher.sources = sources_of(settings)
     with nullcontext() if policy is None else trimming(store, policy), following(followers):
         yield
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -36,3 +36,5 @@ class AttachmentArguments(msgspec.Struct):
 
     collection: str | msgspec.UnsetType = msgspec.UNSET
     document: str | msgspec.UnsetType = msgspec.UNSET
+    local: Literal["true"] | msgspec.UnsetType = msgspec.UNSET
+    """Whether a file that is not here is not asked of other stores."""

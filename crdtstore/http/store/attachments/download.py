@@ -3,7 +3,8 @@
 Rules: a key that may read the whole store reads every file; any other one names a document that refers to it,
 `?collection=C&document=ID`, and is told of a file that it may not read what it is told of one that is not there. Bytes
 come from the disk piece by piece, read in threads: a slow reader holds a descriptor and no memory, and not for longer
-than TRANSFER_BYTES_A_SECOND_MIN gives it. A file never changes, so caches of the caller's own may keep it.
+than TRANSFER_BYTES_A_SECOND_MIN gives it. What is not here is fetched first, where other stores are known, unless the
+caller says `local=true`, as those stores do. A file never changes, so caches of the caller's own may keep it.
 
 Not here: what ranges mean (`ranges.py`).
 """
@@ -13,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from time import monotonic
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from crdtstore import limits
+from crdtstore.attachments.attachments import Attachments
+from crdtstore.errors import Corrupted, UnknownAttachment
 from crdtstore.http.call import Call
 from crdtstore.http.headers import arguments_of
 from crdtstore.http.request import BYTES, Disconnected
@@ -38,7 +41,15 @@ async def download(call: Call) -> Answer:
     id_, arguments = call.parameters["id"], arguments_of(call.request)
     collection, document = arguments.get("collection"), arguments.get("document", "")
     await call.until_readable(*([] if collection is None or not call.session.may_read(collection) else [collection]))
-    file, length = await call.in_thread(lambda: open_file(call, id_, collection, document))
+    attachments, told = await call.in_thread(lambda: call.session.for_attachment(id_, collection, document))
+    try:
+        file, length = await call.in_thread(lambda: open_file(attachments, id_))
+    except (UnknownAttachment, Corrupted):
+        if arguments.get("local") == "true" or not attachments.fetcher.sources:
+            raise
+        # Shielded: others may wait for the same fetch.
+        await asyncio.shield(asyncio.wrap_future(attachments.fetcher.submit(id_, told)))
+        file, length = await call.in_thread(lambda: open_file(attachments, id_))
     try:
         return answer_with(call, file, id_, length)
     except BaseException:
@@ -46,9 +57,9 @@ async def download(call: Call) -> Answer:
         raise
 
 
-def open_file(call: Call, id_: str, collection: str | None, document: Any) -> tuple[BinaryIO, int]:
+def open_file(attachments: Attachments, id_: str) -> tuple[BinaryIO, int]:
     """Open the file, in a thread, and say how long it is."""
-    file, attachment = call.session.for_attachment(id_, collection, document).open_row(id_)
+    file, attachment = attachments.open_row(id_)
     return file, attachment.length
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from crdtstore.errors import (
     MalformedRequest,
+    PeerUnreachable,
     RangeNotSatisfiable,
     StoreFull,
     UnknownAttachment,
@@ -25,7 +26,7 @@ from crdtstore.http.store.version import VERSIONS, Version
 
 SPELLINGS: Final = ("attachments", "attachment")
 
-READING: Final = Kind(("X-DITTO-TXN-ID",), (UnknownAttachment,))
+READING: Final = Kind(("X-DITTO-TXN-ID",), (UnknownAttachment, PeerUnreachable))
 
 UPLOADED: Final = Described(
     answers.UploadForm,
