@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+
+import msgspec
 
 from crdtstore.auth.permission import Permission
 from crdtstore.command.result import Written
@@ -22,8 +23,7 @@ from crdtstore.timeseries.remove import submit_removal
 from crdtstore.timeseries.series import Span
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesSession:
+class SeriesSession(msgspec.Struct, frozen=True, eq=False):
     """One store and one permission."""
 
     store: Store

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
 
 from crdtstore._version import __version__
 from crdtstore.attachments.attachments import Attachments, unknown
 from crdtstore.attachments.fetching import unknown
-from crdtstore.auth.permission import Permission, Verb
+from crdtstore.auth.permission import Verb
 from crdtstore.auth.series_session import SeriesSession
 from crdtstore.command.command import Command
 from crdtstore.command.condition import Condition
@@ -46,8 +45,7 @@ from crdtstore.timeseries.series import PREFIX as SERIES_PREFIX
 from crdtstore.writing import answer
 
 
-@dataclass(frozen=True, slots=True)
-class Session(SeriesSession):
+class Session(SeriesSession, frozen=True, eq=False):
     """One store and one permission."""
 
     @property

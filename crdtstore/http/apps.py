@@ -22,11 +22,13 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Final, Self, TypeAlias
+
+import msgspec
 
 from crdtstore import limits
 from crdtstore.auth.api_key import KeyRing
@@ -146,7 +148,7 @@ class Apps:
         if name is None:
             return self.only or refuse(), request
         app = self.opened.get(name) or await self.open(name, token)
-        return app, request if path is request.path else replace(request, path=path)
+        return app, request if path is request.path else msgspec.structs.replace(request, path=path)
 
     async def open(self, name: str, token: str) -> App:
         """Open an app that is not open, off the event loop; make it if the key is the one that may."""

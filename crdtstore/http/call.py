@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from functools import cache
 from threading import BoundedSemaphore
 from typing import Any, Final, TypeVar
@@ -37,8 +36,7 @@ from crdtstore.replication.pins import Pins
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, eq=False):
     """One request on its way to its answer.
 
     `wait_seconds` is how long it may wait for a transaction, `held` who waits, `pins` what other stores join from,
@@ -47,21 +45,25 @@ class Call:
     """
 
     request: Request
-    body: bytes = field(repr=False)
+    body: bytes
     session: Session
-    receive: Receive = field(repr=False)
-    threads: Executor = field(repr=False)
+    receive: Receive
+    threads: Executor
     wait_seconds: float
-    held: Held = field(repr=False)
-    pins: Pins = field(repr=False)
-    backups: BoundedSemaphore = field(repr=False)
-    transfers: BoundedSemaphore = field(repr=False)
-    content: Body = field(repr=False)
+    held: Held
+    pins: Pins
+    backups: BoundedSemaphore
+    transfers: BoundedSemaphore
+    content: Body
     body_seconds: float
     form: Form
     route: Route
     parameters: Mapping[str, str]
-    keyring: KeyRing = field(repr=False)
+    keyring: KeyRing
+
+    def __repr__(self) -> str:
+        """Nothing of its body, nor of what it holds."""
+        return f"Call({self.request!r})"
 
     @property
     def keys(self) -> KeysHere:

@@ -18,9 +18,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from crdtstore import limits
 from crdtstore.errors import (
@@ -107,14 +108,17 @@ class Disconnected(Exception):
     """The caller is gone: an event of the connection, not an error of anyone. There is nobody to answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, eq=False):
     """The head: method, path, and the query string and the few headers that mean something, which are not printed."""
 
     method: str
     path: str
-    headers: dict[bytes, bytes] = field(repr=False)
-    query: bytes = field(default=b"", repr=False)
+    headers: dict[bytes, bytes]
+    query: bytes = b""
+
+    def __repr__(self) -> str:
+        """Nothing of its headers and its query string, which may hold what is secret."""
+        return f"Request({self.method!r}, {self.path!r})"
 
     @property
     def has_body(self) -> bool:
