@@ -612,6 +612,24 @@ SCRYPT_AT_ONCE_MAX: Final = 2
 SCRYPT_WAITING_MAX: Final = 64
 """Keys that wait to be hashed: about two seconds of work; further ones are refused as `Overloaded`."""
 
+REFUSED_KEYS_MAX: Final = 50
+"""Wrong keys that an address may have hashed at once: a client that is set up wrong sends one, again and again."""
+
+REFUSED_KEYS_PER_SECOND: Final = 1.0
+"""And how many from then on: a tenth of what the hashing of a core can do."""
+
+RATE_NAMES_MAX: Final = 10_000
+"""Keys or addresses whose requests are counted: some 200 bytes each."""
+
+RATE_SECONDS: Final = 10.0
+"""Requests of so much time may come at once, where they are bounded: who asks in bursts is let to."""
+
+RATE_PER_SECOND_MIN: Final = 0.01
+"""The least that a setting takes for such a bound: one request in a hundred seconds."""
+
+RATE_PER_SECOND_MAX: Final = 1_000_000.0
+"""The most that a setting takes for such a bound: beyond it there is none."""
+
 KEY_NAME_CHARACTERS_MAX: Final = 100
 """What people call a key: it stands in a line of a list."""
 

@@ -25,6 +25,8 @@ from crdtstore.errors import CallerError
 from crdtstore.limits import (
     LOG_KEEP_DAYS_MAX,
     PEER_GONE_SECONDS_DEFAULT,
+    RATE_PER_SECOND_MAX,
+    RATE_PER_SECOND_MIN,
     RETAINED_SECONDS_DEFAULT,
     RETAINED_SECONDS_MAX,
     WAIT_SECONDS_DEFAULT,
@@ -40,6 +42,7 @@ SINGULAR: Final = {"peers": "peer"}
 
 
 Days: TypeAlias = Annotated[float, Meta(ge=0, le=LOG_KEEP_DAYS_MAX)]
+Rate: TypeAlias = Annotated[float, Meta(ge=RATE_PER_SECOND_MIN, le=RATE_PER_SECOND_MAX)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
@@ -85,6 +88,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         Meta(description="Names, besides the address, under which clients call the server or its proxy."),
     ] = ()
+    key_requests_per_second: Annotated[
+        Rate | None,
+        Meta(description="Requests that one API key may send in each second; 10 seconds' worth at once."),
+    ] = None
+    address_requests_per_second: Annotated[
+        Rate | None,
+        Meta(description="Requests that may come from one address in each second; not behind a proxy, which is one."),
+    ] = None
     root_key_file: Annotated[
         str | None,
         Meta(description="File with a key that may do everything; made, for you alone, if it is missing."),

@@ -25,7 +25,6 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import math
 import os
 import threading
 import time
@@ -40,6 +39,7 @@ from crdtstore import limits
 from crdtstore.auth.key_form import FIXED_PART, SUFFIX_LENGTH, check_form, draw_key, random_text, refuse, split
 from crdtstore.auth.last_use import LastUse
 from crdtstore.auth.permission import Permission
+from crdtstore.auth.rate import Buckets, network_of, too_often
 from crdtstore.auth.stored_key import (
     CHANGES_PREFIX,
     GENERATION,
@@ -47,11 +47,13 @@ from crdtstore.auth.stored_key import (
     Change,
     StoredKey,
     What,
+    check_text,
     decode,
     put_key,
     read_key,
     refuse_unknown,
     time_of,
+    valid_until,
 )
 from crdtstore.errors import CallerError, Forbidden, NotFound, Overloaded
 from crdtstore.storage.catalog import Catalog
@@ -116,6 +118,7 @@ class KeyRing:
         self.hashing = threading.BoundedSemaphore(limits.SCRYPT_AT_ONCE_MAX)
         self.threads = ThreadPoolExecutor(limits.SCRYPT_AT_ONCE_MAX, "crdtstore-key")
         self.uses = LastUse(store, monotonic, clock)
+        self.wrong = Buckets(limits.REFUSED_KEYS_PER_SECOND, limits.REFUSED_KEYS_MAX)
 
     # --- changes ---
 
@@ -276,29 +279,42 @@ class KeyRing:
         found = self.recall(self.mark(token))
         return permitted(found or self.compute(token))
 
-    async def authenticate(self, token: str) -> Permission:
+    async def authenticate(self, token: str, address: str = "") -> Permission:
         """Do what `verify` does without holding up the event loop: a remembered key is answered on it.
+
+        Args:
+            token: The key.
+            address: From where it comes: who sends many wrong ones has to wait before more are hashed.
 
         Raises:
             Unauthenticated: The key is not known; always with the same message.
-            Overloaded: Too many keys wait to be hashed.
+            Overloaded: Too many keys wait to be hashed, or were refused.
         """
         found = self.recall(self.mark(token))
         if found is None:
-            # Here already, lest what is no key at all takes a place among those that wait.
-            split(token)
-            if self.waiting >= limits.SCRYPT_WAITING_MAX:
-                raise Overloaded(f"{self.waiting} keys wait to be verified; no more can be taken now.")
-            self.waiting += 1
-            try:
-                loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(self.threads, self.compute, token)
-            finally:
-                self.waiting -= 1
+            found = await self.compute_apart(token, network_of(address))
         permission = permitted(found)
         if self.uses.note(found.prefix, self.monotonic()):
             self.threads.submit(self.uses.write)
         return permission
+
+    async def compute_apart(self, token: str, network: str) -> Remembered:
+        """Do what `compute` does in a thread, in its turn."""
+        # Here already, lest what is no key at all takes a place among those that wait.
+        split(token)
+        seconds = self.wrong.seconds_until(network, self.monotonic())
+        if seconds > 0:
+            raise too_often("An address whose keys are refused", seconds, self.wrong.per_second)
+        if self.waiting >= limits.SCRYPT_WAITING_MAX:
+            raise Overloaded(f"{self.waiting} keys wait to be verified; no more can be taken now.")
+        self.waiting += 1
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self.threads, self.compute, token)
+        finally:
+            self.waiting -= 1
+        if found.permission is None and found.prefix:
+            self.wrong.take(network, self.monotonic())
+        return found
 
     def mark(self, token: str) -> bytes:
         """Hash a key, once its length is known to be sane, under the key of this process.
@@ -374,22 +390,3 @@ def derive(suffix: str, salt: bytes, n: int, r: int, p: int) -> bytes:
 def hash_of(suffix: str, stored: StoredKey) -> bytes:
     """Hash a suffix as that of a key that is kept was."""
     return derive(suffix, stored.salt, stored.n, stored.r, stored.p)
-
-
-def valid_until(derived: bytes, stored: StoredKey) -> float:
-    """Until when a suffix is taken, by its hash, compared in constant time; 0 for one that is not."""
-    end = math.inf if stored.expires_ms is None else stored.expires_ms
-    is_old = stored.old_hash is not None and hmac.compare_digest(derived, stored.old_hash)
-    if hmac.compare_digest(derived, stored.hash):
-        return end
-    return min(end, stored.old_until_ms) if is_old else 0
-
-
-def check_text(what: str, text: str, least: int, most: int) -> None:
-    """Refuse a name or description that could not be shown in a line.
-
-    Raises:
-        CallerError: It is too short or long, or not printable.
-    """
-    if not least <= len(text) <= most or not text.isprintable():
-        raise CallerError(f"A key's {what} has {least} to {most} printable characters; this has {len(text)}.")

@@ -31,6 +31,10 @@ class SeriesSession(msgspec.Struct, frozen=True, eq=False):
     once: Once | None = None
     """The request, if it is to be done once."""
 
+    def is_for(self, permission: Permission) -> bool:
+        """Whether this is what a permission sees."""
+        return permission == self.permission
+
     def check_author(self, actor: bytes | None) -> None:
         """Refuse an author who would pass for the store.
 

@@ -15,7 +15,7 @@ from functools import partial, reduce
 from typing import Any
 
 from crdtstore._version import __version__
-from crdtstore.attachments.attachments import Attachments, unknown
+from crdtstore.attachments.attachments import Attachments
 from crdtstore.attachments.fetching import unknown
 from crdtstore.auth.permission import Verb
 from crdtstore.auth.series_session import SeriesSession

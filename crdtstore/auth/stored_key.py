@@ -14,6 +14,8 @@ Not here: how a key is verified (`api_key`).
 
 from __future__ import annotations
 
+import hmac
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeAlias
@@ -24,7 +26,7 @@ import msgspec
 from crdtstore import limits
 from crdtstore.auth.key_form import PREFIX_FORM
 from crdtstore.auth.permission import Permission
-from crdtstore.errors import Corrupted, NotFound
+from crdtstore.errors import CallerError, Corrupted, NotFound
 from crdtstore.storage.interface import Batch, Snapshot
 from crdtstore.storage.tables import Table
 
@@ -175,3 +177,22 @@ def refuse_unknown(prefix: str) -> NoReturn:
 def time_of(milliseconds: int) -> str:
     """Write a time, in milliseconds since 1970, to the second."""
     return datetime.fromtimestamp(milliseconds // 1_000, UTC).isoformat().replace("+00:00", "Z")
+
+
+def valid_until(derived: bytes, stored: StoredKey) -> float:
+    """Until when a suffix is taken, by its hash, compared in constant time; 0 for one that is not."""
+    end = math.inf if stored.expires_ms is None else stored.expires_ms
+    is_old = stored.old_hash is not None and hmac.compare_digest(derived, stored.old_hash)
+    if hmac.compare_digest(derived, stored.hash):
+        return end
+    return min(end, stored.old_until_ms) if is_old else 0
+
+
+def check_text(what: str, text: str, least: int, most: int) -> None:
+    """Refuse a name or description that could not be shown in a line.
+
+    Raises:
+        CallerError: It is too short or long, or not printable.
+    """
+    if not least <= len(text) <= most or not text.isprintable():
+        raise CallerError(f"A key's {what} has {least} to {most} printable characters; this has {len(text)}.")

@@ -128,6 +128,8 @@ METAVARS: Final = {
     "listen": "HOST:PORT",
     "durability": "sync|none",
     "log_level": "LEVEL",
+    "key_requests_per_second": "N",
+    "address_requests_per_second": "N",
     "tls_certificate_file": "FILE",
     "tls_key_file": "FILE",
     "host_names": "NAME,...",

@@ -60,6 +60,8 @@ COMMANDS: Final = (
     "tls_certificate_file",
     "tls_key_file",
     "host_names",
+    "key_requests_per_second",
+    "address_requests_per_second",
     "durability",
     "wait_seconds",
     "error_form",
@@ -117,11 +119,14 @@ def serve_several(settings: Settings, named: Named, host: str, port: int, tls: S
     """Serve several apps until a signal comes."""
     from crdtstore.cli.serve_apps import apps_of
     from crdtstore.http.listen import Listener
-    from crdtstore.http.server import Application
+    from crdtstore.http.server import Application, Rates
 
     with apps_of(settings, named) as apps:
         hosts = names_of(host, settings.host_names)
-        served = Application(apps, hosts=hosts, wait_seconds=settings.wait_seconds, error_form=settings.error_form)
+        rates = Rates(settings.key_requests_per_second, settings.address_requests_per_second)
+        served = Application(
+            apps, hosts=hosts, wait_seconds=settings.wait_seconds, error_form=settings.error_form, rates=rates
+        )
         key = RootKey(None, settings.root_key_file)
         with listening(settings.listen):
             Listener(
@@ -138,6 +143,7 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int, tls: SS
     from crdtstore.auth.api_key import KeyRing
     from crdtstore.cli.exposed import warn_of_others
     from crdtstore.http.listen import serve
+    from crdtstore.http.server import Rates
     from crdtstore.store import Store
 
     directory = Path(settings.store or STORE_DEFAULT).resolve()
@@ -158,6 +164,7 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int, tls: SS
                 wait_seconds=settings.wait_seconds,
                 app=app,
                 error_form=settings.error_form,
+                rates=Rates(settings.key_requests_per_second, settings.address_requests_per_second),
                 tls=tls,
                 on_listening=lambda host, port: announce(origin_of(host, port, tls), directory, key),
             )

@@ -82,7 +82,8 @@ class Call(msgspec.Struct, frozen=True, eq=False):
             Unauthenticated: The key was revoked, has ended, or was made anew with other rights.
             Overloaded: That cannot be told now.
         """
-        if await self.keyring.authenticate(token_of(self.request)) != self.session.permission:
+        permission = await self.keyring.authenticate(token_of(self.request), self.request.address)
+        if not self.session.is_for(permission):
             refuse()
 
     @property

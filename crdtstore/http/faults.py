@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from math import ceil
 from typing import Any, Final
 
 from crdtstore import errors
@@ -132,7 +133,6 @@ NEUTRAL: Final[dict[type[errors.CrdtStoreError], str]] = {
 """What a caller is told of errors that are the operator's; all others of them are `UNEXPECTED`."""
 
 CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="crdtstore"'),)
-RETRY: Final = ((b"retry-after", b"1"),)
 
 
 def status_of(error: errors.CrdtStoreError) -> int:
@@ -216,5 +216,5 @@ def headers_of(status: int, error: errors.CrdtStoreError) -> tuple[tuple[bytes, 
     if status == 416:
         return ((b"content-range", b"bytes */%d" % error.data.get("len", 0)),)
     if status in {429, 503}:
-        return RETRY
+        return ((b"retry-after", b"%d" % ceil(error.data.get("retry_after_seconds", 1))),)
     return ()

@@ -34,7 +34,7 @@ from crdtstore.auth.api_key import KeyRing
 from crdtstore.errors import CrdtStoreError, LimitExceeded, MalformedRequest, Overloaded
 from crdtstore.http.faults import answer_to
 from crdtstore.http.route import ErrorForm
-from crdtstore.http.server import Application, application
+from crdtstore.http.server import ANY_RATE, Application, Rates, application
 from crdtstore.store import Store
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -340,6 +340,7 @@ def serve(
     wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
     app: str | None = None,
     error_form: ErrorForm = "both",
+    rates: Rates = ANY_RATE,
     tls: ssl.SSLContext | None = None,
     on_listening: Callable[[str, int], None] | None = None,
 ) -> None:
@@ -356,6 +357,7 @@ def serve(
         wait_seconds: See `application`.
         app: See `application`.
         error_form: See `application`.
+        rates: See `application`.
         tls: The certificate and how it is used; None for HTTP.
         on_listening: Called once with the address and the port, when connections are taken.
 
@@ -363,5 +365,7 @@ def serve(
         OSError: The address cannot be listened on.
         CallerError: `app` is no app id.
     """
-    served = application(store, keyring, hosts=hosts, wait_seconds=wait_seconds, app=app, error_form=error_form)
+    served = application(
+        store, keyring, hosts=hosts, wait_seconds=wait_seconds, app=app, error_form=error_form, rates=rates
+    )
     Listener(served, host, port, tls=tls, on_listening=on_listening).run()

@@ -115,6 +115,8 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     path: str
     headers: dict[bytes, bytes]
     query: bytes = b""
+    address: str = ""
+    """From where it came; empty where the server does not say."""
 
     def __repr__(self) -> str:
         """Nothing of its headers and its query string, which may hold what is secret."""
@@ -148,7 +150,13 @@ def read_head(scope: Scope, hosts: Collection[str] | None, domains: Collection[s
     headers = keep_headers(scope["headers"])
     check_framing(headers)
     check_host(headers, hosts, domains, scope)
-    return Request(scope["method"], raw_path.decode("latin-1"), headers, scope["query_string"])
+    return Request(scope["method"], raw_path.decode("latin-1"), headers, scope["query_string"], address_of(scope))
+
+
+def address_of(scope: Scope) -> str:
+    """The address of the other side."""
+    client = scope.get("client")
+    return "" if client is None else str(client[0])
 
 
 def check_target(length: int) -> None:

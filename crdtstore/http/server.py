@@ -21,11 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from time import monotonic
+from typing import Final, NamedTuple
 
 from crdtstore import limits
 from crdtstore.auth.api_key import KeyRing
+from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.auth.permission import Permission
+from crdtstore.auth.rate import Buckets, network_of
 from crdtstore.auth.session import Session
 from crdtstore.errors import CrdtStoreError
 from crdtstore.http.apps import App, Apps, named_in, of_one
@@ -61,6 +64,16 @@ NOTHING: Final = Permission.of(frozenset())
 REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
+class Rates(NamedTuple):
+    """How many requests a second there may be of one key, and from one address; None for any number."""
+
+    key: float | None = None
+    address: float | None = None
+
+
+ANY_RATE: Final = Rates()
+
+
 class Application:
     """The ASGI application over the stores of apps, mostly of one.
 
@@ -75,6 +88,7 @@ class Application:
         wait_seconds: float = limits.WAIT_SECONDS_DEFAULT,
         body_seconds: float = limits.BODY_SECONDS_MAX,
         error_form: ErrorForm = "both",
+        rates: Rates = ANY_RATE,
     ) -> None:
         """Serve apps; the rest is as in `application`."""
         self.apps = apps
@@ -83,6 +97,8 @@ class Application:
         self.wait_seconds = wait_seconds
         self.body_seconds = body_seconds
         self.chosen_form = error_form
+        self.by_key = buckets_of(rates.key)
+        self.by_address = buckets_of(rates.address)
         self.threads = ThreadPoolExecutor(limits.READ_THREADS, "crdtstore-http")
         self.exchange_threads = ThreadPoolExecutor(limits.EXCHANGE_THREADS, "crdtstore-exchange")
         self.held = Held()
@@ -137,13 +153,18 @@ class Application:
 
     async def enter(self, request: Request) -> tuple[App, Request, Permission]:
         """Find the app, the request as it is within that, and what the caller may do there."""
+        if self.by_address is not None:
+            self.by_address.check(network_of(request.address), monotonic(), "This address")
         app = self.apps.only
         if app is not None and is_open(request):
             return app, request, NOTHING
         token = token_of(request)
         if app is None or self.apps.named:
             app, request = await self.apps.pick(request, token, self.domains)
-        return app, request, await app.keyring.authenticate(token)
+        permission = await app.keyring.authenticate(token, request.address)
+        if self.by_key is not None:
+            self.by_key.check(token.partition(FIXED_PART)[0], monotonic(), "This key")
+        return app, request, permission
 
     async def answer(self, request: Request, app: App, permission: Permission, body: Body) -> Answer:
         """Take a request of a known caller through its steps to the endpoint's answer."""
@@ -198,6 +219,11 @@ class Application:
         return self.chosen_form if chosen else found.route.errors
 
 
+def buckets_of(per_second: float | None) -> Buckets | None:
+    """Buckets for a rate, which let requests of RATE_SECONDS through at once."""
+    return None if per_second is None else Buckets(per_second, max(1.0, per_second * limits.RATE_SECONDS))
+
+
 def applied(app: App) -> int | None:
     """Return the newest transaction of an app, or None when even that cannot be had."""
     try:
@@ -226,6 +252,7 @@ def application(
     body_seconds: float = limits.BODY_SECONDS_MAX,
     app: str | None = None,
     error_form: ErrorForm = "both",
+    rates: Rates = ANY_RATE,
 ) -> Application:
     """Make the ASGI application over a store, for any ASGI server.
 
@@ -238,6 +265,13 @@ def application(
         body_seconds: How long a body may take to arrive.
         app: The id under which the store is served too; None for none.
         error_form: How errors of the store API are written from version 2 on: see `faults`.
+        rates: How many requests a second there may be.
     """
-    apps = of_one(store, keyring, app)
-    return Application(apps, hosts=hosts, wait_seconds=wait_seconds, body_seconds=body_seconds, error_form=error_form)
+    return Application(
+        of_one(store, keyring, app),
+        hosts=hosts,
+        wait_seconds=wait_seconds,
+        body_seconds=body_seconds,
+        error_form=error_form,
+        rates=rates,
+    )

@@ -145,19 +145,8 @@ def test_every_public_method_of_a_session_is_tried() -> None:
     slots = {"store", "permission", "once"}
     submitted = {"upsert", "update", "remove"}
     tried = {use.partition(" ")[0] for use in USES if use not in submitted}
-    tried |= {"for_putting", "for_attachment", "check_full"}
-    tried |= {
-        "submit",
-        "stats",
-        "for_backup",
-        "change_images",
-        "reach",
-        "check_author",
-        "collections",
-        "may_read",
-        "as_peer",
-    }
-    tried |= {"for_attachment", "for_putting"}
+    tried |= {"for_putting", "for_attachment", "check_full", "is_for"}
+    tried |= {"submit", "stats", "for_backup", "reach", "check_author", "collections", "may_read", "as_peer"}
     assert methods - slots - {"applied", "oldest_readable"} == tried
 
 

@@ -62,7 +62,7 @@ def test_the_one_store_has_an_id() -> None:
         ("--app api=x --root-key-file key", "app id"),
         ("--app A", "app id"),
         ("--app a=x --app b=x --root-key-file key", "one directory"),
-        ("--app a=x --root-key-file bad", "A key is 12"),
+        ("--app a=x --root-key-file bad", "A key is 11"),
     ],
 )
 def test_what_settings_cannot_mean_is_refused(arguments: str, said: str) -> None:
