@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -175,3 +177,33 @@ def test_scrypt_runs_in_a_thread_whatever_is_asked(app: Application, key: str, m
     call(app, "GET", KEYS, headers=headers_for(made["key"]))
     assert len(seen) >= 4
     assert threading.get_ident() not in seen
+
+
+def test_keys_that_are_made_over_http_stand_in_one_answer_and_nowhere_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the store, a backup of it, the log, nor in what is told of keys; their prefixes are found there."""
+    caplog.set_level(logging.DEBUG)
+    with Store.open(tmp_path / "store") as store:
+        keyring = KeyRing(store)
+        root = keyring.create("root", Permission.full())
+        app = application(store, keyring)
+        asked = {"name": "canary", "description": "d", "permissions": SOME}
+        made = [call(app, "POST", KEYS, asked, headers_for(root)).json]
+        made.append(call(app, "POST", f"{KEYS}/{made[0]['prefix']}/rotate", {}, headers_for(root)).json)
+        for each in made:
+            assert status(app, each["key"]) == 200
+            assert status(app, each["key"][:-1] + "!") == 401
+            assert call(app, "POST", KEYS, {"name": each["key"], "wrong": each["key"]}, headers_for(root)).status == 400
+        paths = (KEYS, f"{KEYS}/{made[0]['prefix']}", "/admin/key-changes", "/admin/stats")
+        told = b"".join(call(app, "GET", path, headers=headers_for(root)).body for path in paths)
+        backup = call(app, "GET", "/admin/backup", headers=headers_for(root))
+        assert backup.status == 200
+    stored = b"".join(file.read_bytes() for file in (tmp_path / "store").rglob("*") if file.is_file())
+    logged = "\n".join(record.getMessage() for record in caplog.records).encode()
+    places = {"told": told, "backup": backup.body, "stored": stored, "logged": logged}
+    for name, place in places.items():
+        assert made[0]["prefix"].encode() in place, name
+        for key in (root, *(each["key"] for each in made)):
+            assert key.partition(FIXED_PART)[2].encode() not in place, name
+    assert made[0]["key"] != made[1]["key"]
