@@ -59,7 +59,7 @@ def submit_nothing(_: Session, commands: Sequence[Command], **__: Any) -> Future
     return done
 
 
-async def let_in(_: KeyRing, __: str) -> Permission:
+async def let_in(_: KeyRing, __: str, ___: str) -> Permission:
     """Let in whoever comes."""
     return FULL
 
