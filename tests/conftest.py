@@ -29,6 +29,7 @@ TOLD = pytest.StashKey[dict[str, str]]()
 LONGEST_FIRST = (
     "fuzz/test_fuzz.py",
     "sim/test_worlds.py",
+    "statement/test_naive.py",
     "histories/test_histories.py",
     "faults/test_kills.py",
     "laws/test_small_histories.py",
