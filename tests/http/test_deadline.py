@@ -1,17 +1,19 @@
 """The deadline of an answer of lines: a reader that takes nothing holds no snapshot beyond it.
 
-Rules: nothing waits for time to pass but the server itself. Each test has its control: a server without the timer.
+Rules: nothing waits for time to pass: a test rings the timer of the server. Each test has its control: a server
+without the timer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import SO_RCVBUF, SOL_SOCKET, socket
 from threading import Event
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -28,7 +30,9 @@ from tests.http.calling import as_raw, headers_for, serving, until_closed
 
 DOCUMENTS = 150
 DOCUMENT_BYTES = 100_000
-SECONDS = 0.2
+SECONDS = 60.0
+"""Until the timer rings, which a test does not wait for: it makes it ring."""
+
 LISTINGS: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/api/v1/collections/cars/documents", None),
     ("GET", f"/api/v1/timeseries/cars/events?timeout_millis={SECONDS * 1_000:.0f}", None),
@@ -100,6 +104,35 @@ def hanging(app: Application, listing: tuple[str, str, Any], key: str) -> Iterat
         yield connection
 
 
+class Ringing:
+    """The `asyncio` of listings: what is to be called later can be called now, too."""
+
+    def __init__(self) -> None:
+        self.rings: list[Callable[[], object]] = []
+        self.ensure_future = asyncio.ensure_future
+
+    def get_running_loop(self) -> Self:
+        return self
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        assert 0 < seconds <= SECONDS
+        loop = asyncio.get_running_loop()
+        self.rings.append(lambda: loop.call_soon_threadsafe(callback))
+        return loop.call_later(seconds, callback)
+
+    def ring(self) -> None:
+        """Let the one timer of the one listing ring."""
+        [ring] = self.rings
+        ring()
+
+
+@pytest.fixture
+def timer(monkeypatch: pytest.MonkeyPatch) -> Ringing:
+    ringing = Ringing()
+    monkeypatch.setattr("crdtstore.http.lines.asyncio", ringing)
+    return ringing
+
+
 def told(monkeypatch: pytest.MonkeyPatch, name: str, after: Callable[[Listing], None]) -> Event:
     """An event that is set when this method of a listing has run, which then does what `after` does."""
     happened = Event()
@@ -114,13 +147,18 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, after: Callable[[Listing], 
 
 @pytest.mark.parametrize("listing", LISTINGS, ids=IDS)
 def test_a_reader_that_takes_nothing_holds_no_snapshot_beyond_the_deadline(
-    store: Store, watched: Watched, monkeypatch: pytest.MonkeyPatch, listing: tuple[str, str, Any]
+    store: Store,
+    watched: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+    timer: Ringing,
+    listing: tuple[str, str, Any],
 ) -> None:
     keyring = KeyRing(store)
     app, key = application(store, keyring), keyring.create("test", Permission.full())
     ended = told(monkeypatch, "end", Listing.end)
     with hanging(app, listing, key) as connection:
         assert watched.open == 1
+        timer.ring()
         assert ended.wait(60)
         assert watched.open == 0, "the reader still hangs"
         last = until_closed(connection).removesuffix(b"\r\n0\r\n\r\n").splitlines()[-1]
@@ -129,12 +167,17 @@ def test_a_reader_that_takes_nothing_holds_no_snapshot_beyond_the_deadline(
 
 @pytest.mark.parametrize("listing", LISTINGS, ids=IDS)
 def test_without_the_timer_it_would(
-    store: Store, watched: Watched, monkeypatch: pytest.MonkeyPatch, listing: tuple[str, str, Any]
+    store: Store,
+    watched: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+    timer: Ringing,
+    listing: tuple[str, str, Any],
 ) -> None:
     keyring = KeyRing(store)
     app, key = application(store, keyring), keyring.create("test", Permission.full())
     passed = told(monkeypatch, "expire", lambda _: None)
     with hanging(app, listing, key) as connection:
+        timer.ring()
         assert passed.wait(60)
         assert watched.open == 1
         connection.close()
