@@ -223,7 +223,7 @@ RUNS: dict[tuple[str, str], Callable[[Place], None]] = {
     ("A find", "plain"): find,
     ("A find", "compiled"): find,
     ("A get", "plain"): get,
-    ("A get", "compiled"): get,
+    ("A get in the compiled core", "compiled"): get,
     ("A statement that reads", "plain"): select,
     ("A statement that reads", "compiled"): select,
     ("A statement that writes", "plain"): update,
