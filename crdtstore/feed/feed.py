@@ -169,9 +169,9 @@ class Feed:
         """Count a reader more; the first one begins to listen to the pump."""
         with self.lock:
             if self.rings is None or self.rings.over:
-                self.rings = Rings()
-                self.readers = 0
-                self.pump.attach(self.rings)
+                rings = Rings()
+                self.pump.attach(rings)
+                self.rings, self.readers = rings, 0
             self.readers += 1
             return self.rings
 

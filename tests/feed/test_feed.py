@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -269,6 +270,14 @@ def test_a_store_tells_its_events(store: Store) -> None:
         store.write([Remove("c", "_id == 1")])
         found = [(next(events).method, events.txn) for _ in range(3)]
     assert found == [("upsert", 0), ("upsert", 1), ("remove", 2)]
+
+
+def test_a_store_that_another_process_writes_tells_nothing(tmp_path: Path) -> None:
+    Store.open(tmp_path / "store").close()
+    with Store.open(tmp_path / "store", read_only=True) as store:
+        for _ in range(2):
+            with pytest.raises(errors.StoreReadOnly):
+                store.events()
 
 
 def test_events_end_with_the_store_and_with_time(store: Store) -> None:

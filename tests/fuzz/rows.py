@@ -23,6 +23,7 @@ from crdtstore.storage import (
     documents,
     head,
     identity,
+    images,
     index,
     log,
     peers,
@@ -125,6 +126,16 @@ TARGETS = [
         ATTACHMENT,
         lambda snapshot: attachments.read_attachment(snapshot, ATTACHMENT),
         packed([5, DIGEST[:8], 1_700_000_000_000, 0], [2**40, DIGEST[:8], 0, 1]),
+    ),
+    row_target(
+        "image",
+        Table.IMAGES,
+        images.image_key(7, 0),
+        lambda snapshot: images.read_images(snapshot, 7),
+        packed([0, b"\x20a", b"", b"\1"], [2**40, b"\x20a", None, None]),
+    ),
+    row_target(
+        "image-setting", Table.META, images.IMAGES_KEY, images.read_settings, packed({"a": "both", "b" * 40: "new"})
     ),
     row_target("scope", Table.META, identity.SCOPE_KEY, identity.read_scope, packed(["a"], ["a", "b" * 40])),
     row_target(
