@@ -31,6 +31,8 @@ TABLES: Final = (
     "peers",
     "indexes",
     "entries",
+    "attachments",
+    "images",
 )
 """The tables, as `crdtstore.storage.tables` names them: a help text imports no storage."""
 

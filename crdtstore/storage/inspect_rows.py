@@ -20,6 +20,7 @@ from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.identifier import decode_id
 from crdtstore.errors import Corrupted
 from crdtstore.limits import ACTOR_BYTES, KEY_PREFIX_BYTES
+from crdtstore.storage.attachments import format_id
 from crdtstore.storage.documents import COLLECTION_NUMBER_BYTES
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.index import NUMBER_BYTES, PART_NAMES
@@ -31,7 +32,8 @@ from crdtstore.storage.verify_indexes import check_indexes
 from crdtstore.storage.verify_rows import DAMAGE, can_pass, check_collections, check_paths, check_replicas
 
 if TYPE_CHECKING:
-    from crdtstore.storage.catalog import Catalog
+    from crdtstore.storage.attachments import format_id
+from crdtstore.storage.catalog import Catalog
 
 Directory: TypeAlias = str | Path
 
@@ -170,6 +172,7 @@ KEYS: Mapping[Table, Callable[[bytes, Catalog], dict[str, Any]]] = {
     Table.PEERS: lambda key, _: {"origin": format_actor(key)},
     Table.INDEXES: lambda key, _: {"index": int.from_bytes(key, "big")},
     Table.ENTRIES: spell_entry,
+    Table.ATTACHMENTS: lambda key, _: {"attachment": format_id(key)},
     Table.IMAGES: lambda key, _: {"txn": int.from_bytes(key[:8], "big"), "document": int.from_bytes(key[8:], "big")},
 }
 """How the keys of each table are spelled out."""
