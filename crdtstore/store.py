@@ -42,6 +42,7 @@ from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_
 from crdtstore.storage.log import first_txn, last_txn
 from crdtstore.storage.memory import MemoryStorage
 from crdtstore.storage.stats import Stats
+from crdtstore.storage.tables import Table
 from crdtstore.timeseries.expiry import Expiry
 from crdtstore.version.clock import Clock, steady_clock
 from crdtstore.version.sequencer import Sequencer
@@ -335,7 +336,7 @@ class Store(Writing):
         """What the store holds."""
         with self.view() as (snapshot, catalog):
             counts, applied, oldest = read_counts(snapshot), last_txn(snapshot), first_txn(snapshot)
-            head = self.sequencer.head
+            head, attachments = self.sequencer.head, snapshot.count(Table.ATTACHMENTS)
         known = {row.name: row.living for row in counts if row.living}
         return Stats(
             origin=head.origin.hex(),
@@ -353,6 +354,7 @@ class Store(Writing):
             scope=head.scope,
             oldest=oldest,
             retained=self.retained.txns,
+            attachments=attachments,
         )
 
     def close(self) -> None:

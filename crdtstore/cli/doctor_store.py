@@ -25,6 +25,8 @@ from crdtstore.crdt.names import Names
 from crdtstore.crdt.timestamp import format_timestamp, to_milliseconds
 from crdtstore.errors import CrdtStoreError
 from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, MAP_BYTES_DEFAULT, PEER_SILENT_SECONDS, REPLICAS_MAX
+from crdtstore.storage.attachment_files import folder_of, name_of, names_in
+from crdtstore.storage.attachments import read_attachments
 from crdtstore.storage.environment import DATA_NAME, open_storage
 from crdtstore.storage.head import Head
 from crdtstore.storage.index import read_indexes
@@ -36,7 +38,7 @@ from crdtstore.storage.tables import Table
 from crdtstore.version.epoch import was_volatile
 
 if TYPE_CHECKING:
-    from crdtstore.storage.interface import Snapshot
+    from crdtstore.storage.interface import Snapshot, Storage
 
 LOCKS: Final = Path("/proc/locks")
 MAP_PART_MAX: Final = 0.8
@@ -56,6 +58,7 @@ def check_store(directory: Path) -> Iterator[Check]:
             yield check_log(snapshot)
             yield from check_peers(snapshot, time.time_ns() // 1_000_000)
             yield check_indexes(snapshot)
+            yield check_attachments(storage, snapshot)
     except CrdtStoreError as error:
         yield Check("store", PROBLEM, error.message, "See what is damaged: crdtstore verify. Then restore a backup.")
 
@@ -123,6 +126,17 @@ def check_map(size: int) -> Check:
     if size > MAP_BYTES_DEFAULT * MAP_PART_MAX:
         return Check("map", PROBLEM, found, "Trim the log, or divide the store: it cannot grow beyond.")
     return Check("map", OK, found)
+
+
+def check_attachments(storage: Storage, snapshot: Snapshot) -> Check:
+    """The files beside the data file: how many, of how many bytes, and how many lie there without a row."""
+    folder = folder_of(storage)
+    rows = {name_of(each): each.length for each in read_attachments(snapshot)}
+    left = sum(1 for name in names_in(folder) if name not in rows)
+    found = f"{len(rows):,} of {sum(rows.values()):,} bytes, and {left:,} without a row"
+    if left:
+        return Check("attachments", NOTICE, found, "They are on their way, or the next collection removes them.")
+    return Check("attachments", OK, found)
 
 
 # --- what it says of itself ---

@@ -57,6 +57,7 @@ def rows_of(stats: Stats) -> Iterator[tuple[str, str]]:
     yield "log begins at", f"{stats.oldest:,}"
     yield "also readable", readable(stats.retained)
     yield "size on disk", size_of(stats.bytes_on_disk)
+    yield "attachments", f"{stats.attachments:,}"
     yield "paths", f"{stats.paths:,}"
     yield "authors", f"{stats.replicas:,}"
     yield "origin", stats.origin

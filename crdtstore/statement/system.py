@@ -167,7 +167,7 @@ SYSTEM_COLLECTIONS: Final[Mapping[str, SystemCollection]] = MappingProxyType(
         "system_info": SystemCollection(
             (
                 *("version", "applied", "documents", "collections", "paths", "replicas", "origins", "digest"),
-                *("waiting_reads", "bytes_on_disk", "core", "read_only", "scope", "oldest", "retained"),
+                *("waiting_reads", "bytes_on_disk", "core", "read_only", "scope", "oldest", "retained", "attachments"),
             ),
             system_rows,
         ),

@@ -13,7 +13,8 @@ from typing import Any
 class Stats:
     """What a store holds; sizes in bytes.
 
-    `oldest` is the first txn id that the log still has, `retained` the txn ids that can be read beside the newest.
+    `oldest` is the first txn id that the log still has, `retained` the txn ids that can be read beside the newest,
+    `attachments` the number of files; their bytes are not among those on disk.
     """
 
     origin: str
@@ -31,6 +32,7 @@ class Stats:
     scope: tuple[str, ...] | None
     oldest: int
     retained: tuple[int, ...] = ()
+    attachments: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

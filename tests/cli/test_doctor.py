@@ -268,6 +268,14 @@ def test_indexes() -> None:
     assert state("indexes") == ("notice", "name: half made or half dropped")
 
 
+def test_attachments() -> None:
+    with Store.open("data") as store:
+        store.attachments.put([b"hello"])
+    assert state("attachments") == ("ok", "1 of 5 bytes, and 0 without a row")
+    Path("data/attachments", f"{'0' * 64}-{'0' * 16}").write_bytes(b"left over")
+    assert state("attachments") == ("notice", "1 of 5 bytes, and 1 without a row")
+
+
 def test_peers() -> None:
     meet(Peer(ORIGIN, NOW_MS, 0))
     assert state("peers") == ("ok", "1 known, none in quarantine, none silent while the log waits for it")

@@ -420,3 +420,9 @@ def test_documents_say_where_their_files_are(
     assert url == f"/api/v4/attachments/{token['id']}?collection=c%20d&document=1%2F2"
     assert call(served, "GET", url, None, headers(key)).body == DATA
     assert "url" not in json.dumps(ask(formatAttachment=False))
+
+
+def test_lines_show_no_addresses(served: Application, key: str) -> None:
+    body = {"collection": "c", "query": "true", "formatAttachment": True}
+    lines = headers(key, content_type=JSON, accept="application/x-ndjson")
+    assert call(served, "POST", "/api/v4/store/find", body, lines).code == "malformed-request"

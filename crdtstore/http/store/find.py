@@ -19,6 +19,7 @@ import msgspec
 from crdtstore import limits
 from crdtstore.crdt.json_output import write_json
 from crdtstore.crdt.value import Value
+from crdtstore.errors import MalformedRequest
 from crdtstore.finding import Found
 from crdtstore.http.call import Call
 from crdtstore.http.headers import at_of
@@ -71,6 +72,8 @@ async def find(call: Call) -> Answer:
     await call.until_readable(asked.collection)
     order = tuple(map(order_text, asked.sort)) if call.version.sorts else ()
     if call.preferred in LINES and not asked.describe:
+        if call.version.sorts and asked.format_attachment:
+            raise MalformedRequest("`formatAttachment` is for answers in JSON, not for lines: leave it out.")
         found = listed(call, asked, order, at)
         return await answer_lines(call, found, limits.LISTING_SECONDS_MAX, call.preferred)
     run = describe if asked.describe else search
