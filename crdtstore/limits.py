@@ -532,6 +532,9 @@ FEED_REPLAY_BYTES_MAX: Final = 8 * 1_024 * 1_024
 """Documents that are merged again, from a retained version on, for a piece of the past: some 50 ms. What lies further
 behind it is told by its operations."""
 
+FEED_PAGE_SECONDS_MAX: Final = 1.0
+"""How long such an answer looks for events in the log, where few are told of: it says how far it came."""
+
 FEED_PAGE_BYTES_MAX: Final = 4 * 1_024 * 1_024
 """Events of one answer of the change feed that is no stream; the transaction that passes it is still in it."""
 

@@ -66,6 +66,20 @@ def test_a_limit_does_not_divide_a_transaction(store: Store, app: Application, k
     assert found["next"] == 1
 
 
+def test_a_page_that_looks_for_long_says_how_far_it_came(
+    store: Store, app: Application, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, 1)
+    put(store, 2)
+    put(store, 3, "d")
+    monkeypatch.setattr("crdtstore.feed.past.CHANGES_ENTRIES_MAX", 1)
+    monkeypatch.setattr(limits, "FEED_PAGE_SECONDS_MAX", 0.0)
+    found: dict[str, Any] = {"changes": [], "next": 0}
+    while not found["changes"]:
+        found = page(app, key, f"collection=d&feed=longpoll&since={found['next']}")
+    assert told(found["changes"]) == [(3, "d", "upsert")]
+
+
 def test_from_a_retained_version_on_there_are_images(store: Store, app: Application, key: str) -> None:
     put(store, "a", n=1)
     with store.pin():

@@ -10,6 +10,7 @@ Not here: the events themselves (`crdtstore.feed`).
 from __future__ import annotations
 
 from functools import partial
+from time import monotonic
 
 from crdtstore import limits
 from crdtstore.feed.event import Event
@@ -48,7 +49,7 @@ def open_reader(call: Call, asked: Asked) -> Reader:
 async def page(call: Call, reader: Reader, asked: Asked) -> Answer:
     """Answer with a page; a long poll waits where it would be empty."""
     found = await call.in_thread(partial(read_page, reader, asked))
-    if not found.events and asked.feed == "longpoll":
+    if not found.events and asked.feed == "longpoll" and not reader.is_past:
         call.held.streams += 1
         try:
             await until_woken(reader.listen, wait_of(call.request, call.wait_seconds), call.receive, call.held)
@@ -61,10 +62,11 @@ async def page(call: Call, reader: Reader, asked: Asked) -> Answer:
 
 
 def read_page(reader: Reader, asked: Asked) -> Chunk:
-    """The events that there are, up to the limit."""
+    """The events that there are, up to the limit; what takes long to find is left to the next page."""
     left = limits.FIND_LIMIT_DEFAULT if asked.limit is None else asked.limit
     found: list[Event] = []
     size, txn = 0, reader.txn
+    until = monotonic() + limits.FEED_PAGE_SECONDS_MAX
     while left > 0 and size < limits.FEED_PAGE_BYTES_MAX:
         chunk = reader.take()
         if chunk is None:
@@ -74,4 +76,6 @@ def read_page(reader: Reader, asked: Asked) -> Chunk:
         left -= len(chunk.events)
         size += sum(len(event.json) for event in chunk.events)
         txn = chunk.txn
+        if monotonic() > until:
+            break
     return Chunk(found, txn)
