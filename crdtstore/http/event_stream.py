@@ -17,16 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from threading import Lock
 from typing import Final, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
 
 from crdtstore import limits
 from crdtstore.errors import CrdtStoreError, Overloaded, Unauthenticated
 from crdtstore.http.call import Call
 from crdtstore.http.request import JSON_LINES
 from crdtstore.http.respond import Answer
-from crdtstore.http.wait import Callback, Held, until_gone
+from crdtstore.http.wait import Callback, Held, until_gone, wakes_of
 
 logger = logging.getLogger(__name__)
 
@@ -76,44 +74,6 @@ def message(data: bytes, name: bytes = b"", identifier: bytes = b"") -> bytes:
     first = b"id: %b\n" % identifier if identifier else b""
     second = b"event: %b\n" % name if name else b""
     return b"%b%bdata: %b\n\n" % (first, second, b"\ndata: ".join(data.splitlines()))
-
-
-class Wakes:
-    """Who is to be woken on one event loop."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.due: list[Callback] = []
-
-    def add(self, loop: asyncio.AbstractEventLoop, wake: Callback) -> None:
-        """Have something called on the loop; from any thread. The first since the last round asks for one."""
-        with self.lock:
-            self.due.append(wake)
-            if len(self.due) > 1:
-                return
-        try:
-            loop.call_soon_threadsafe(self.call)
-        except RuntimeError:
-            # The loop was closed between: nobody waits any more, and who wakes must not be disturbed by it.
-            return
-
-    def call(self) -> None:
-        """Wake everybody who is due; on the loop."""
-        with self.lock:
-            due, self.due = self.due, []
-        for wake in due:
-            wake()
-
-
-WAKES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Wakes]] = WeakKeyDictionary()
-
-
-def wakes_of(loop: asyncio.AbstractEventLoop) -> Wakes:
-    """What wakes on a loop; called there."""
-    wakes = WAKES.get(loop)
-    if wakes is None:
-        wakes = WAKES[loop] = Wakes()
-    return wakes
 
 
 class EventStream:

@@ -2,7 +2,7 @@
 
 Rules: a wait ends in one of four ways: what it waits for happens, the deadline passes, the caller goes away, the
 server stops. In each of them nothing stays behind in the store. The writer's thread only leaves a word for the event
-loop.
+loop, one for all who are woken at once.
 
 Not here: who is woken when, see `crdtstore.version`.
 """
@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import TypeAlias, TypeVar
+from threading import Lock
+from typing import Final, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 from crdtstore.auth.session import Session
 from crdtstore.errors import VersionNotAvailable
@@ -38,6 +40,44 @@ class Held:
         self.over = True
         for end in list(self.ends):
             end()
+
+
+class Wakes:
+    """Who is to be woken on one event loop."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.due: list[Callback] = []
+
+    def add(self, loop: asyncio.AbstractEventLoop, wake: Callback) -> None:
+        """Have something called on the loop; from any thread. The first since the last round asks for one."""
+        with self.lock:
+            self.due.append(wake)
+            if len(self.due) > 1:
+                return
+        try:
+            loop.call_soon_threadsafe(self.call)
+        except RuntimeError:
+            # The loop was closed between: nobody waits any more, and who wakes must not be disturbed by it.
+            return
+
+    def call(self) -> None:
+        """Wake everybody who is due; on the loop."""
+        with self.lock:
+            due, self.due = self.due, []
+        for wake in due:
+            wake()
+
+
+WAKES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Wakes]] = WeakKeyDictionary()
+
+
+def wakes_of(loop: asyncio.AbstractEventLoop) -> Wakes:
+    """What wakes on a loop; called there."""
+    wakes = WAKES.get(loop)
+    if wakes is None:
+        wakes = WAKES[loop] = Wakes()
+    return wakes
 
 
 async def until_applied(
@@ -84,14 +124,7 @@ async def until_woken(notify: Callable[[Callback], Callback], seconds: float, re
         if not ended.done():
             ended.set_result(None)
 
-    def wake() -> None:
-        try:
-            loop.call_soon_threadsafe(end)
-        except RuntimeError:
-            # The loop was closed between: nobody waits any more, and the writer must not be disturbed by it.
-            return
-
-    cancel = notify(wake)
+    cancel = notify(partial(wakes_of(loop).add, loop, end))
     deadline = loop.call_later(0 if held.over else seconds, end)
     gone = loop.create_task(until_gone(receive))
     gone.add_done_callback(end)
