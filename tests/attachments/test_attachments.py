@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgpack
 import pytest
 
 from crdtstore import limits
+from crdtstore.attachments import collecting
 from crdtstore.attachments.attachments import Put
+from crdtstore.attachments.references import referred_in_documents
 from crdtstore.command.command import Remove, Upsert
-from crdtstore.errors import Corrupted, LimitExceeded, StoreReadOnly, UnknownAttachment
+from crdtstore.crdt.entry import is_join
+from crdtstore.errors import Corrupted, LimitExceeded, LogTrimmed, Overloaded, StoreReadOnly, UnknownAttachment
+from crdtstore.replication.local import sync
 from crdtstore.storage.attachment_files import folder_of, name_of, path_of
 from crdtstore.storage.attachments import parse_id, read_attachment
+from crdtstore.storage.interface import Snapshot
 from crdtstore.storage.stored_format import FORMAT_KEY, WITH_ATTACHMENTS
 from crdtstore.storage.tables import Table
 from crdtstore.store import Store
@@ -193,3 +198,85 @@ def test_names_differ_by_generation(store: Store) -> None:
         row = read_attachment(snapshot, parse_id(put.id) or b"")
     assert row is not None
     assert name_of(row) == file_of(store, put).name
+
+
+# --- what comes while a collection runs ---
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
+    """Let something happen behind the reading of all documents, the first time."""
+    happened = list[bool]()
+
+    def read_first(snapshot: Snapshot) -> Iterator[bytes]:
+        yield from referred_in_documents(snapshot)
+        if not happened:
+            happened.append(True)
+            happen()
+
+    monkeypatch.setattr(collecting, "referred_in_documents", read_first)
+
+
+def test_a_reference_that_is_written_meanwhile_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = store.attachments.put([b"hello"])
+    meanwhile(monkeypatch, lambda: refer(store, put))
+    assert store.attachments.collect(0)[:3] == (0, 0, 1)
+
+
+def test_so_does_one_of_many_transactions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = store.attachments.put([b"hello"])
+    monkeypatch.setattr(limits, "COLLECT_ENTRIES_MAX", 2)
+    monkeypatch.setattr(limits, "CHANGES_ENTRIES_MAX", 3)
+
+    def happen() -> None:
+        for number in range(20):
+            store.write([Upsert("c", {"n": number}, id="n")])
+        refer(store, put)
+
+    meanwhile(monkeypatch, happen)
+    assert store.attachments.collect(0).removed == 0
+
+
+def test_so_does_one_in_a_snapshot_that_is_joined(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = store.attachments.put([b"hello"])
+    with Store.in_memory(clock=store.clock) as other:
+        refer(other, put)
+        other.write([Upsert("c", {"n": 1}, id="n")])
+        other.trim(1)
+        meanwhile(monkeypatch, lambda: sync(store, other))
+        assert store.attachments.collect(0).removed == 0
+    assert any(is_join(entry.record) for entry in store.changes())
+    assert read(store, put.id) == b"hello"
+
+
+def test_a_log_that_is_trimmed_meanwhile_begins_a_collection_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = store.attachments.put([b"hello"])
+
+    def happen() -> None:
+        refer(store, put)
+        store.write([Upsert("c", {"n": 1}, id="n")])
+        store.trim(store.applied - 1)
+
+    meanwhile(monkeypatch, happen)
+    assert store.attachments.collect(0).removed == 0
+
+    def trimmed(*_: object) -> bool:
+        raise LogTrimmed("It was trimmed.")
+
+    monkeypatch.setattr(collecting.Marks, "catch_up", trimmed)
+    store.attachments.put([b"idle"])
+    with pytest.raises(Overloaded):
+        store.attachments.collect(0)
+
+
+def test_a_damaged_document_ends_a_collection(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.attachments.put([b"hello"])
+
+    def damaged(_snapshot: Snapshot) -> Iterator[bytes]:
+        raise Corrupted("documents", b"x")
+
+    monkeypatch.setattr(collecting, "referred_in_documents", damaged)
+    with pytest.raises(Corrupted):
+        store.attachments.collect(0)
+    assert len(list(store.attachments.list())) == 1
