@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -259,10 +260,12 @@ class Attachments:
         self.collector.close()
 
     def settle(self) -> None:
-        """Remove what a process that ended left on its way in; before anything comes in here."""
-        incoming = self.folder / INCOMING_NAME
-        if incoming.is_dir():
-            for path in incoming.glob("*.part"):
+        """Remove what a process that ended left on its way in, before anything comes in here.
+
+        It only takes room: what cannot be removed keeps no store shut, and the next opening tries again.
+        """
+        with suppress(OSError):
+            for path in (self.folder / INCOMING_NAME).glob("*.part"):
                 path.unlink()
 
 

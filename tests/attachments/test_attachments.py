@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 from base64 import urlsafe_b64decode
@@ -171,6 +172,19 @@ def test_a_crash_leaves_what_the_next_collection_sweeps(tmp_path: Path) -> None:
         assert list((folder / "incoming").iterdir()) == []
         assert store.attachments.collect().swept == 1
         assert [path.name for path in folder.glob("*-*")] == [kept.name]
+        assert read(store, put.id) == b"hello"
+
+
+def test_what_cannot_be_removed_keeps_no_store_shut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store.open(tmp_path / "store") as store:
+        put = store.attachments.put([b"hello"])
+    (tmp_path / "store" / "attachments" / "incoming" / "x.part").write_bytes(b"half")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "refused")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with Store.open(tmp_path / "store") as store:
         assert read(store, put.id) == b"hello"
 
 

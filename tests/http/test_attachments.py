@@ -296,6 +296,29 @@ def test_a_sender_that_drips_is_cut_off(store: Store, key: str) -> None:
     assert files_of(store) == []
 
 
+def test_a_reader_that_is_too_slow_or_gone_is_let_go(
+    served: Application, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/api/v4/attachments/{put(served, key)}"
+
+    async def read(*, leave: bool) -> bytes:
+        request = exchange("GET", path, None, headers(key))
+        if leave:
+            request.leave()
+        await served(request.scope, request.receive, request.send)
+        return b"".join(part["body"] for part in request.sent[1:])
+
+    assert asyncio.run(read(leave=False)) == DATA
+    monkeypatch.setattr(limits, "ATTACHMENT_PIECE_BYTES", 1_000)
+    assert len(asyncio.run(read(leave=True))) < len(DATA)
+    monkeypatch.setattr(limits, "LISTING_SECONDS_MAX", -1.0)
+    monkeypatch.setattr(limits, "TRANSFER_BYTES_A_SECOND_MIN", 10**9)
+    assert asyncio.run(read(leave=False)) == b""
+    monkeypatch.undo()
+    transfers = only_app(served).transfers
+    assert sum(transfers.acquire(blocking=False) for _ in range(limits.TRANSFERS_MAX)) == limits.TRANSFERS_MAX
+
+
 # --- in several requests ---
 
 
