@@ -54,8 +54,14 @@ def folder_of(storage: Storage) -> Path:
             place = in_memory.get(storage)
             if place is None:
                 place = in_memory[storage] = tempfile.mkdtemp(prefix="crdtstore-")
-                finalize(storage, shutil.rmtree, place, ignore_errors=True)
+                finalize(storage, remove_own, place, os.getpid())
     return Path(place) / FOLDER_NAME
+
+
+def remove_own(place: str, pid: int) -> None:
+    """Remove a temporary folder, unless it is that of the process that this one was forked from."""
+    if os.getpid() == pid:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import io
+import os
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +22,7 @@ from crdtstore.command.command import Remove, Upsert
 from crdtstore.crdt.entry import is_join
 from crdtstore.errors import Corrupted, LimitExceeded, LogTrimmed, Overloaded, StoreReadOnly, UnknownAttachment
 from crdtstore.replication.local import sync
-from crdtstore.storage.attachment_files import folder_of, name_of, path_of
+from crdtstore.storage.attachment_files import folder_of, name_of, path_of, remove_own
 from crdtstore.storage.attachments import parse_id, read_attachment
 from crdtstore.storage.interface import Snapshot
 from crdtstore.storage.stored_format import FORMAT_KEY, WITH_ATTACHMENTS
@@ -173,6 +175,18 @@ def test_a_crash_leaves_what_the_next_collection_sweeps(tmp_path: Path) -> None:
         assert store.attachments.collect().swept == 1
         assert [path.name for path in folder.glob("*-*")] == [kept.name]
         assert read(store, put.id) == b"hello"
+
+
+def test_files_of_a_store_in_memory_go_with_it_and_not_with_a_forked_child() -> None:
+    store = Store.in_memory()
+    put = store.attachments.put([b"hello"])
+    folder = folder_of(store.storage).parent
+    remove_own(str(folder), os.getpid() + 1)
+    assert read(store, put.id) == b"hello"
+    store.close()
+    del store
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_what_cannot_be_removed_keeps_no_store_shut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
