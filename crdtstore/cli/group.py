@@ -50,7 +50,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "serve": Entry("crdtstore.cli.serve", "Serve a store over HTTP."),
     "write": Entry("crdtstore.cli.write", "Run commands (upsert, update, remove) as one transaction."),
     "find": Entry("crdtstore.cli.find", "Print the documents that a query matches."),
-    "watch": Entry("crdtstore.cli.watch", "Print what a query finds on a server, and then what becomes of it."),
+    "watch": Entry("crdtstore.cli.watch", "Print what a query finds on a server, as it changes."),
     "sql": Entry("crdtstore.cli.sql", "Run statements, or open a shell for them."),
     "count": Entry("crdtstore.cli.count", "Print how many documents a query matches."),
     "distinct": Entry("crdtstore.cli.distinct", "Print the different values that documents have at a path."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crdtstore.cli.options import Documented, arg_option, json_option, language_option, with_settings
+from crdtstore.cli.options import QUERY_LANGUAGES, Documented, arg_option, json_option, with_settings
 from crdtstore.limits import FIND_LIMIT_DEFAULT, FIND_LIMIT_MAX
 from crdtstore.settings import Layers
 
@@ -41,7 +41,13 @@ if TYPE_CHECKING:
 )
 @click.option("--field", "fields", metavar="PATH", multiple=True, help="Show this field only. Repeatable.")
 @click.option("--changes", metavar="N", type=click.IntRange(0), help="Stop after so many changes.")
-@language_option
+@click.option(
+    "--language",
+    type=click.Choice(QUERY_LANGUAGES),
+    default="legacy",
+    show_default=True,
+    help="What the query is in.",
+)
 @with_settings("url", "key", "key_file")
 @json_option
 def command(
@@ -57,19 +63,18 @@ def command(
     language: str,
     as_json: bool,
 ) -> None:
-    """Print what a query finds on a server, and then what becomes of it, as it happens.
+    """Print what a query finds on a server, as it changes.
 
     Each row is a line: a sign, its place and the document. + is a row that came, - one that went (its place before),
     > one that moved, ~ one that is shown otherwise now. With --json each change is one object.
     """
-    from crdtstore.cli.options import chosen_language
     from crdtstore.cli.target import choose, open_server, reaching
     from crdtstore.cli.values import named_values
     from crdtstore.client.live import observe
 
     if choose(layers, ("url",)) is None:
         raise click.UsageError("Say which server is to be watched: --url URL with a key.")
-    asked: dict[str, Any] = {"collection": collection, "query": query, "limit": limit, **chosen_language(language)}
+    asked: dict[str, Any] = {"collection": collection, "query": query, "limit": limit, "language": language}
     asked["args"] = named_values(pairs) or None
     asked["sort"] = [sort_key(path) for path in order]
     asked["fields"] = fields or None
