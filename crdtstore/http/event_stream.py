@@ -20,7 +20,7 @@ import logging
 from typing import Final, NamedTuple, Protocol
 
 from crdtstore import limits
-from crdtstore.errors import CrdtStoreError, Overloaded, Unauthenticated
+from crdtstore.errors import CrdtStoreError, Overloaded, StoreClosed, Unauthenticated
 from crdtstore.http.call import Call
 from crdtstore.http.request import JSON_LINES
 from crdtstore.http.respond import Answer
@@ -161,6 +161,9 @@ class EventStream:
         except Unauthenticated:
             self.over = True
             return b""
+        except StoreClosed:
+            self.over = True
+            return self.source.farewell()
         try:
             taken = await self.source.take()
         except CrdtStoreError as error:
