@@ -9,6 +9,7 @@ from crdtstore.crdt.names import Names, Replicas
 from crdtstore.crdt.operation import Mark, Operation, Write
 from crdtstore.crdt.record import RecordHead
 from crdtstore.crdt.value import Value
+from crdtstore.storage.wal import Wal
 
 class Lock(Protocol):
     def release(self) -> None: ...
@@ -204,6 +205,7 @@ def load_liblmdb(path: str) -> bool: ...
 class Environment:
     path: str
     read_only: bool
+    wal: Wal | None
     def __new__(
         cls,
         path: str,

@@ -46,6 +46,7 @@ CrdtStoreError                    code, status, retryable, data
 │  ├─ StoreFenced                 a commit's outcome is unknown; reopen
 │  ├─ NotAStore                   the directory holds no store
 │  ├─ NotRestored                 a backup is not written to; restore it
+│  ├─ NotRecovered                its write-ahead log is to be applied; open it for writing
 │  ├─ FormatTooNew                written by a newer version
 │  ├─ Corrupted                   a stored value fails its seal; names table and key
 │  └─ ForkedProcess               an environment was used after fork
@@ -203,13 +204,11 @@ class VersionNotRetained(CallerError):
     status = 410
 
     def __init__(self, asked: int, nearest: int, oldest: int) -> None:
-        super().__init__(
+        message = (
             f"Transaction {asked} is not retained: of the versions that can be read {nearest} is the nearest and "
-            f"{oldest} the oldest. Read at one of these; pin a version before it is to be read for long.",
-            asked=asked,
-            nearest=nearest,
-            oldest=oldest,
+            f"{oldest} the oldest. Read at one of these; pin a version before it is to be read for long."
         )
+        super().__init__(message, asked=asked, nearest=nearest, oldest=oldest)
 
 
 class MethodNotAllowed(CallerError):
@@ -316,11 +315,8 @@ class VersionNotAvailable(RetryLater):
     status = 404
 
     def __init__(self, asked: int, applied: int) -> None:
-        super().__init__(
-            f"Transaction {asked} is not available yet: the newest applied one is {applied}.",
-            asked=asked,
-            applied=applied,
-        )
+        message = f"Transaction {asked} is not available yet: the newest applied one is {applied}."
+        super().__init__(message, asked=asked, applied=applied)
         self.asked = asked
         self.applied = applied
 
@@ -386,6 +382,12 @@ class NotRestored(StoreError):
     """A backup is not written to: restore it, and write to what comes of it."""
 
     code = "not-restored"
+
+
+class NotRecovered(StoreError):
+    """The store was not closed, and its write-ahead log waits to be applied: open it once for writing."""
+
+    code = "not-recovered"
 
 
 class FormatTooNew(StoreError):

@@ -595,6 +595,24 @@ LIVE_SLACK_ROWS: Final = 100
 LIVE_SEARCH_SECONDS_MAX: Final = 10
 """How long a live query may be searched for: others wait meanwhile, and one that takes longer ends."""
 
+# --- write-ahead log ---
+
+WAL_SEGMENT_BYTES: Final = 16 * 1_024 * 1_024
+"""Of each of the two segments of a write-ahead log: both are applied in a second after a crash, and take room while
+the store is open."""
+
+WAL_COMMITS_MAX: Final = 1_000
+"""Commits between two checkpoints: none of them uses a page again, some ten of 4 KiB each."""
+
+WAL_SECONDS_MAX: Final = 10.0
+"""The age of a checkpoint behind which something was written: a store at rest has little to apply."""
+
+WAL_ALONE_SECONDS_MAX: Final = 10.0
+"""How long recovering waits for processes that look at the directory: they are refused, and gone in milliseconds."""
+
+WAL_REPLAY_BYTES: Final = 1_024 * 1_024
+"""Frames that are applied in one batch after a crash: enough to share pages, few enough for memory."""
+
 # --- API keys ---
 
 API_KEY_BYTES_MAX: Final = 128

@@ -101,8 +101,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="File with a key that may do everything; made, for you alone, if it is missing."),
     ] = None
     durability: Annotated[
-        Literal["sync", "none"],
-        Meta(description="sync: what was answered is on disk. none: a power cut may destroy the store."),
+        Literal["sync", "wal", "none"],
+        Meta(
+            description="sync, wal: what was answered is on disk; wal by a write-ahead log, in fewer flushes. "
+            "none: a power cut may destroy the store."
+        ),
     ] = "sync"
     wait_seconds: Annotated[
         float,

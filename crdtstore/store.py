@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from crdtstore.statement.answer import Executed
     from crdtstore.storage.interface import Storage
 
-Durability = Literal["sync", "none"]
+Durability = Literal["sync", "wal", "none"]
 
 
 class Store(Writing):
@@ -103,20 +103,24 @@ class Store(Writing):
             path: The directory; created, atomically, unless `create` is false.
             create: Whether a missing store is made.
             read_only: Beside a writer in another process; every write is refused.
-            durability: `sync`: a write that returned is on disk. `none`: it may be lost with the machine's power,
-                and the store with it; for benchmarks and tests.
+            durability: `sync` and `wal`: a write that returned is on disk; `wal` brings it there by a write-ahead log,
+                in fewer flushes. `none`: it may be lost with the machine's power, and the store with it; for
+                benchmarks and tests.
             clock: Milliseconds since 1970; the machine's by default.
             scope: The collections that a new store is made for; None for all. It never changes.
             retained_seconds: How long the newest version of each second stays readable once there is a newer one.
 
         Raises:
             NotAStore: No store is there, or something else.
+            NotRecovered: It was not closed, and is opened to be read only.
             ScopeMismatch: The store was made for other collections than `scope`.
             StoreLocked: Another process writes to it.
             Corrupted: Its file is cut short or damaged.
             FormatTooNew: A newer version wrote it.
         """
-        storage = open_storage(path, create=create, read_only=read_only, durable=durability == "sync")
+        storage = open_storage(
+            path, create=create, read_only=read_only, durable=durability != "none", logged=durability == "wal"
+        )
         try:
             if not read_only:
                 give_identity(storage, new_origin(secrets.token_bytes), make_scope(scope))

@@ -121,6 +121,10 @@ cdef class Environment:
     cdef bint batching
     cdef unsigned int batches           # opened so far
     cdef void *writer                   # the live batch; not owned
+    cdef unsigned char *rows            # of the batch, for the log; see lmdb_wal.pxi
+    cdef size_t rows_length
+    cdef size_t rows_room
+    cdef public object wal              # what batches are written to before they are committed, if there is one
     cdef readonly str path
     cdef readonly bint read_only
 
@@ -164,6 +168,7 @@ cdef class Environment:
             environment_open_tables(self, added, 0)
 
     def __dealloc__(self):
+        wal_free_c(self)
         if self.env is NULL or self.forks != lmdb_forks:
             return
         if self.leaked:
@@ -207,6 +212,8 @@ cdef class Environment:
                 raise lmdb_error("meta", b"", code)
             snapshot_attach(batch, self, txn)
             batch.thread = PyThread_get_thread_ident()
+            batch.logged = self.wal is not None
+            wal_begin_c(self)
             self.writer = <void*>batch
         finally:
             environment_leave(self)
@@ -254,22 +261,33 @@ cdef class Environment:
         if self.batching and (self.writer is NULL
                               or (<Batch>self.writer).thread != PyThread_get_thread_ident()):
             raise errors.StoreError("A batch is open in another thread: end it there before closing.")
-        self.closing = True
+        if self.batching and self.wal is not None:
+            snapshot_end(<Batch>self.writer)
         try:
-            if self.busy:
-                self.idle.wait()
-        except BaseException:
-            self.closing = False
-            raise
-        while self.newest is not NULL:
-            snapshot_end(<Snapshot>self.newest)
-        environment_close(self)
+            if self.wal is not None:
+                self.wal.finish()
+        finally:
+            environment_end(self)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_failure):
         self.close()
+
+
+cdef int environment_end(Environment self) except -1:
+    """End what is open, and let go of file and lock."""
+    self.closing = True
+    try:
+        if self.busy:
+            self.idle.wait()
+    except BaseException:
+        self.closing = False
+        raise
+    while self.newest is not NULL:
+        snapshot_end(<Snapshot>self.newest)
+    return environment_close(self)
 
 
 cdef object environment_open_error(Environment self, int code):

@@ -15,6 +15,7 @@ cdef class Batch(Snapshot):
 
     cdef unsigned long thread
     cdef bint suspect                   # an assertion failed in it: it can be ended by nobody
+    cdef bint logged                    # its rows are noted for the write-ahead log
 
     def put(self, int table, bytes key not None, bytes value not None):
         """Store a value under a key, in place of the one that was there.
@@ -50,6 +51,8 @@ cdef class Batch(Snapshot):
         if self.suspect:
             batch_leak(self)
             raise errors.StoreFenced("LMDB found the file damaged: nothing of this batch is stored.")
+        if self.logged and environment.rows_length:
+            batch_log(self)
         environment_enter(environment)
         txn = snapshot_detach(self)
         try:
@@ -67,6 +70,9 @@ cdef class Batch(Snapshot):
                 raise batch_commit_error(environment, code, after)
         finally:
             environment_leave(environment)
+            if self.logged and environment.rows_length:
+                # Where the outcome is unknown, the log says that it was committed.
+                environment.wal.written(committed=not code or environment.fenced)
 
     def abort(self):
         """Forget every write of this batch; does nothing once it is over."""
@@ -78,6 +84,18 @@ cdef class Batch(Snapshot):
         if self.txn is not NULL:
             batch_check_thread(self)
             snapshot_end(self)
+
+
+cdef int batch_log(Batch self) except -1:
+    """Write the rows to the log, which makes them count; where that fails the batch is aborted."""
+    cdef Environment environment = self.environment
+    try:
+        environment.wal.write(PyBytes_FromStringAndSize(<const char*>environment.rows, environment.rows_length))
+    except BaseException as error:
+        environment.fenced = environment.fenced or not isinstance(error, errors.StoreFull)
+        snapshot_end(self)
+        raise
+    return 0
 
 
 cdef object batch_commit_error(Environment environment, int code, int after):
@@ -130,6 +148,8 @@ cdef int batch_put_c(Batch self, int table, const unsigned char *key, size_t key
     cdef int code
     snapshot_check(self)
     lmdb_check_place(self.environment, table, key_length)
+    if self.logged:
+        wal_note_c(self.environment, table, WAL_PUT, key, key_length, value, length)
     self.writes += 1
     place.size, place.data = key_length, <void*>key
     room.size, room.data = length + 4, NULL
@@ -149,6 +169,8 @@ cdef int batch_delete_c(Batch self, int table, const unsigned char *key, size_t 
     cdef int code
     snapshot_check(self)
     lmdb_check_place(self.environment, table, key_length)
+    if self.logged:
+        wal_note_c(self.environment, table, WAL_DELETE, key, key_length, NULL, 0)
     self.writes += 1
     place.size, place.data = key_length, <void*>key
     code = lmdb_delete(self.txn, self.environment.handles[table], &place)
@@ -200,6 +222,8 @@ cdef int batch_replace_c(Batch self, lmdb_cursor *cursor, int table, const unsig
     cdef uint32_t seal
     cdef int code
     snapshot_check(self)
+    if self.logged:
+        wal_note_c(self.environment, table, WAL_PUT, key, key_length, value, length)
     self.writes += 1
     place.size, place.data = key_length, <void*>key
     room.size, room.data = length + 4, NULL

@@ -23,7 +23,7 @@ from crdtstore.cli.output import counted
 from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.names import Names
 from crdtstore.crdt.timestamp import format_timestamp, to_milliseconds
-from crdtstore.errors import CrdtStoreError
+from crdtstore.errors import CrdtStoreError, NotRecovered
 from crdtstore.limits import CLOCK_AHEAD_SECONDS_MAX, MAP_BYTES_DEFAULT, PEER_SILENT_SECONDS, REPLICAS_MAX
 from crdtstore.storage.attachment_files import folder_of, name_of, names_in
 from crdtstore.storage.attachments import read_attachments
@@ -35,6 +35,7 @@ from crdtstore.storage.log import first_txn, last_txn
 from crdtstore.storage.peers import Peer, read_peers
 from crdtstore.storage.stored_format import FORMAT, FORMAT_KEY
 from crdtstore.storage.tables import Table
+from crdtstore.storage.wal import KEY as WAL_KEY
 from crdtstore.version.epoch import was_volatile
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def check_store(directory: Path) -> Iterator[Check]:
             yield from check_peers(snapshot, time.time_ns() // 1_000_000)
             yield check_indexes(snapshot)
             yield check_attachments(storage, snapshot)
+    except NotRecovered as error:
+        yield Check("store", NOTICE, error.message, "Start the server, or open it otherwise for writing.")
     except CrdtStoreError as error:
         yield Check("store", PROBLEM, error.message, "See what is damaged: crdtstore verify. Then restore a backup.")
 
@@ -154,6 +157,8 @@ def check_durability(snapshot: Snapshot) -> Check:
     if was_volatile(snapshot):
         advice = "Run it with --durability sync: a power cut may destroy it. Its next opening takes a new epoch."
         return Check("durability", NOTICE, "none: the store runs or last ran without bringing commits to disk", advice)
+    if snapshot.get(Table.META, WAL_KEY) is not None:
+        return Check("durability", OK, "wal: what was answered is on disk, by a write-ahead log")
     return Check("durability", OK, "sync: what was answered is on disk")
 
 

@@ -126,7 +126,7 @@ METAVARS: Final = {
     "app": "ID=DIR",
     "apps": "DIR",
     "listen": "HOST:PORT",
-    "durability": "sync|none",
+    "durability": "sync|wal|none",
     "log_level": "LEVEL",
     "key_requests_per_second": "N",
     "address_requests_per_second": "N",

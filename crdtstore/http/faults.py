@@ -72,6 +72,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.StoreFenced: 500,
     errors.NotAStore: 500,
     errors.NotRestored: 500,
+    errors.NotRecovered: 500,
     errors.FormatTooNew: 500,
     errors.Corrupted: 500,
     errors.ForkedProcess: 500,

@@ -14,7 +14,7 @@ import errno
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from weakref import WeakSet, ref
 
 import lmdb
@@ -31,13 +31,17 @@ from crdtstore.errors import (
 )
 from crdtstore.storage.adapter_error import opening_error, store_error
 from crdtstore.storage.adapter_rows import Ahead, Back
-from crdtstore.storage.tables import Table, check_key, check_start, seal, table_name, unseal
+from crdtstore.storage.adapter_tables import open_tables
+from crdtstore.storage.adapter_use import Use
+from crdtstore.storage.tables import check_key, check_start, seal, table_name, unseal
+from crdtstore.storage.wal_file import encode_delete, encode_put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crdtstore.errors import CrdtStoreError
     from crdtstore.storage.lock import StoreLock
+    from crdtstore.storage.wal import Wal
 
 META_PAGES: Final = 2
 ROWS: Final = 128
@@ -47,6 +51,9 @@ ROWS_FIRST: Final = 8
 
 class Environment:
     """One open store: hands out read views and the one write transaction."""
+
+    wal: Wal | None = None
+    """What batches are written to before they are committed, if there is one."""
 
     def __init__(
         self,
@@ -210,10 +217,18 @@ class Environment:
             batch = self.open_batch()
             if batch is not None:
                 batch.check_thread()
+                batch.end()
+        try:
+            if self.wal is not None:
+                self.wal.finish()
+        finally:
+            self.close_lmdb()
+
+    def close_lmdb(self) -> None:
+        """End what is open, and let go of file and lock."""
+        with self.live_lock:
             self.closed = True
             snapshots = list(self.live)
-        if batch is not None:
-            batch.end()
         for snapshot in snapshots:
             snapshot.end()
         try:
@@ -369,34 +384,6 @@ class Snapshot:
         self.close()
 
 
-class Use:
-    """A view's transaction, lent to this thread alone; LMDB's errors inside leave with the row's name."""
-
-    __slots__ = ("key", "snapshot", "table")
-
-    def __init__(self, snapshot: Snapshot, table: int = Table.META, key: bytes = b"") -> None:
-        """Name the row that is worked on."""
-        self.snapshot = snapshot
-        self.table = table
-        self.key = key
-
-    def __enter__(self) -> lmdb.Transaction[bytes]:
-        """Take the transaction, if nobody has it and it has not ended."""
-        if not self.snapshot.lock.acquire(blocking=False):
-            raise StoreError("Another thread uses this snapshot or batch now: take one for each thread.")
-        try:
-            return self.snapshot.usable()
-        except BaseException:
-            self.snapshot.lock.release()
-            raise
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Give it back."""
-        self.snapshot.lock.release()
-        if isinstance(error, lmdb.Error):
-            raise store_error(table_name(self.table), self.key, error) from error
-
-
 class Batch(Snapshot):
     """The one write transaction: sees its own writes. The thread that opened it must end it."""
 
@@ -405,6 +392,7 @@ class Batch(Snapshot):
         super().__init__(environment, transaction)
         self.thread = threading.get_ident()
         self.over = False
+        self.logged: list[bytes] | None = None if environment.wal is None else []
 
     def __del__(self) -> None:
         """Abort a batch that was dropped; in another thread that could never free the writer's mutex."""
@@ -419,6 +407,8 @@ class Batch(Snapshot):
         with Use(self, table, key) as transaction:
             self.writes += 1
             transaction.put(key, seal(table, key, value), db=self.environment.handles[table])
+            if self.logged is not None:
+                self.logged.append(encode_put(table, key, value))
 
     def delete(self, table: int, key: bytes) -> bool:
         """Remove a key; say whether it was there."""
@@ -426,6 +416,8 @@ class Batch(Snapshot):
         check_key(key)
         with Use(self, table, key) as transaction:
             self.writes += 1
+            if self.logged is not None:
+                self.logged.append(encode_delete(table, key))
             return transaction.delete(key, db=self.environment.handles[table])
 
     def commit(self) -> None:
@@ -439,11 +431,35 @@ class Batch(Snapshot):
         with Use(self) as transaction:
             self.transaction = None
             try:
-                transaction.commit()
-            except lmdb.Error as error:
-                raise self.commit_error(error) from error
+                if self.logged and self.environment.wal is not None:
+                    self.commit_logged(transaction, self.environment.wal)
+                else:
+                    self.commit_lmdb(transaction)
             finally:
                 self.over = True
+
+    def commit_logged(self, transaction: lmdb.Transaction[bytes], wal: Wal) -> None:
+        """Write the rows to the log, which makes them count, and commit behind it."""
+        try:
+            wal.write(b"".join(self.logged or ()))
+        except BaseException as error:
+            transaction.abort()
+            self.environment.fenced = not isinstance(error, StoreFull)
+            raise
+        refused = True
+        try:
+            self.commit_lmdb(transaction)
+            refused = False
+        finally:
+            # Where the outcome is unknown, the log says that it was committed.
+            wal.written(committed=not refused or self.environment.fenced)
+
+    def commit_lmdb(self, transaction: lmdb.Transaction[bytes]) -> None:
+        """Let LMDB commit."""
+        try:
+            transaction.commit()
+        except lmdb.Error as error:
+            raise self.commit_error(error) from error
 
     def commit_error(self, error: lmdb.Error) -> CrdtStoreError:
         """Say what a failed commit means: LMDB goes on unless the last step, the meta page, has failed."""
@@ -480,19 +496,3 @@ class Batch(Snapshot):
         """Refuse another thread: it could not unlock the writer's mutex, and every later batch would hang."""
         if self.thread != threading.get_ident() and self.environment.pid == os.getpid():
             raise StoreError("A batch is ended by the thread that opened it.")
-
-
-def open_tables(environment: lmdb.Environment, tables: tuple[str, ...], added: int, *, read_only: bool) -> list[Any]:
-    """Open the sub-databases by name. In a read transaction of one's own their handles would end with it.
-
-    Of the last `added` ones those that are missing are made, all in one commit; read-only they are None.
-    """
-    first, later = tables[: len(tables) - added], tables[len(tables) - added :]
-    handles: list[Any] = [environment.open_db(name.encode("ascii"), create=False) for name in first]
-    try:
-        return handles + [environment.open_db(name.encode("ascii"), create=False) for name in later]
-    except lmdb.NotFoundError:
-        if read_only:
-            return handles + [None] * added
-    with environment.begin(write=True) as transaction:
-        return handles + [environment.open_db(name.encode("ascii"), transaction) for name in later]

@@ -39,6 +39,7 @@ from crdtstore.storage.backup_record import BACKUP_FORMAT, Backup, Moment, momen
 from crdtstore.storage.blocks import write_blocks
 from crdtstore.storage.environment import DATA_NAME, build_from, check_file, holds_store, system_errors
 from crdtstore.storage.lock import stays_in_place
+from crdtstore.storage.wal_recovery import check_recovered
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -96,10 +97,16 @@ def back_up(
 
 
 def check_store(directory: Path) -> None:
-    """Refuse a directory that holds no store, or one whose file must not be mapped."""
+    """Refuse a directory that holds no store, or one whose file must not be mapped or has to be recovered."""
+    check_there(directory)
+    check_recovered(directory)
+    check_file(directory / DATA_NAME)
+
+
+def check_there(directory: Path) -> None:
+    """Refuse a directory that holds no store."""
     if not holds_store(directory):
         raise NotAStore(f"The directory {directory} holds no store.")
-    check_file(directory / DATA_NAME)
 
 
 def receive(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore.errors import Corrupted
-from crdtstore.storage.backup import check_store, told_by
+from crdtstore.storage.backup import check_there, told_by
 from crdtstore.storage.backup_record import Moment, check_restored, moment_of
 from crdtstore.storage.environment import DATA_NAME, open_engine, system_errors
 from crdtstore.storage.lock import hold_store
@@ -55,7 +55,7 @@ def compact(path: str | PathLike[str], *, advance: Callable[[int], object] = lam
     """
     directory = Path(path).resolve()
     with system_errors(directory, "compacted"):
-        check_store(directory)
+        check_there(directory)
         lock = hold_store(str(directory), writer=True, alone=True)
         # Closed last: its lock lasts until all is done, and what it has mapped is the old file.
         with open_engine(directory, lock) as storage:

@@ -23,6 +23,7 @@ import os
 import shutil
 import struct
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -40,12 +41,15 @@ from crdtstore.storage.lock import LOCK_NAME, hold_store
 from crdtstore.storage.settle import settle, sync_path
 from crdtstore.storage.stored_format import FORMAT_KEY, FORMAT_MADE, check_format
 from crdtstore.storage.tables import TABLE_NAMES, TABLES_ADDED, Table, seal
+from crdtstore.storage.wal import create_wal
+from crdtstore.storage.wal_recovery import check_recovered, recover, settle_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from crdtstore.storage.interface import Storage
     from crdtstore.storage.lock import StoreLock
+    from crdtstore.storage.wal import Logged
 
 Result = TypeVar("Result")
 
@@ -68,6 +72,7 @@ def open_storage(
     create: bool,
     read_only: bool,
     durable: bool = True,
+    logged: bool = False,
     map_bytes: int = limits.MAP_BYTES_DEFAULT,
     readers_max: int = limits.READERS_MAX,
 ) -> Storage:
@@ -78,12 +83,14 @@ def open_storage(
         create: Whether to create a store that does not exist. One that is read-only is never created.
         read_only: Whether to refuse batches. Any number of processes may read beside the one that writes.
         durable: Whether a commit returns only once it is on disk.
+        logged: Whether it is a write-ahead log that brings it there: see `wal`.
         map_bytes: Address space of the map: what the store can grow to.
         readers_max: Reader slots, at least; a store that was opened with more keeps them.
 
     Raises:
         NotAStore: the directory holds no store, or something else.
         NotRestored: it holds a backup, and is opened for writing.
+        NotRecovered: it was not closed, and is opened to be read only.
         StoreLocked: another process writes to it, or this process has it open.
         Corrupted: the data file is damaged in a way that forbids to map it.
         FormatTooNew: a newer version wrote it.
@@ -94,7 +101,13 @@ def open_storage(
     with system_errors(directory):
         lock = hold_or_create(directory, map_bytes, create=create and not read_only, writer=not read_only)
         storage = open_engine(
-            directory, lock, map_bytes=map_bytes, readers_max=readers_max, read_only=read_only, durable=durable
+            directory,
+            lock,
+            map_bytes=map_bytes,
+            readers_max=readers_max,
+            read_only=read_only,
+            durable=durable,
+            logged=logged and not read_only,
         )
         try:
             if not read_only:
@@ -113,8 +126,10 @@ def open_engine(
     readers_max: int = limits.READERS_MAX,
     read_only: bool = False,
     durable: bool = True,
+    logged: bool = False,
+    copied: bool = False,
 ) -> Storage:
-    """Open what lies in a directory that is held already: check the file, map it, check the format.
+    """Open what lies in a directory that is held already: recover it, check the file, map it, check the format.
 
     Args:
         directory: The directory.
@@ -123,30 +138,63 @@ def open_engine(
         readers_max: Reader slots.
         read_only: Whether to refuse batches.
         durable: Whether a commit returns only once it is on disk.
+        logged: Whether it is a write-ahead log that brings it there.
+        copied: Whether the data file is a copy, made while its original had a log.
     """
+    map_file = partial(map_engine, directory, map_bytes=map_bytes, readers_max=readers_max, read_only=read_only)
     try:
-        page_bytes = check_file(directory / DATA_NAME)
-        if not read_only:
-            settle(directory / DATA_NAME, page_bytes)
-        engine: Any = core.lmdb_environment or adapter.Environment
-        storage: Storage = engine(
-            str(directory),
-            lock,
-            TABLE_NAMES,
-            added=TABLES_ADDED,
-            map_bytes=map_bytes,
-            readers_max=readers_max,
-            read_only=read_only,
-            durable=durable,
-        )
+        if read_only:
+            check_recovered(directory)
+            check_file(directory / DATA_NAME)
+        else:
+            recover(directory, lock, partial(map_file, Unheld(), durable=False))
+            settle(directory / DATA_NAME, check_file(directory / DATA_NAME))
+        wal = create_wal(directory, lock) if logged else None
+        storage = map_file(lock, durable=durable and not logged)
     except BaseException:
         lock.release()
         raise
     try:
         check_format(storage, directory)
+        if not read_only:
+            settle_missing(storage, directory, copied=copied)
+        if wal is not None:
+            wal.start(storage)
     except BaseException:
+        # A log that was made stays: it says what is on disk.
         storage.close()
         raise
+    return storage
+
+
+class Unheld:
+    """Stands for the lock where the caller holds it on."""
+
+    def release(self) -> None:
+        """Leave it to the caller."""
+
+
+def map_engine(
+    directory: Path,
+    lock: StoreLock | Unheld,
+    *,
+    map_bytes: int,
+    readers_max: int,
+    read_only: bool,
+    durable: bool,
+) -> Logged:
+    """Map the data file by the engine that there is."""
+    engine: Any = core.lmdb_environment or adapter.Environment
+    storage: Logged = engine(
+        str(directory),
+        lock,
+        TABLE_NAMES,
+        added=TABLES_ADDED,
+        map_bytes=map_bytes,
+        readers_max=readers_max,
+        read_only=read_only,
+        durable=durable,
+    )
     return storage
 
 
@@ -238,7 +286,7 @@ def build_from(directory: Path, fill: Callable[[Path], None], settle: Callable[[
         remove_leftovers(new)
         fill(new / DATA_NAME)
         sync_path(new / DATA_NAME)
-        with open_engine(new, lock) as storage:
+        with open_engine(new, lock, copied=True) as storage:
             settled = settle(storage)
             sync_path(new)
             put_in_place(new, directory)

@@ -50,6 +50,7 @@ class StoreLock:
             StoreLocked: this process has the store open, or one has it that does not share.
             OSError: there is no such directory.
         """
+        self.alone = alone
         self.descriptors = [os.open(path, os.O_RDONLY | os.O_DIRECTORY)]
         status = os.fstat(self.descriptors[0])
         self.identity = (status.st_dev, status.st_ino)
@@ -88,6 +89,25 @@ class StoreLock:
             os.ftruncate(file, 0)
             os.pwrite(file, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode("ascii"), 0)
 
+    def take_alone(self, path: str) -> bool:
+        """Keep every other process out until `share`; False where one has the store open to read it.
+
+        A file system that cannot lock directories does not tell: then nobody is taken to read it.
+        """
+        try:
+            fcntl.flock(self.descriptors[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # What was held is gone.
+            self.share(path)
+            return False
+        except OSError:
+            return True
+        return True
+
+    def share(self, path: str) -> None:
+        """Let others read the store again, unless it was to be held alone all the time."""
+        lock_directory(self.descriptors[0], path, alone=self.alone)
+
     def release(self) -> None:
         """Let others open the store; again does nothing. Its environment must have been closed before."""
         with mutex:
@@ -116,7 +136,7 @@ def lock_directory(descriptor: int, path: str, *, alone: bool = False) -> None:
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
-        who = "Another process has the store {} open" if alone else "Another process compacts the store {}"
+        who = "Another process has the store {} open" if alone else "Another process compacts or recovers the store {}"
         raise StoreLocked(f"{who.format(path)}: this works when it is done.", pid=None) from None
     except OSError:
         if alone:

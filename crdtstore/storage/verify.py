@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import lmdb.verify
 
 from crdtstore import core
-from crdtstore.errors import Corrupted, FormatTooNew, StoreError, StoreLocked
+from crdtstore.errors import Corrupted, FormatTooNew, NotRecovered, StoreError, StoreLocked
 from crdtstore.storage.environment import DATA_NAME, check_file, open_storage, read_meta
 from crdtstore.storage.tables import Table, table_name
 from crdtstore.storage.verify_attachments import check_attachments
@@ -39,6 +39,7 @@ from crdtstore.storage.verify_rows import (
     check_peers,
     check_replicas,
 )
+from crdtstore.storage.wal_recovery import check_recovered
 
 if TYPE_CHECKING:
     from crdtstore.storage.interface import Storage
@@ -90,18 +91,20 @@ def verify(directory: str | os.PathLike[str], progress: Progress = no_progress) 
     Raises:
         NotAStore: The directory holds no store.
         FormatTooNew: A newer version wrote it.
+        NotRecovered: It was not closed, and its write-ahead log was not applied yet.
         StoreLocked: This process has the store open: use `verify_storage`.
     """
     path = Path(directory) / DATA_NAME
     try:
         if path.exists():
+            check_recovered(path.parent)
             check_file(path)
     except Corrupted as error:
         yield Finding("file", error.table, error.key, error.message)
         return
     try:
         storage = open_storage(directory, create=False, read_only=True)
-    except (FormatTooNew, StoreLocked):
+    except (FormatTooNew, NotRecovered, StoreLocked):
         raise
     except StoreError as error:
         structure = list(check_structure(path, progress)) if path.exists() else []

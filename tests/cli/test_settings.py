@@ -121,7 +121,7 @@ def test_a_named_file_is_read_and_must_exist() -> None:
         ({}, {}, "log_keep_transactions = 1.5", "log_keep_transactions in crdtstore.toml takes a whole number"),
         ({}, {"CRDTSTORE_WAIT_SECONDS": "3601"}, "", "CRDTSTORE_WAIT_SECONDS takes"),
         ({}, {"CRDTSTORE_ALLOW_REMOTE": "maybe"}, "", "takes true or false; got 'maybe'"),
-        ({}, {"CRDTSTORE_DURABILITY": "off"}, "", "takes sync or none; got 'off'"),
+        ({}, {"CRDTSTORE_DURABILITY": "off"}, "", "takes sync or wal or none; got 'off'"),
         ({}, {}, 'wait_seconds = "5"', "wait_seconds in crdtstore.toml takes"),
         ({}, {}, "store = 5", "store in crdtstore.toml takes a text; got 5"),
         ({}, {}, 'stores = "x"', "There is no setting stores in crdtstore.toml"),

@@ -121,6 +121,14 @@ def read_beside(engine: str, path: Path) -> None:
         answer([key.decode("ascii") for key in content(storage)])
 
 
+def write_logged(engine: str, path: Path) -> None:
+    """Open the store with a write-ahead log, and store one row more for every line of input."""
+    storage = open_engine(engine, path, logged=True)
+    while sys.stdin.buffer.readline():
+        fill(storage, {b"%d" % len(content(storage)): b"x"})
+        answer(len(content(storage)))
+
+
 def take_readers(engine: str, path: Path, count: str) -> None:
     """Open the store for reading, take reader slots and wait."""
     storage = open_engine(engine, path, read_only=True)
@@ -366,6 +374,7 @@ JOBS = (
     hold,
     hold_and_fork,
     read_beside,
+    write_logged,
     take_readers,
     read_all,
     read_all_unchecked,

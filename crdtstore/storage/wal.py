@@ -1,0 +1,332 @@
+"""The write-ahead log of an open store: a commit counts once its rows are in the log and on disk.
+
+Rules:
+
+- A batch's rows are written as one frame and flushed; then LMDB commits without flushing; then the batch is over. So
+  what anybody can see is on disk. A commit that LMDB refuses is cancelled by a frame of its own.
+- LMDB without flushing may leave anything on disk but what one commit reaches: a *checkpoint*. A read transaction that
+  stays open *pins* it, so that none of its pages is used again; its meta page stands in the log's header.
+- The next checkpoint is made while writers go on: a new pin, and from here on frames go to the other segment; all is
+  flushed; the header is written and flushed; only then the old pin ends and the old segment is free. A thread does it,
+  when enough was written or enough time has passed. Writers wait only where both segments are full.
+- A flush that fails leaves the outcome unknown: no write is taken any more. A disk that is full before anything was
+  flushed refuses that one commit.
+- Closing makes a last checkpoint and removes the log: what is left is a store as any other.
+
+Not here: the file (`wal_file`), opening after a crash (`wal_recovery`).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import secrets
+from pathlib import Path
+from threading import Condition, Lock, Thread
+from typing import TYPE_CHECKING, Final, Protocol
+
+from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
+from crdtstore.limits import WAL_COMMITS_MAX, WAL_SECONDS_MAX, WAL_SEGMENT_BYTES
+from crdtstore.storage import wal_file
+from crdtstore.storage.interface import Storage
+from crdtstore.storage.settle import sync_path
+from crdtstore.storage.tables import Table
+from crdtstore.storage.wal_file import Header, encode_frame, encode_header, header_at, segment_at, write_all
+
+if TYPE_CHECKING:
+    from crdtstore.storage.interface import Snapshot
+    from crdtstore.storage.lock import StoreLock
+
+logger = logging.getLogger(__name__)
+
+KEY: Final = b"wal"
+"""A row of META while a store runs with a log: its identity. Who finds it, and no log, misses commits."""
+
+NEW_NAME: Final = "wal.new"
+DUE_PART: Final = 2
+"""A checkpoint is made once a segment is filled to this part: half."""
+
+
+class Logged(Storage, Protocol):
+    """A storage on disk, whose batches are written to a log if there is one."""
+
+    wal: Wal | None
+
+
+class Wal:
+    """The write-ahead log of one open store."""
+
+    def __init__(self, directory: Path, descriptor: int, data: int, header: Header) -> None:
+        """Take the descriptors of the log and of the data file, and the header that counts."""
+        self.directory = directory
+        self.descriptor = descriptor
+        self.data = data
+        self.header = header
+        self.sequence = header.sequence
+        self.segment = header.segment
+        self.offset = 0
+        self.commits = 0
+        self.storage: Logged | None = None
+        self.pin: Snapshot | None = None
+        self.failed: BaseException | None = None
+        self.thread: Thread | None = None
+        self.ending = self.is_due = self.finished = False
+        self.changed = Condition(Lock())
+        self.checkpointing = Lock()
+
+    # --- what a batch does ---
+
+    def write(self, rows: bytes) -> None:
+        """Bring the rows of a batch to disk; `written` must follow.
+
+        Raises:
+            StoreFull: No room; nothing is stored.
+            StoreFenced: The outcome is unknown, or was before.
+        """
+        self.changed.acquire()
+        try:
+            self.write_frame(wal_file.ROWS, bytes(rows))
+        except BaseException:
+            self.changed.release()
+            raise
+
+    def written(self, *, committed: bool) -> None:
+        """Say whether LMDB committed what was written.
+
+        Raises:
+            StoreFenced: It did not, and the log cannot say so: the outcome is unknown.
+        """
+        try:
+            if not committed:
+                self.cancel()
+            self.commits += 1
+            full = self.offset * DUE_PART >= self.header.segment_bytes
+            if (full or self.commits >= WAL_COMMITS_MAX) and not self.is_due:
+                self.is_due = True
+                self.changed.notify_all()
+            elif self.sequence == self.header.sequence + 1:
+                self.changed.notify_all()
+        finally:
+            self.changed.release()
+
+    def cancel(self) -> None:
+        """Take the last frame back."""
+        try:
+            self.write_frame(wal_file.CANCEL, self.sequence.to_bytes(8, "little"))
+        except CrdtStoreError as error:
+            self.failed = error
+            raise StoreFenced(f"A commit failed and cannot be taken back: {error} Reopen the store.") from error
+
+    def write_frame(self, kind: int, content: bytes) -> None:
+        """Write and flush the next frame; the caller has `changed`."""
+        size = wal_file.padded(len(content))
+        if kind == wal_file.ROWS:
+            self.make_room(size)
+        if self.failed is not None:
+            raise StoreFenced(f"The write-ahead log failed ({self.failed}): reopen the store.")
+        data = encode_frame(self.header.identity, self.sequence + 1, kind, content)
+        try:
+            write_all(self.descriptor, data, segment_at(self.header, self.segment) + self.offset)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull(f"The disk of the store is full: {error}.") from error
+            raise self.fence(error) from error
+        self.flush()
+        self.sequence += 1
+        self.offset += size
+
+    def flush(self) -> None:
+        """Bring to disk what was written of the log."""
+        try:
+            os.fdatasync(self.descriptor)
+        except OSError as error:
+            raise self.fence(error) from error
+
+    def fence(self, error: BaseException) -> StoreFenced:
+        """Take no write any more."""
+        self.failed = error
+        self.changed.notify_all()
+        return StoreFenced(f"The write-ahead log failed and the outcome is unknown: {error}. Reopen the store.")
+
+    def make_room(self, size: int) -> None:
+        """Wait until a frame fits, and what cancels it; one greater than a segment has the second for itself."""
+        room = self.header.segment_bytes - wal_file.CANCEL_BYTES
+        while self.failed is None:
+            if size <= room - self.offset or (size > room and self.segment == 1 and not self.offset):
+                return
+            if self.thread is None:
+                self.changed.release()
+                try:
+                    self.checkpoint(switching=True)
+                finally:
+                    self.changed.acquire()
+            else:
+                self.is_due = True
+                self.changed.notify_all()
+                self.changed.wait()
+
+    # --- checkpoints ---
+
+    def start(self, storage: Logged, *, helped: bool = True) -> None:
+        """Pin the checkpoint that the header names; the storage has not been written to since.
+
+        Args:
+            storage: Opened, and its batches write here from now on.
+            helped: Whether a thread makes checkpoints. Without it they are made where room is needed.
+        """
+        self.storage, self.pin = storage, storage.snapshot()
+        if newest_meta(self.data) != self.header.meta:
+            # Tables were made at the opening.
+            self.checkpoint(switching=True)
+        storage.wal = self
+        with storage.batch() as batch:
+            batch.put(Table.META, KEY, self.header.identity)
+            batch.commit()
+        if helped:
+            self.thread = Thread(target=self.make_checkpoints, name="crdtstore-checkpoint", daemon=True)
+            self.thread.start()
+
+    def make_checkpoints(self) -> None:
+        """Make one when enough was written or time has passed, until the log is closed."""
+        while not self.ending and self.failed is None:
+            with self.changed:
+                self.changed.wait_for(lambda: self.ending or self.sequence > self.header.sequence or self.is_due)
+                self.changed.wait_for(lambda: self.ending or self.is_due, timeout=WAL_SECONDS_MAX)
+                waited_for = self.is_due
+            if not self.ending:
+                try:
+                    self.checkpoint(switching=waited_for)
+                except BaseException:
+                    logger.exception("A checkpoint failed; the store takes no write until reopened.")
+
+    def checkpoint(self, *, switching: bool = False) -> None:
+        """Make the newest commit the checkpoint. `switching`: even where nothing was written since the last one.
+
+        Raises:
+            StoreError: It failed, and the store takes no write any more.
+        """
+        with self.checkpointing:
+            try:
+                self.make_checkpoint(switching=switching)
+            except BaseException as error:
+                with self.changed:
+                    fenced = self.fence(error)
+                if isinstance(error, OSError):
+                    raise fenced from error
+                raise
+
+    def make_checkpoint(self, *, switching: bool) -> None:
+        """Pin, flush, write the header, let go of the checkpoint before."""
+        assert self.storage is not None, "The log was started."
+        with self.changed:
+            self.is_due = False
+            if self.sequence == self.header.sequence and not switching:
+                return
+            pin, meta, sequence = self.storage.snapshot(), newest_meta(self.data), self.sequence
+            self.segment, self.offset, self.commits = 1 - self.segment, 0, 0
+        self.storage.sync()
+        header = self.header._replace(number=self.header.number + 1, sequence=sequence, segment=self.segment, meta=meta)
+        self.put_header(header)
+        before, self.pin = self.pin, pin
+        with self.changed:
+            self.header = header
+            self.changed.notify_all()
+        if before is not None:
+            before.close()
+
+    def put_header(self, header: Header) -> None:
+        """Write a header in the place of the one before the last, and flush it."""
+        write_all(self.descriptor, encode_header(header), header_at(header.number))
+        os.fdatasync(self.descriptor)
+
+    # --- the end ---
+
+    def stop(self) -> None:
+        """End the thread that makes checkpoints."""
+        with self.changed:
+            self.ending = True
+            self.changed.notify_all()
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+
+    def finish(self) -> None:
+        """Make the last checkpoint and remove the log; after a failure it stays, for the next opening.
+
+        Raises:
+            StoreError: The log stays.
+        """
+        assert self.storage is not None, "The log was started."
+        self.stop()
+        if self.failed is not None or self.finished:
+            return
+        self.finished = True
+        try:
+            with self.storage.batch() as batch:
+                batch.delete(Table.META, KEY)
+                batch.commit()
+        except StoreFenced:
+            # Who reopens the store finds in the log what counts.
+            return
+        self.checkpoint()
+        try:
+            self.remove()
+        except OSError as error:
+            kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+            raise kind(f"The write-ahead log cannot be removed: {error}; the next opening does it.") from error
+
+    def remove(self) -> None:
+        """Close the log and remove it."""
+        # Were only the name removed, and the removal lost, later commits would be taken back to this checkpoint.
+        self.put_header(self.header._replace(number=self.header.number + 1, closed=True))
+        (self.directory / wal_file.NAME).unlink()
+        sync_path(self.directory)
+
+
+def create_wal(directory: Path, lock: StoreLock, *, segment_bytes: int = WAL_SEGMENT_BYTES) -> Wal:
+    """Make the log of a store that is on disk as it stands; its name is there once the file is whole.
+
+    Args:
+        directory: The store's.
+        lock: What holds it, and closes the log's descriptors.
+        segment_bytes: Of each of the two segments.
+    """
+    new = directory / NEW_NAME
+    new.unlink(missing_ok=True)
+    data = os.open(directory / "data.mdb", os.O_RDONLY)
+    lock.descriptors.append(data)
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    lock.descriptors.append(descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    identity = secrets.token_bytes(wal_file.IDENTITY_BYTES)
+    header = Header(1, 0, 0, segment_bytes, identity, newest_meta(data))
+    try:
+        # Written with zeros, so that a commit changes no extent: that costs a third of its flush.
+        for at in range(0, wal_file.HEADERS_BYTES + 2 * segment_bytes, ZEROS_BYTES):
+            write_all(descriptor, bytes(min(ZEROS_BYTES, wal_file.HEADERS_BYTES + 2 * segment_bytes - at)), at)
+        write_all(descriptor, encode_header(header), header_at(header.number))
+        os.fsync(descriptor)
+        new.rename(directory / wal_file.NAME)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_path(directory)
+    return Wal(directory, descriptor, data, header)
+
+
+ZEROS_BYTES: Final = 1 << 20
+
+
+def newest_meta(data: int) -> bytes:
+    """Read the meta of the newest commit from the data file; nobody commits meanwhile."""
+    first = os.pread(data, wal_file.META_BYTES, wal_file.META_AT)
+    page_bytes = int.from_bytes(first[24:28], "little")
+    second = os.pread(data, wal_file.META_BYTES, page_bytes + wal_file.META_AT)
+    return max(first, second, key=txn_of)
+
+
+def txn_of(meta: bytes) -> int:
+    """The number of the commit that a meta page belongs to."""
+    return int.from_bytes(meta[-8:], "little")
