@@ -30,15 +30,18 @@ from crdtstore import CrdtStoreError, Store
 from crdtstore.errors import StoreFenced
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
+from crdtstore.store import Durability
 from tests.faults import planted, shim
 from tests.faults.attachment_work import damages, id_of
 from tests.faults.checks import inconsistencies, make_twin
 from tests.faults.forking import forked
 from tests.faults.shim import Kind
+from tests.faults.wal_segments import small_segments
 from tests.faults.work import Acknowledged, Name, commands, halves, missing, prepare
 
 OLD = [Name(0, 0, number) for number in range(30)]
 ALONE = [Name(1, 0, 0)]
+LAST = [Name(5, 0, number) for number in range(4)]
 GROUP = [Name(2, 0, number) for number in range(8)]
 NEXT = Name(3, 0, 0)
 CALLS_MAX = 500
@@ -67,8 +70,9 @@ FAULTS = {
 class Case:
     """One run of a route: its store while it is open, and what was seen."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, durability: Durability = "sync") -> None:
         self.path = path
+        self.durability = durability
         self.store: Store | None = None
         self.acknowledged: list[Acknowledged] = []
         self.refused: list[Name] = []
@@ -92,7 +96,7 @@ class Case:
     def open(self) -> None:
         """Open the store; one that does not open leaves no descriptor."""
         before = set(Path("/proc/self/fd").iterdir())
-        self.store = self.attempt("open", partial(Store.open, self.path))
+        self.store = self.attempt("open", partial(Store.open, self.path, durability=self.durability))
         if self.store is None and set(Path("/proc/self/fd").iterdir()) != before:
             self.found.append("a store that could not be opened leaves a descriptor")
 
@@ -192,10 +196,11 @@ def compact_once(case: Case) -> None:
 
 
 class Route(NamedTuple):
-    """What is done while calls fail, and how the store stands before: absent, closed or open."""
+    """What is done while calls fail, and how the store stands before: absent, closed, crashed or open."""
 
     before: str
     act: Callable[[Case], object]
+    durability: Durability = "sync"
 
 
 ROUTES = {
@@ -208,13 +213,21 @@ ROUTES = {
     "close": Route("open", Case.close),
     "backup": Route("closed", back_up_twice),
     "compact": Route("closed", compact_once),
+    "wal-create": Route("absent", Case.open, "wal"),
+    "wal-open": Route("closed", Case.open, "wal"),
+    "wal-recover": Route("crashed", Case.open, "wal"),
+    "wal-write": Route("open", partial(Case.write, names=ALONE), "wal"),
+    "wal-group": Route("open", partial(Case.write, names=GROUP), "wal"),
+    "wal-close": Route("open", Case.close, "wal"),
 }
 
 
 def run_case(route: Route, case: Case, at: int, fault: Fault) -> dict[str, Any]:
     """Let one call of a route fail."""
     if route.before == "open":
-        case.store = Store.open(case.path)
+        case.store = Store.open(case.path, durability=route.durability)
+    if route.before == "crashed":
+        crash(case)
     shim.arm(at, fault.kind, fault.code, sticky=fault.sticky)
     route.act(case)
     if route.before != "absent":
@@ -229,12 +242,23 @@ def run_case(route: Route, case: Case, at: int, fault: Fault) -> dict[str, Any]:
     return {"fired": fired, "outcomes": case.outcomes, "found": case.found}
 
 
+def crash(case: Case) -> None:
+    """Leave the store with a write-ahead log, as a process that ends does."""
+    left = case.path.with_name("left")
+    shutil.rmtree(left, ignore_errors=True)
+    with Store.open(case.path, durability="wal") as store:
+        case.acknowledged += [Acknowledged(name, store.write(commands(name)).txn) for name in LAST]
+        shutil.copytree(case.path, left)
+    shutil.rmtree(case.path)
+    left.rename(case.path)
+
+
 def fork_case(route: Route, base: Path, acknowledged: list[Acknowledged], at: int, fault: Fault) -> dict[str, Any]:
     """Do so in a forked child, on a copy of the store."""
     path = base.with_name("store")
     for each in (path, path.with_name("store.new")):
         shutil.rmtree(each, ignore_errors=True)
-    case = Case(path)
+    case = Case(path, route.durability)
     if route.before != "absent":
         shutil.copytree(base, path)
         case.acknowledged = list(acknowledged)
@@ -269,6 +293,7 @@ def enumerate_calls(folder: Path, route: Route, fault: Fault) -> dict[str, Any]:
 if __name__ == "__main__":
     directory, chosen, plant = sys.argv[1:]
     logging.disable()
+    small_segments()
     if plant:
         getattr(planted, plant)()
     answer = {}

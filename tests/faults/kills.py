@@ -29,8 +29,10 @@ from time import sleep
 from typing import Any, NamedTuple
 
 from crdtstore import Store, Written
+from crdtstore.store import Durability
 from tests.faults import attachment_work, planted
 from tests.faults.checks import inconsistencies, make_twin
+from tests.faults.wal_segments import small_segments
 from tests.faults.work import Acknowledged, Name, commands, decode, encode, halves, missing, prepare
 
 THREADS = 3
@@ -42,9 +44,9 @@ EARLY = 0.1
 HANG_SECONDS = 60
 
 
-def write_until_killed(path: Path, pipe: int, number: int) -> None:
+def write_until_killed(path: Path, pipe: int, number: int, durability: Durability = "sync") -> None:
     """What a writer does; it ends when it is killed, or when nobody reads its answers."""
-    store = Store.open(path)
+    store = Store.open(path, durability=durability)
     prepare(store)
     threads = [Thread(target=write_some, args=(store, pipe, number, thread), daemon=True) for thread in range(THREADS)]
     for each in threads:
@@ -112,6 +114,12 @@ def look(path: Path, number: int, acknowledged: list[Acknowledged], twin: Store)
     return found
 
 
+def write_logged(path: Path, pipe: int, number: int) -> None:
+    """The same with a write-ahead log."""
+    small_segments()
+    write_until_killed(path, pipe, number, "wal")
+
+
 class Subject(NamedTuple):
     """What is under faults: what its writer does, and how its store is looked at afterwards."""
 
@@ -121,6 +129,7 @@ class Subject(NamedTuple):
 
 SUBJECTS = {
     "transactions": Subject(write_until_killed, look),
+    "logged": Subject(write_logged, look),
     "attachments": Subject(attachment_work.write_until_killed, attachment_work.look),
 }
 

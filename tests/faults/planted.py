@@ -18,10 +18,11 @@ from crdtstore import core
 from crdtstore.attachments import attachments, incoming
 from crdtstore.attachments.attachments import Attachments
 from crdtstore.errors import CrdtStoreError
-from crdtstore.storage import environment
+from crdtstore.storage import environment, wal, wal_recovery
 from crdtstore.storage.adapter import Environment
 from crdtstore.storage.attachments import Attachment
-from crdtstore.storage.interface import Batch
+from crdtstore.storage.interface import Batch, Storage
+from crdtstore.storage.wal import Wal
 from crdtstore.version.sequencer import Job, Sequencer
 
 Outcomes = Sequence[tuple[Any, Exception | None]]
@@ -95,6 +96,77 @@ def commits_not_flushed() -> None:
 def meta_page_not_flushed() -> None:
     """A commit returns before its meta page is on disk."""
     environment_of(metasync=False)
+
+
+def frames_not_flushed() -> None:
+    """A frame of the write-ahead log counts before it is on disk."""
+    Wal.flush = lambda self: None  # type: ignore[method-assign]
+
+
+def frames_written_later() -> None:
+    """A commit is acknowledged, and then its frame is written: with the one behind it."""
+    write, late = Wal.write, list[bytes]()
+
+    def write_before(self: Wal, rows: bytes) -> None:
+        late.append(rows)
+        write(self, late.pop(0) if len(late) > 1 else b"")
+
+    Wal.write = write_before  # type: ignore[method-assign]
+
+
+def checkpoints_not_pinned() -> None:
+    """The pages of a checkpoint are used again."""
+
+    def unpin(self: Wal) -> None:
+        if self.pin is not None:
+            self.pin.close()
+
+    start, checkpoint = Wal.start, Wal.make_checkpoint
+
+    def start_unpinned(self: Wal, storage: wal.Logged, *, helped: bool = True) -> None:
+        start(self, storage, helped=helped)
+        unpin(self)
+
+    def checkpoint_unpinned(self: Wal, *, switching: bool) -> None:
+        checkpoint(self, switching=switching)
+        unpin(self)
+
+    Wal.start = start_unpinned  # type: ignore[method-assign]
+    Wal.make_checkpoint = checkpoint_unpinned  # type: ignore[method-assign]
+
+
+def checkpoints_not_flushed() -> None:
+    """A checkpoint is named in the header before its pages are on disk."""
+    make_checkpoint = Wal.make_checkpoint
+
+    def make_early(self: Wal, *, switching: bool) -> None:
+        assert self.storage is not None
+        unsynced: Any = Unsynced(self.storage)
+        self.storage, storage = unsynced, self.storage
+        make_checkpoint(self, switching=switching)
+        self.storage = storage
+
+    Wal.make_checkpoint = make_early  # type: ignore[method-assign]
+
+
+class Unsynced:
+    """A storage that does not flush."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.snapshot = storage.snapshot
+
+    def sync(self) -> None:
+        """Nothing."""
+
+
+def checkpoint_not_restored() -> None:
+    """After a crash the newest meta page is believed."""
+    vars(wal_recovery)["restore_meta"] = lambda data, header: None
+
+
+def log_not_settled() -> None:
+    """What the page cache has of a log is taken for what is on disk."""
+    vars(wal_recovery)["settle_log"] = lambda log, frames: None
 
 
 def environment_of(**options: bool) -> None:

@@ -24,9 +24,10 @@ from random import Random
 from time import sleep
 from typing import Any
 
-from crdtstore import CrdtStoreError
+from crdtstore import CrdtStoreError, Store
 from tests.faults import planted
 from tests.faults.checks import make_twin
+from tests.faults.forking import forked
 from tests.faults.kills import (
     ANSWERS_MAX,
     EARLY,
@@ -70,6 +71,25 @@ def cut_one(disk: Disk, path: Path, number: int, random: Random, plant: str, sub
     return list(decode(said))
 
 
+def look_here(subject: Subject, path: Path, number: int, answered: list[Acknowledged], twin: Store) -> list[str]:
+    """What is wrong after a cut."""
+    try:
+        return subject.look(path, number, answered, twin)
+    except CrdtStoreError as error:
+        return [f"it cannot be opened or read: {error!r}"]
+
+
+def look_apart(subject: Subject, path: Path, number: int, answered: list[Acknowledged], twin: Store) -> list[str]:
+    """The same in a forked child: a file that a planted bug destroyed may end the process that maps it."""
+    code, said = forked(lambda pipe: tell(pipe, look_here(subject, path, number, answered, twin)))
+    return json.loads(said) if code == 0 else [f"who opens it ends with {code}"]
+
+
+def tell(pipe: int, wrong: list[str]) -> None:
+    """Say what is wrong."""
+    os.write(pipe, json.dumps(wrong[:1]).encode())
+
+
 def run(folder: Path, kind: str, cuts: int, seed: int, plant: str, subject: Subject) -> dict[str, Any]:
     """Cut the power so many times; a store that lost something is thrown away."""
     random, acknowledged, lost, found = Random(seed), 0, 0, list[str]()
@@ -83,10 +103,8 @@ def run(folder: Path, kind: str, cuts: int, seed: int, plant: str, subject: Subj
                 twin = make_twin()
             answered = cut_one(disk, path, number, random, plant, subject)
             acknowledged += len(answered)
-            try:
-                wrong = subject.look(path, number, answered, twin)
-            except CrdtStoreError as error:
-                wrong = [f"it cannot be opened or read: {error!r}"]
+            seen = look_apart if plant else look_here
+            wrong = seen(subject, path, number, answered, twin)
             fresh = bool(wrong)
             lost += fresh
             found += wrong[:1]

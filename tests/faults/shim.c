@@ -6,6 +6,10 @@
  * It also keeps a model of the disk under one file (`fault_disk`): what the process wrote lies in the page cache, which
  * is the real file; a page gets into the copy, which is the disk, once it was flushed. So a flush can fail as real ones
  * do: the cache has the page and takes it for clean, and the disk does not have it. A power cut leaves the copy.
+ *
+ * And it records what the process does below the directory (`fault_record`): every write with its bytes, the beginning
+ * and the end of every flush, every name that changes, and notes (`fault_note`). Of that all states can be built which
+ * a power cut may leave.
  */
 
 #define _GNU_SOURCE
@@ -13,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +28,13 @@
 
 enum kind { PASS, FAIL, SHORT, UNFLUSHED, FLUSHED, STOP, STOP_CACHED };
 enum { PAGE = 4096, PAGES = 65536 };
+enum { WRITTEN = 'W', FLUSHING = 'B', FLUSHED_NOW = 'E', RENAMED = 'R', REMOVED = 'U', NOTED = 'N' };
 
 static struct state {
     char below[PATH_MAX];
     char file[PATH_MAX];
     int at, kind, code, sticky, calls, fired;
-    int cache, disk;
+    int cache, disk, record, hurried;
     unsigned char dirty[PAGES];
 } *state;
 
@@ -38,7 +44,7 @@ __attribute__((constructor)) static void start(void) {
     state = mmap(NULL, sizeof *state, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (state == MAP_FAILED)
         abort();
-    state->cache = state->disk = -1;
+    state->cache = state->disk = state->record = -1;
 }
 
 void fault_watch(const char *below) { snprintf(state->below, PATH_MAX, "%s/", below); }
@@ -52,6 +58,9 @@ void fault_disarm(void) { state->at = 0; }
 
 int fault_calls(void) { return state->calls; }
 int fault_fired(void) { return state->fired; }
+
+/* From now on flushes are recorded, and not done: for a disk that only the record knows. */
+void fault_hurry(void) { state->hurried = 1; }
 
 void fault_disk(const char *file, const char *copy) {
     inside++;
@@ -71,6 +80,68 @@ static int path_of(int descriptor, char *path) {
     size = readlink(link, path, PATH_MAX - 1);
     path[size < 0 ? 0 : size] = 0;
     return size > 0;
+}
+
+/* --- what is recorded --- */
+
+static pthread_mutex_t recording = PTHREAD_MUTEX_INITIALIZER;
+
+static void put(int kind, const char *path, const char *second, unsigned long number, const void *data, size_t size) {
+    struct { unsigned kind, path, second, size; unsigned long number; } head =
+        {kind, strlen(path), strlen(second), size, number};
+    struct iovec parts[] = {
+        {&head, sizeof head}, {(void *)path, head.path}, {(void *)second, head.second}, {(void *)data, size}};
+    inside++;
+    pthread_mutex_lock(&recording);
+    if (((ssize_t(*)(int, const struct iovec *, int))dlsym(RTLD_NEXT, "writev"))(state->record, parts, 4) < 0)
+        abort();
+    pthread_mutex_unlock(&recording);
+    inside--;
+}
+
+static int is_recorded(const char *path) {
+    return state->record >= 0 && !inside && !strncmp(path, state->below, strlen(state->below) - 1);
+}
+
+static void record_call(int kind, int descriptor) {
+    char path[PATH_MAX];
+    if (state->record >= 0 && path_of(descriptor, path) && is_recorded(path))
+        put(kind, path, "", 0, "", 0);
+}
+
+static void record_write(int descriptor, off_t at, ssize_t size) {
+    char path[PATH_MAX], link[64];
+    void *data;
+    int file;
+    if (state->record < 0 || size <= 0 || !path_of(descriptor, path) || !is_recorded(path))
+        return;
+    inside++;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    file = open(link, O_RDONLY | O_CLOEXEC);
+    data = malloc(size);
+    if (file < 0 || !data || pread(file, data, size, at) != size)
+        abort();
+    close(file);
+    inside--;
+    put(WRITTEN, path, "", at, data, size);
+    free(data);
+    if (fcntl(descriptor, F_GETFL) & O_DSYNC) {
+        put(FLUSHING, path, "", 0, "", 0);
+        put(FLUSHED_NOW, path, "", 0, "", 0);
+    }
+}
+
+void fault_note(const char *text) {
+    if (state->record >= 0)
+        put(NOTED, text, "", 0, "", 0);
+}
+
+void fault_record(const char *file) {
+    inside++;
+    if (state->record >= 0)
+        close(state->record);
+    state->record = *file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+    inside--;
 }
 
 /* What is to happen to a call on a path. */
@@ -137,6 +208,7 @@ static ssize_t finish_write(int descriptor, off_t at, ssize_t done, int kind) {
         _exit(77);
     }
     wrote(descriptor, at, done, kind != UNFLUSHED);
+    record_write(descriptor, at, done);
     return kind == UNFLUSHED || kind == FLUSHED ? failed() : done;
 }
 
@@ -172,7 +244,13 @@ WRITE(pwritev64, (int descriptor, const struct iovec *data, int count, off64_t a
             _exit(77);                                     \
         if (modelled && kind != FAIL && kind != SHORT)     \
             flush(0, PAGES - 1, kind != UNFLUSHED);        \
-        return kind == PASS ? REAL(name)(descriptor) : failed(); \
+        if (kind != PASS)                                  \
+            return failed();                               \
+        record_call(FLUSHING, descriptor);                 \
+        kind = state->hurried ? 0 : REAL(name)(descriptor); \
+        if (kind == 0)                                     \
+            record_call(FLUSHED_NOW, descriptor);          \
+        return kind;                                       \
     }
 
 FLUSH(fsync)
@@ -223,5 +301,16 @@ OPENAT(openat)
 OPENAT(openat64)
 
 int rename(const char *from, const char *to) {
-    return decide_path(AT_FDCWD, from) == PASS ? REAL(rename)(from, to) : failed();
+    int code = decide_path(AT_FDCWD, from) == PASS ? REAL(rename)(from, to) : failed();
+    if (code == 0 && is_recorded(from))
+        put(RENAMED, from, to, 0, "", 0);
+    return code;
+}
+
+/* It never fails here: it is only recorded. */
+int unlink(const char *path) {
+    int code = REAL(unlink)(path);
+    if (code == 0 && is_recorded(path))
+        put(REMOVED, path, "", 0, "", 0);
+    return code;
 }

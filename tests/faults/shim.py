@@ -83,6 +83,21 @@ def fired() -> bool:
     return bool(ctypes.CDLL(None).fault_fired())
 
 
+def record(file: Path | None) -> None:
+    """From now on record in a file what is done below the folder that is watched; None: no more."""
+    ctypes.CDLL(None).fault_record(os.fsencode(file) if file else b"")
+
+
+def hurry() -> None:
+    """From now on record flushes, and do none: nothing depends on the disk but the time it takes."""
+    ctypes.CDLL(None).fault_hurry()
+
+
+def note(text: str) -> None:
+    """Record a note."""
+    ctypes.CDLL(None).fault_note(text.encode())
+
+
 def model_disk(file: Path, copy: Path) -> None:
     """From now on keep in a copy what a power cut would leave of a file, which is on disk as it stands."""
     shutil.copyfile(file, copy)

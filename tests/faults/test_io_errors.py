@@ -23,13 +23,19 @@ CALLS_MIN = {
     "close": 0,
     "backup": 8,
     "compact": 8,
+    "wal-create": 30,
+    "wal-open": 12,
+    "wal-recover": 20,
+    "wal-write": 6,
+    "wal-group": 6,
+    "wal-close": 8,
 }
 """So many calls each route makes at least: fewer would mean that the shim does not see them."""
 
 COMMITS = {"put": 2}
 """How many commits a route makes, where it is not one."""
 
-COPIES = {"backup", "compact", "collect"}
+COPIES = {"backup", "compact", "collect", "wal-create", "wal-group"}
 """Routes that start processes, or write nothing that is waited for: they take long, so they are on demand."""
 
 

@@ -18,6 +18,12 @@ def test_no_kill_of_500_loses_what_was_acknowledged(tmp_path: Path) -> None:
     assert seen["acknowledged"] > 5_000
 
 
+def test_no_kill_of_100_loses_what_a_write_ahead_log_acknowledged(tmp_path: Path) -> None:
+    seen = run("kills", tmp_path, 100, 1, "", "logged")
+    assert (seen["found"], seen["kills"]) == ([], 100)
+    assert seen["acknowledged"] > 1_000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(2, 22))
 def test_no_kill_of_10000_loses_what_was_acknowledged(tmp_path: Path, part: int) -> None:

@@ -53,3 +53,17 @@ def test_no_power_cut_loses_an_attachment(tmp_path: Path, system: str) -> None:
 def test_attachments_that_are_not_flushed_are_lost(tmp_path: Path, system: str) -> None:
     seen = cut(tmp_path, system, 50, "attachments_not_flushed", "attachments")
     assert seen["lost"] > 0
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_power_cut_of_100_loses_what_a_write_ahead_log_acknowledged(tmp_path: Path, system: str) -> None:
+    seen = cut(tmp_path, system, 100, subject="logged")
+    assert (seen["found"], seen["lost"], seen["cuts"]) == ([], 0, 100)
+    assert seen["acknowledged"] > 1_000
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("planted", ["frames_not_flushed", "checkpoints_not_flushed"])
+def test_a_write_ahead_log_without_one_of_its_flushes_loses(tmp_path: Path, system: str, planted: str) -> None:
+    seen = cut(tmp_path, system, 100, planted, "logged")
+    assert seen["lost"] > 0

@@ -1,0 +1,14 @@
+"""Write-ahead logs that are small, so that they go round often while a test lasts."""
+
+from __future__ import annotations
+
+from crdtstore.storage import wal
+
+SEGMENT_BYTES = 24 * 1_024
+
+
+def small_segments() -> None:
+    """Let every log of this process be small from now on."""
+    defaults = wal.create_wal.__kwdefaults__
+    assert defaults is not None
+    defaults["segment_bytes"] = SEGMENT_BYTES
