@@ -25,6 +25,7 @@ from bench.children import ROOT
 from bench.measure import Row, Side, cpu_microseconds, race, versus, wall_microseconds
 from bench.workloads import COLLECTION, clock, profile
 from crdtstore import Store, Upsert
+from crdtstore.store import Durability
 
 DOCUMENTS = 10_000
 BATCH = 100
@@ -58,6 +59,14 @@ def rows(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
         {name: side(partial(insert_by, write=write), made, is_durable=False) for name, write in writings.items()},
         rounds,
     )
+    logged = race(
+        {
+            "ours": side(insert_logged, made, is_durable=True),
+            "bare": side(insert_bare, made, is_durable=True),
+            "sqlite": side(insert_sqlite, made, is_durable=True),
+        },
+        rounds,
+    )
     indexed_times = race(
         {
             "ours": side(insert_indexed, made, is_durable=False),
@@ -71,6 +80,8 @@ def rows(rounds: int, documents: int = DOCUMENTS) -> list[Row]:
         versus("S8.indexed.cpu", f"{sqlite}, synchronous=OFF", indexed_times, "ours", "sqlite", batch=BATCH),
         versus("S8.insert", peer, flushed, "ours", "bare", batch=BATCH),
         versus("S8.insert.cpu", peer, times, "ours", "bare", batch=BATCH),
+        versus("S8.logged.bare", peer, logged, "ours", "bare", batch=BATCH),
+        versus("S8.logged.sqlite", f"{sqlite}, synchronous=FULL", logged, "ours", "sqlite", batch=BATCH),
         versus("S8.statement", "Store.write", stated, "statement", "write", batch=STATED),
     ]
 
@@ -85,9 +96,16 @@ def side(insert_all: Callable[..., float], made: Sequence[Document], *, is_durab
     return run
 
 
-def insert(folder: Path, made: Sequence[Document], *, is_durable: bool, indexed: Sequence[str] = ()) -> float:
+def insert(
+    folder: Path,
+    made: Sequence[Document],
+    *,
+    is_durable: bool,
+    indexed: Sequence[str] = (),
+    durability: Durability = "sync",
+) -> float:
     """Ours: upserts, evaluated, merged, logged, indexed and committed."""
-    with Store.open(folder / "store", durability="sync" if is_durable else "none", clock=clock) as store:
+    with Store.open(folder / "store", durability=durability if is_durable else "none", clock=clock) as store:
         for path in indexed:
             store.indexes.create(COLLECTION, [path])
 
@@ -144,6 +162,11 @@ def insert_bare(folder: Path, made: Sequence[Document], *, is_durable: bool) -> 
 def insert_indexed(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:
     """Ours with two indexes."""
     return insert(folder, made, is_durable=is_durable, indexed=INDEXED)
+
+
+def insert_logged(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:
+    """Ours with two indexes and a write-ahead log."""
+    return insert(folder, made, is_durable=is_durable, indexed=INDEXED, durability="wal")
 
 
 def insert_sqlite(folder: Path, made: Sequence[Document], *, is_durable: bool) -> float:

@@ -46,6 +46,7 @@ INSERT_CPU = "the same without flushing on either side"
 BATCH = "read by id as JSON, {documents:,} documents, {batch:,} ids a call"
 CALL = "the same, an id a call"
 STATED = "INSERT of documents, {batch:,} a statement, against the same upserts in one write"
+LOGGED = "insert documents, 100 a transaction, with two indexes and the write-ahead log"
 INDEXED = "insert documents, {batch} a transaction, two indexes kept"
 ONE = "find 1 of {documents:,} by an index, as JSON, prepared"
 RANGE = "find {hits} of {documents:,} by a range of an index, as JSON, prepared"
@@ -102,6 +103,8 @@ TARGETS: Mapping[str, Target] = {
     "S8.statement": Target(STATED, UNBOUND),
     "S8.indexed": Target(INDEXED, "at least as fast as SQLite with two", ratio_min=1, unit="wall us/op"),
     "S8.indexed.cpu": Target(INSERT_CPU, UNBOUND),
+    "S8.logged.bare": Target(LOGGED, "at least as fast as bare LMDB without", ratio_min=1, unit="wall us/op"),
+    "S8.logged.sqlite": Target(LOGGED, "at least as fast as SQLite with two", ratio_min=1, unit="wall us/op"),
     **{
         f"S9.off.{connections}": Target(WRITTEN, "at least half as fast", ratio_min=0.5, unit="wall us/op")
         for connections in (16, 64)
