@@ -47,11 +47,10 @@ PLAIN_IDS: Final = frozenset({str, int})
 class Reading:
     """What a store holds, to be read."""
 
-    rules: Rules = EVERYTHING
-
     def __init__(self, storage: Storage, clock: Clock, retained_seconds: float = 0.0) -> None:
         self.storage = storage
         self.clock = clock
+        self.rules: Rules = EVERYTHING
         self.retained = Retained(storage, clock, retained_seconds)
         self.sequencer = Sequencer(storage, self.retained.before_commit)
 

@@ -61,7 +61,8 @@ def recover(directory: Path, lock: StoreLock, open_raw: Callable[[], Storage]) -
         Corrupted: The log is damaged.
         StoreFull: The disk has no room for what the log holds.
     """
-    (directory / NEW_NAME).unlink(missing_ok=True)
+    if (new := directory / NEW_NAME).exists():
+        new.unlink()
     path = directory / wal_file.NAME
     if not path.exists():
         return

@@ -35,7 +35,7 @@ CALLS_MIN = {
 COMMITS = {"put": 2}
 """How many commits a route makes, where it is not one."""
 
-COPIES = {"backup", "compact", "collect", "wal-create", "wal-group"}
+COPIES = {"backup", "compact", "collect", "wal-create", "wal-recover", "wal-group"}
 """Routes that start processes, or write nothing that is waited for: they take long, so they are on demand."""
 
 

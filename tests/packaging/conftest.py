@@ -7,6 +7,7 @@ fetched.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -62,8 +63,16 @@ def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel with the compiled core."""
-    return build(unpacked, "wheel", tmp_path_factory.mktemp("wheel"))
+    """Return the wheel with the compiled core, which the first process of a run builds for all of them."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    with (folder / "wheel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "wheel").exists():
+            build(unpacked, "wheel", folder / "wheel.new")
+            (folder / "wheel.new").rename(folder / "wheel")
+    (product,) = (folder / "wheel").iterdir()
+    return product
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ from tests.query import pairs
 from tests.version.stores import store_on
 
 DOCUMENTS: Final = Table.DOCUMENTS
-ENTRIES: Final = max(Table)
+ENTRIES: Final = int(Table.ENTRIES)
 COLUMN_BYTES_MAX: Final = 100
 ID_BYTES_MAX: Final = 64
 

@@ -236,7 +236,7 @@ def trimming_raises_no_floor(patch: pytest.MonkeyPatch) -> None:
             in_trim.pop()
 
     forget = trim.trim
-    patch.setattr("crdtstore.store.trim", trimmed)
+    patch.setattr("crdtstore.writing.trim", trimmed)
     patch.setattr(Head, "raise_floor", lambda head, *place: None if in_trim else raise_floor(head, *place))
 
 
