@@ -101,6 +101,8 @@ class Reading:
             printed = self.get_json(collection, id, at=at)
             if printed is not None:
                 return Document(id, printed)
+            encode_id(id)  # What no id may be is refused, even where there is no collection to look for it.
+            return None
         encoded_id = encode_id(id)
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Final, TypeAlias, TypeVar
@@ -143,18 +142,14 @@ async def until_woken(notify: Callable[[Callback], Callback], seconds: float, re
 async def until_done(pending: Future[Result]) -> Result:
     """Wait for what another thread does, whoever else waits: a task that is cancelled leaves it on its way."""
     loop = asyncio.get_running_loop()
+    wakes = wakes_of(loop)
     done: asyncio.Future[None] = loop.create_future()
 
     def end() -> None:
         if not done.done():
             done.set_result(None)
 
-    def wake(_: object) -> None:
-        # The loop may have been closed between: nobody waits any more, and who did the work must not be disturbed.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(end)
-
-    pending.add_done_callback(wake)
+    pending.add_done_callback(lambda _: wakes.add(loop, end))
     await done
     return pending.result()
 
