@@ -26,6 +26,7 @@ __all__ = [
     "CORE",
     "MISSING",
     "Batch",
+    "Finder",
     "Look",
     "Program",
     "Snapshot",
@@ -54,6 +55,7 @@ __all__ = [
     "search_keys",
     "search_lines",
     "search_top",
+    "sequence_upserts",
     "siphash128",
     "stage_upserts",
     "sum_documents",
@@ -143,6 +145,9 @@ deliver_run: Any = pick("deliver_run", None) if lmdb_environment else None
 stage_upserts: Any = pick("stage_upserts", None) if lmdb_environment else None
 """A transaction of plain upserts in one pass, over the compiled batch; `command/upsert.py` runs all others."""
 
+sequence_upserts: Any = pick("sequence_upserts", None) if lmdb_environment else None
+"""Transactions of plain upserts in a row, over the compiled batch; `version/transaction.py` runs all others."""
+
 read_json: Any = pick("read_json", None) if lmdb_environment else None
 read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None
 """From the map to JSON in one step; without them `storage/documents.py` goes through document bytes."""
@@ -157,6 +162,9 @@ search_top: Any = pick("search_top", None) if lmdb_environment else None
 
 Look: Any = pick("Look", None) if lmdb_environment else None
 """A look into an index from arguments to JSON; without it `prepared.py` makes the range and searches that."""
+
+Finder: Any = pick("Finder", None) if lmdb_environment else None
+"""Calls the look of a prepared query at once; without it `prepared.py` does."""
 
 sum_documents: Any = pick("sum_documents", None) if lmdb_environment else None
 """Documents added up where they lie in the map; without it `storage/range_table.py` goes through them one by one."""

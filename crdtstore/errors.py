@@ -36,6 +36,7 @@ CrdtStoreError                    code, status, retryable, data
 ├─ RetryLater                     nobody erred; the same call may work later
 │  ├─ VersionNotAvailable         the wait for a transaction ran out
 │  ├─ Overloaded                  a bounded resource is used up for now
+│  ├─ ProviderFailed              who was asked about a login did not say
 │  ├─ FeedCut                     a reader of the feed was too slow; carries where to go on
 │  └─ ClockBehind                  this machine's clock is behind what it has seen
 ├─ StoreError                     the machine or its operator must act
@@ -326,6 +327,13 @@ class Overloaded(RetryLater):
 
     code = "overloaded"
     status = 429
+
+
+class ProviderFailed(RetryLater):
+    """Who was asked about a login did not answer, or not as it must."""
+
+    code = "provider-failed"
+    status = 502
 
 
 class ClockBehind(RetryLater):

@@ -35,12 +35,13 @@ from crdtstore.query.find import (
     find,
     matching_rows,
     plan_query,
-    show_row,
+    show_as,
 )
 from crdtstore.query.language import language_of, read_order, read_paths
 from crdtstore.query.legacy import parse_path
 from crdtstore.query.lines import EVERY, find_lines
 from crdtstore.query.order import Order
+from crdtstore.query.rules import EVERYTHING
 from crdtstore.reading import Reading
 from crdtstore.storage.log import last_txn
 from crdtstore.storage.tables import Table
@@ -184,7 +185,8 @@ class Finding(Reading):
             with version.lock:
                 rows = matching_rows(version.snapshot, catalog, known, node, limit, deadline)
             taken = rows if at is None else version.in_turns(rows)
-            yield Matching(version.txn, (show_row(catalog, known, row) for row in taken))
+            asked = Query(node, 0, fields=self.rules.fields.get(collection))
+            yield Matching(version.txn, (show_as(catalog, known, row, asked) for row in taken))
 
     @contextmanager
     def find_json_lines(
@@ -253,7 +255,12 @@ class Finding(Reading):
         cursor: str | None = None,
         run: bool = True,
     ) -> dict[str, Any]:
-        """How a find would be answered: where it looks, and, if it is run, how much it reads and returns."""
+        """How a find would be answered: where it looks, and, if it is run, how much it reads and returns.
+
+        Raises:
+            Forbidden: Not all documents of the collection are seen: what it costs tells of others.
+        """
+        self.rules.check_unruled(collection)
         asked = self.read_query(collection, query, language, args, order, limit, offset, cursor, None, "values")
         with self.view() as (snapshot, catalog):
             known = catalog.by_name.get(collection)
@@ -285,6 +292,17 @@ class Finding(Reading):
             found = count(snapshot, catalog, known, node, deadline) if known else 0
             return Counted(last_txn(snapshot), found)
 
+    def collections(self, *, at: int | None = None) -> tuple[str, ...]:
+        """The names of the collections that hold a document, sorted; under rules one that is seen."""
+        names = super().collections(at=at)
+        if self.rules is EVERYTHING:
+            return names
+        return tuple(name for name in names if self.shows_some(name, at))
+
+    def shows_some(self, collection: str, at: int | None) -> bool:
+        """Whether a document of a collection is seen that holds some."""
+        return self.rules.to_read(collection) is None or bool(self.find(collection, limit=1, at=at).documents)
+
     def distinct(
         self,
         collection: str,
@@ -302,6 +320,7 @@ class Finding(Reading):
         """
         node = self.read_condition(collection, query, language, args)
         asked = parse_path(path)
+        self.rules.check_paths(collection, [asked])
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             values = distinct(snapshot, catalog, known, node, asked) if known else []
@@ -312,8 +331,14 @@ class Finding(Reading):
     def read_condition(
         self, collection: str, query: str | Node, language: str, args: Mapping[str, Value] | None
     ) -> Node:
-        """A query's condition, for the documents of the collection that are seen."""
-        return self.rules.seen(collection, self.read_node(query, language, args))
+        """A query's condition, for the documents of the collection that are seen.
+
+        Raises:
+            Forbidden: It asks for a field that is not shown.
+        """
+        node = self.read_node(query, language, args)
+        self.rules.check_node(collection, node)
+        return self.rules.seen(collection, node)
 
     def read_node(self, query: str | Node, language: str, args: Mapping[str, Value] | None) -> Node:
         """A query's condition as it stands, if it is not one already."""
@@ -336,7 +361,9 @@ class Finding(Reading):
         check_page(limit, offset)
         node = self.read_condition(collection, query, language, args)
         sorted_by = order if isinstance(order, Order) else read_order(order, language)
-        asked = Query(node, limit, offset, sorted_by, paths=read_paths(fields), form=form)
+        self.rules.check_paths(collection, (key.path for key in sorted_by.keys))
+        shown = self.rules.fields.get(collection)
+        asked = Query(node, limit, offset, sorted_by, paths=read_paths(fields), form=form, fields=shown)
         if cursor is None:
             return asked
         return replace(asked, after=read_cursor(self.cursor_secret(), common(collection, asked), cursor))

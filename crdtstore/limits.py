@@ -152,6 +152,10 @@ GROUP_TRANSACTIONS_MAX: Final = 4_096
 GROUP_BYTES_MAX: Final = 8 * 1_024 * 1_024
 """Record bytes committed together, for the same reason."""
 
+COMMAND_BYTES: Final = 512
+"""What a command counts for GROUP_BYTES_MAX, since its record is made only when its group is: so two of the largest
+write requests are one group, and a single write that comes behind them is in the next one."""
+
 QUEUE_TRANSACTIONS_MAX: Final = 65_536
 """Transactions waiting for the writer; further ones are refused as `Overloaded` rather than kept in memory."""
 
@@ -325,6 +329,10 @@ HEADER_BYTES_MAX: Final = 32 * 1_024
 HEADERS_MAX: Final = 100
 """Header fields of a request."""
 
+KNOWN_HEADS_MAX: Final = 1_024
+KNOWN_HEAD_BYTES_MAX: Final = 2 * 1_024
+"""Different heads of requests that are kept with what they led to, and the bytes of one: some 8 MiB at most."""
+
 TARGET_BYTES_MAX: Final = 8 * 1_024
 """Path and query string of a request."""
 
@@ -486,11 +494,17 @@ CHANGES_ENTRIES_MAX: Final = 1_000
 CONNECTIONS_MAX: Final = 4_096
 """Open connections: each costs some 20 kB and a descriptor. Further ones are answered 429 and closed."""
 
+BACKLOG: Final = 2_048
+"""Connections that the system takes before the server does: as many as clients open at once after a restart."""
+
 HEAD_SECONDS_MAX: Final = 8.0
 """Request line and headers must have arrived by then, counted from the first byte or from the connection."""
 
 KEEP_ALIVE_SECONDS: Final = 60
 """An idle connection is kept this long for the next request: longer than clients pause between two."""
+
+FIXED_HEADERS_KEPT: Final = 256
+"""Different headers of answers that are kept as they were written: most answers have one of a few."""
 
 PIPELINE_MAX: Final = 256
 """Requests of one connection that were received and not yet answered; a sender of more is cut off."""
@@ -498,6 +512,12 @@ PIPELINE_MAX: Final = 256
 LINGER_SECONDS: Final = 2.0
 """After a refusal the rest of the body is read and dropped for so long before the connection is closed:
 closing at once would reset it and destroy the answer that is still on its way."""
+
+BODY_AHEAD_BYTES_MAX: Final = 64 * 1_024
+"""Bytes of a body that are taken before they are asked for; then the sender waits."""
+
+ANSWER_JOINED_BYTES_MAX: Final = 64 * 1_024
+"""A longer answer is written beside its head, not behind it in one piece: copying it would cost more than one write."""
 
 STALL_SECONDS_MAX: Final = 30.0
 """A reader that takes nothing of its answer for so long is cut off: the answer is memory."""
@@ -561,6 +581,10 @@ EXCHANGE_THREADS: Final = 2
 INLINE_BODY_BYTES_MAX: Final = 64 * 1_024
 """A larger body is parsed in a thread: on the event loop it would hold up every other connection."""
 
+GARBAGE_OBJECTS: Final = 10_000
+"""Objects that come and stay before the process of `serve` looks for cycles among them: Python's own 700 are what a
+few requests on their way are made of."""
+
 # --- time series ---
 
 DISTINCT_SECONDS_DEFAULT: Final = 10.0
@@ -616,7 +640,17 @@ WAL_REPLAY_BYTES: Final = 1_024 * 1_024
 # --- API keys ---
 
 API_KEY_BYTES_MAX: Final = 128
-"""A credential. Longer ones are refused before anything is computed from them."""
+"""An API key. Longer ones are refused before anything is computed from them."""
+
+ACCOUNT_NAME_CHARACTERS_MAX: Final = 64
+"""The name of an account, which people type."""
+
+PASSWORD_CHARACTERS_MIN: Final = 8
+PASSWORD_CHARACTERS_MAX: Final = 256
+"""A password: short ones are guessed, and nobody has longer ones than a sentence or a random text."""
+
+ACCOUNT_CHARACTERS_MAX: Final = ACCOUNT_NAME_CHARACTERS_MAX + PASSWORD_CHARACTERS_MAX + 1
+"""An account's name and password. Longer ones are refused before anything is computed from them."""
 
 KEY_CACHE_ENTRIES_MAX: Final = 10_000
 """Verified keys, and apart from them refused ones, that are remembered: some 200 bytes each."""
@@ -645,6 +679,9 @@ RATE_NAMES_MAX: Final = 10_000
 RATE_SECONDS: Final = 10.0
 """Requests of so much time may come at once, where they are bounded: who asks in bursts is let to."""
 
+PREFLIGHT_SECONDS: Final = 600
+"""For so long a browser need not ask again whether a page of another site may call: a settings change holds soon."""
+
 RATE_PER_SECOND_MIN: Final = 0.01
 """The least that a setting takes for such a bound: one request in a hundred seconds."""
 
@@ -660,6 +697,12 @@ KEY_DESCRIPTION_CHARACTERS_MAX: Final = 1_000
 PERMISSION_COLLECTIONS_MAX: Final = 1_000
 """Collections that a permission names for one verb: it is read as one row."""
 
+PERMISSION_QUERIES_MAX: Final = 256
+"""Queries that a permission names for one verb, besides `true`: all of a collection are asked of each document."""
+
+PERMISSION_QUERY_CHARACTERS_MAX: Final = 4_096
+"""The length of one of them: it is compiled once, and stands in the row of the key."""
+
 OLD_KEY_SECONDS_MAX: Final = 2_592_000
 """How long the old key may be taken beside the new one: thirty days, which is long to change a setting."""
 
@@ -671,6 +714,67 @@ KEY_USE_SECONDS: Final = 60.0
 
 KEY_CHANGES_MAX: Final = 1_000
 """What became of keys is kept so far back."""
+
+# --- tokens and logins ---
+
+TOKEN_BYTES_MAX: Final = 8_192
+"""An access token. Longer ones are refused before anything is read in them; a header has room for it."""
+
+TOKEN_HEADER_BYTES_MAX: Final = 512
+"""What stands before its claims: three short names."""
+
+TOKEN_SUBJECT_CHARACTERS_MAX: Final = 256
+"""Whose it is, or the name of a key: it stands in lines of a log."""
+
+TOKEN_SKEW_SECONDS: Final = 30
+"""How far the clock of who made a token may be ahead of this one. One that has ended has ended."""
+
+TOKEN_SECONDS_MAX: Final = 2_678_400
+"""The most that a setting takes for the life of a token: a month, in which nothing that it may do can be taken back."""
+
+TOKEN_SECONDS_DEFAULT: Final = 900
+"""The life of a token: what its owner may do is asked again each quarter of an hour."""
+
+TOKEN_CACHE_ENTRIES_MAX: Final = 10_000
+"""Verified tokens that are remembered: some 300 bytes each."""
+
+TOKENS_WAITING_MAX: Final = 1_000
+"""Tokens that wait to be verified: some 0.2 seconds of work."""
+
+TOKEN_KEYS_BYTES_MAX: Final = 262_144
+"""A file of keys: some 500 of them."""
+
+TOKEN_KEYS_SECONDS: Final = 5.0
+"""How old the last look at the files of keys may be when a token is taken: a key that is taken out counts so long."""
+
+TOKEN_KEY_UNKNOWN_SECONDS: Final = 1.0
+"""How old it may be where a token names a key that is not known: one that was added is found so soon."""
+
+RSA_BITS_MIN: Final = 2_048
+RSA_BITS_MAX: Final = 8_192
+"""A key of RSA: shorter ones are broken, longer ones take long to compute with."""
+
+LOGIN_BYTES_MAX: Final = 16_384
+"""What is sent to log in: the token of a provider may be one of ours."""
+
+LOGIN_FILE_BYTES_MAX: Final = 1_048_576
+"""The file of providers: some hundred of them, with permissions."""
+
+LOGINS_AT_ONCE_MAX: Final = 32
+"""Providers that are asked at the same time: each may take WEBHOOK_SECONDS_MAX, and a socket."""
+
+LOGINS_MAX: Final = 20
+LOGINS_PER_SECOND: Final = 1.0
+"""Logins of an address: so many at once, and so many a second from then on."""
+
+WEBHOOK_SECONDS_MAX: Final = 30.0
+"""How long a provider may take to answer, all in all."""
+
+WEBHOOK_ANSWER_BYTES_MAX: Final = 65_536
+"""What a provider may answer: a permission is far shorter, or no token would hold it."""
+
+TOKEN_SECRET_BYTES_MIN: Final = 32
+"""A shared secret: as long as what it computes, and never a password."""
 
 # --- command line ---
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crdtstore import core
 from crdtstore.core import value_key
@@ -145,20 +145,40 @@ class ShortWay:
         return found if self.is_valid() else None
 
 
-def looker(way: ShortWay) -> Callable[[dict[str, Value]], list[bytes] | None]:
-    """What finds by a short way."""
+class Finder:
+    """What `Prepared.find_json` calls where there is no compiled look.
+
+    Compiled twin: `Finder` in `ext/look.pxi`, which calls the compiled look itself.
+    """
+
+    def __init__(self, otherwise: Callable[[dict[str, Value]], list[bytes]]) -> None:
+        self.otherwise = otherwise
+        self.look: object = None
+
+    def find_json(self, **args: Value) -> list[bytes]:
+        """Find what the arguments ask for."""
+        return self.otherwise(args)
+
+
+def compiled_look(way: ShortWay) -> Any:
+    """The compiled twin of a short way; None where the storage has none."""
     storage = way.store.storage
     if storage.__class__ is not core.lmdb_environment:
-        return way.find_json
+        return None
     sequencer, catalog = way.store.sequencer, way.catalog
-    find: Callable[[dict[str, Value]], list[bytes] | None] = core.Look(
+    return core.Look(
         storage, DOCUMENTS, ENTRIES, sequencer, catalog, way.collection, way.index, way.look, FIND_LIMIT_DEFAULT
-    ).find_json
-    return find
+    )
 
 
 class Prepared:
     """A query that is ready to be run; any thread may run it."""
+
+    find_json: Callable[..., list[bytes]]
+    """The fields of each document that matches, as JSON objects, up to FIND_LIMIT_DEFAULT; arguments by their names.
+
+    Raises `InvalidValue` where an argument is missing or too much.
+    """
 
     def __init__(self, store: Finding, collection: str, query: str, order: Sequence[str] = ()) -> None:
         self.store = store
@@ -167,7 +187,8 @@ class Prepared:
         self.order = read_order(order, "legacy")
         self.names = parameters_of(self.node)
         self.way: ShortWay | None = None
-        self.look: Callable[[dict[str, Value]], list[bytes] | None] | None = None
+        self.finder = (core.Finder or Finder)(self.find_otherwise)
+        self.find_json = self.finder.find_json
 
     def find(
         self, *, limit: int = FIND_LIMIT_DEFAULT, offset: int = 0, cursor: str | None = None, **args: Value
@@ -176,31 +197,23 @@ class Prepared:
         node = bind_parameters(self.node, args)
         return self.store.find(self.collection, node, order=self.order, limit=limit, offset=offset, cursor=cursor)
 
-    def find_json(self, **args: Value) -> list[bytes]:
-        """The fields of each document that matches, as JSON objects, up to FIND_LIMIT_DEFAULT.
-
-        Raises:
-            InvalidValue: An argument is missing or too much.
-        """
-        found = None if self.look is None else self.look(args)
-        return self.find_otherwise(args) if found is None else found
-
     def find_otherwise(self, args: dict[str, Value]) -> list[bytes]:
-        """Find where the look, if there is one, gives no answer: by another one, or the long way."""
-        if self.way is None or not self.way.is_valid():
-            look = self.plan(self.store.sequencer.catalog)
-            found = None if look is None else look(args)
-            if found is not None:
-                return found
-        return [document.json for document in self.find(**args).documents]
+        """Find where no compiled look gives an answer: by the short way, planned anew if need be, or the long one."""
+        way = self.way
+        if way is None or not way.is_valid():
+            way = self.plan(self.store.sequencer.catalog)
+        found = None if way is None else way.find_json(args)
+        if found is None:
+            return [document.json for document in self.find(**args).documents]
+        return found
 
-    def plan(self, catalog: Catalog) -> Callable[[dict[str, Value]], list[bytes] | None] | None:
+    def plan(self, catalog: Catalog) -> ShortWay | None:
         """Find the index of which one look answers the query; None where there is none."""
-        self.way = self.look = None
+        self.way = self.finder.look = None
         collection = catalog.by_name.get(self.collection)
         bounds = bounds_by_path(self.node)
         # The names of a store that another process writes to are behind it; a look knows no rules.
-        held = self.store.storage.read_only or self.collection in self.store.rules.read
+        held = self.store.storage.read_only or self.store.rules.to_read(self.collection) is not None
         if collection is None or bounds is None or held:
             return None
         with self.store.storage.snapshot() as snapshot:
@@ -210,9 +223,9 @@ class Prepared:
             look = look_of(index, bounds, self.order, len(self.names)) if index.ready else None
             if look is not None and index.number in ready:
                 self.way = ShortWay(self.store, catalog, collection, index, look)
-                self.look = looker(self.way)
+                self.finder.look = compiled_look(self.way)
                 break
-        return self.look
+        return self.way
 
 
 def bounds_by_path(node: Node) -> dict[Path, list[Bound]] | None:

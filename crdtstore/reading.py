@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 PLAIN_IDS: Final = frozenset({str, int})
 """Types of ids that are read as they were given: such a document is found and printed in one call of the core."""
 
+NOWHERE: Final = ""
+"""The name of no collection."""
+
 
 class Reading:
     """What a store holds, to be read."""
@@ -107,13 +110,13 @@ class Reading:
         with self.view(at) as (snapshot, catalog):
             known = catalog.by_name.get(collection)
             document = living_document(snapshot, known, encoded_id) if known else b""
-            if not known or not document or not self.rules.shows(catalog, known, encoded_id, document):
-                return None
-            return show_row(catalog, known, Row(encoded_id, document), form)
+            document = self.rules.show(catalog, known, encoded_id, document) if known else b""
+            return show_row(catalog, known, Row(encoded_id, document), form) if known and document else None
 
     def get_json(self, collection: str, id: Value, *, at: int | None = None) -> bytes | None:
         """A document's fields as a JSON object, by its id: the shortest way from the disk to the wire."""
-        if self.storage.read_only or at is not None or self.rules is not EVERYTHING:
+        ruled = self.rules is not EVERYTHING and self.rules.to_read(collection) is not None
+        if ruled or self.storage.read_only or at is not None:
             return self.get_many_json(collection, [id], at=at)[0]
         known = self.sequencer.catalog.by_name.get(collection)
         return None if known is None else read_json(self.storage, known, id, self.sequencer.catalog.replicas)
@@ -124,7 +127,7 @@ class Reading:
             known = catalog.by_name.get(collection)
             if known is None:
                 return [None] * len(ids)
-            if collection in self.rules.read:
+            if self.rules.to_read(collection) is not None:
                 return [self.print_seen(snapshot, catalog, known, id_) for id_ in ids]
             return read_json_many(snapshot, known, ids, catalog.replicas)
 
@@ -132,9 +135,8 @@ class Reading:
         """A document's fields as JSON, if it is there and seen."""
         encoded_id = encode_id(id)
         document = living_document(snapshot, collection, encoded_id)
-        if not document or not self.rules.shows(catalog, collection, encoded_id, document):
-            return None
-        return show_row(catalog, collection, Row(encoded_id, document)).json
+        document = self.rules.show(catalog, collection, encoded_id, document)
+        return show_row(catalog, collection, Row(encoded_id, document)).json if document else None
 
     def scan(self, collection: str, *, at: int | None = None) -> Iterator[Document]:
         """All documents of a collection in the order of their ids, however many, at one version.
@@ -147,8 +149,9 @@ class Reading:
             if known is not None:
                 rows = scan_living(version.snapshot, known)
                 for row in rows if at is None else version.in_turns(rows):
-                    if self.rules.shows(catalog, known, *row):
-                        yield show_row(catalog, known, row)
+                    document = self.rules.show(catalog, known, *row)
+                    if document:
+                        yield show_row(catalog, known, row._replace(document=document))
 
     def cells(self, collection: str, id: Value, *, at: int | None = None) -> list[Cell]:
         """Everything that lives in a document, losers of conflicts and a grave too; empty when there is nothing."""
@@ -157,9 +160,7 @@ class Reading:
             if known is None:
                 return []
             encoded_id = encode_id(id)
-            document = get_document(snapshot, known, encoded_id)
-            if document and not self.rules.shows(catalog, known, encoded_id, document):
-                return []
+            document = self.rules.show(catalog, known, encoded_id, get_document(snapshot, known, encoded_id))
             return unpack_document(document, known.paths, catalog.replicas)
 
     def conflicts(self, collection: str, id: Value, *, at: int | None = None) -> dict[str, tuple[Sibling, ...]]:
@@ -174,9 +175,7 @@ class Reading:
             known = catalog.by_name.get(collection)
             if known is None:
                 return bytes(DIGEST_BYTES)
-            document = get_document(snapshot, known, encoded_id)
-            if document and not self.rules.shows(catalog, known, encoded_id, document):
-                document = b""
+            document = self.rules.show(catalog, known, encoded_id, get_document(snapshot, known, encoded_id))
             key = core.digest_key(collection, encoded_id)
             digest: bytes = core.document_digest(document, known.paths, catalog.replicas, key)
             return digest
@@ -218,7 +217,8 @@ class Reading:
             txn = last_txn(snapshot)
             known = catalog.by_name.get(collection)
             document = living_document(snapshot, known, encoded_id) if known else b""
-            if not known or not document or not self.rules.shows(catalog, known, encoded_id, document):
+            document = self.rules.show(catalog, known, encoded_id, document) if known else b""
+            if not known or not document:
                 return None, bytes(DIGEST_BYTES), txn
             digest = core.document_digest(
                 document, known.paths, catalog.replicas, core.digest_key(collection, encoded_id)
@@ -236,9 +236,13 @@ class Reading:
             before: A txn id: only what came before it; None for all.
             limit: At most this many.
         """
-        self.check_whole()
+        self.rules.check_lasting(collection)
         encoded_id = encode_id(id)
-        with self.storage.snapshot() as snapshot:
+        with self.view() as (snapshot, catalog):
+            known = catalog.by_name.get(collection)
+            document = get_document(snapshot, known, encoded_id) if known else b""
+            if known and not self.rules.shows(catalog, known, encoded_id, document):
+                collection = NOWHERE
             return read_history(snapshot, collection, encoded_id, before, limit)
 
     def changes(self, since: int = 0, limit: int | None = None) -> Iterator[LogEntry]:

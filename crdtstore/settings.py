@@ -29,6 +29,8 @@ from crdtstore.limits import (
     RATE_PER_SECOND_MIN,
     RETAINED_SECONDS_DEFAULT,
     RETAINED_SECONDS_MAX,
+    TOKEN_SECONDS_DEFAULT,
+    TOKEN_SECONDS_MAX,
     WAIT_SECONDS_DEFAULT,
     WAIT_SECONDS_MAX,
 )
@@ -38,7 +40,7 @@ CONFIG_DEFAULT: Final = "crdtstore.toml"
 
 PREFIX: Final = "CRDTSTORE_"
 LIST: Final = "texts, separated by commas"
-SINGULAR: Final = {"peers": "peer"}
+SINGULAR: Final = {"allow_origins": "allow_origin", "peers": "peer"}
 
 
 Days: TypeAlias = Annotated[float, Meta(ge=0, le=LOG_KEEP_DAYS_MAX)]
@@ -72,6 +74,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(description="Address and port to listen on; port 0 takes a free one."),
     ] = "127.0.0.1:8080"
+    server: Annotated[
+        Literal["builtin", "uvicorn"],
+        Meta(description="Which HTTP server: the built-in one, or uvicorn. Both keep the same bounds."),
+    ] = "builtin"
     allow_remote: Annotated[
         bool,
         Meta(description="Allow an address that other machines reach without TLS; needs a reverse proxy that has it."),
@@ -88,6 +94,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         Meta(description="Names, besides the address, under which clients call the server or its proxy."),
     ] = ()
+    allow_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins, such as https://shop.example, whose pages may call the server from a browser."),
+    ] = ()
     key_requests_per_second: Annotated[
         Rate | None,
         Meta(description="Requests that one API key may send in each second; 10 seconds' worth at once."),
@@ -96,17 +106,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Rate | None,
         Meta(description="Requests that may come from one address in each second; not behind a proxy, which is one."),
     ] = None
+    token_keys_file: Annotated[
+        str | None,
+        Meta(
+            description="File of JSON Web Keys: access tokens that they signed are taken. Read again when it changes."
+        ),
+    ] = None
+    token_signing_key_file: Annotated[
+        str | None,
+        Meta(description="File with the key that signs access tokens at a login; crdtstore tokens make-key makes one."),
+    ] = None
+    token_issuer: Annotated[
+        str | None,
+        Meta(description="What iss of a token must be whose key is not the one that signs; any, or none, without."),
+    ] = None
+    token_seconds_max: Annotated[
+        float,
+        Meta(ge=1, le=TOKEN_SECONDS_MAX, description="How long an access token lasts at most, in seconds."),
+    ] = TOKEN_SECONDS_DEFAULT
+    login_file: Annotated[
+        str | None,
+        Meta(description="File of providers of logins, in TOML: who may log in, and with what permission."),
+    ] = None
     root_key_file: Annotated[
         str | None,
         Meta(description="File with a key that may do everything; made, for you alone, if it is missing."),
     ] = None
     durability: Annotated[
-        Literal["sync", "wal", "none"],
+        Literal["sync", "wal", "none"] | None,
         Meta(
             description="sync, wal: what was answered is on disk; wal by a write-ahead log, in fewer flushes. "
-            "none: a power cut may destroy the store."
+            "none: a power cut may destroy the store. By default wal, or sync where no log can be made and "
+            "for several apps."
         ),
-    ] = "sync"
+    ] = None
     wait_seconds: Annotated[
         float,
         Meta(ge=0, le=WAIT_SECONDS_MAX, description="How long a read waits for a transaction, in seconds."),
@@ -176,8 +209,8 @@ def kind_of(hint: Any, metas: Sequence[Meta]) -> str:
     inner = get_args(hint)[0] if NoneType in get_args(hint) else hint
     if get_origin(inner) is Annotated:
         return kind_of(inner.__origin__, inner.__metadata__)
-    if get_origin(hint) is Literal:
-        return " or ".join(get_args(hint))
+    if get_origin(inner) is Literal:
+        return " or ".join(get_args(inner))
     if get_origin(hint) is tuple:
         return LIST
     if hint is float:

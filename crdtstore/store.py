@@ -263,6 +263,7 @@ class Store(Writing):
             StatementTimeout: The first search took longer than LIVE_SEARCH_SECONDS_MAX.
             StoreReadOnly: Another process writes, and nothing says when.
         """
+        self.rules.check_all_fields(collection)
         asked = self.read_query(collection, query, language, args, order, limit, offset, None, fields, form)
         return self.live.observe(collection, asked)
 
@@ -292,7 +293,7 @@ class Store(Writing):
         return applied
 
     def notify(self, txn: int, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back once, on the writer's thread, when a txn id is applied; returns what cancels it.
+        """Call back once, on the thread that commits, when a txn id is applied; returns what cancels it.
 
         The callback must be short and must not write.
         """

@@ -11,17 +11,22 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from msgspec import UNSET
+
+from crdtstore.command.command import Upsert
 from crdtstore.command.condition import execute_when
 from crdtstore.command.execute import check_commands, execute
-from crdtstore.command.result import Written
+from crdtstore.command.result import Upserted, Written
 from crdtstore.command.serial import Around
+from crdtstore.command.upsert import new_id
 from crdtstore.crdt.actor import check_actor
 from crdtstore.crdt.entry import Entry
 from crdtstore.crdt.scope import Scope
 from crdtstore.errors import StoreReadOnly
 from crdtstore.finding import SECRET_BYTES, SECRET_KEY, Finding
+from crdtstore.limits import COMMAND_BYTES
 from crdtstore.query.rules import EVERYTHING, Rules, check_draft
 from crdtstore.storage.identity import Entropy
 from crdtstore.storage.ranges import refresh_job
@@ -29,10 +34,11 @@ from crdtstore.storage.tables import Table
 from crdtstore.version.arrival import deliver_frame, deliver_records
 from crdtstore.version.clock import Clock
 from crdtstore.version.epoch import NOISE_BYTES, renew_epoch, settle_epoch, was_volatile
+from crdtstore.version.plain import Kinds, Plain
 from crdtstore.version.sequencer import Sequencer
 from crdtstore.version.transaction import Sequenced, sequence
 from crdtstore.version.trim import trim
-from crdtstore.version.writer import Submitter
+from crdtstore.version.writer import Submitter, waiting
 
 if TYPE_CHECKING:
     from crdtstore.command.command import Command
@@ -69,6 +75,10 @@ class Writing(Finding):
         super().__init__(storage, clock, retained_seconds)
         self.waiters = self.sequencer.waiters
         self.submitter = submitter(self.sequencer)
+        self.turn = object()
+        """Another object after each job that `run` ran: what was read of rows that only such jobs write counts until
+        then. A store that is read-only sees others' jobs too, and keeps its own."""
+
         self.entropy = entropy
 
     @property
@@ -106,7 +116,9 @@ class Writing(Finding):
             CallerError: A command is refused, or a condition does not hold; nothing was written.
             StoreFenced: The commit failed and its outcome is unknown.
         """
-        return self.submit(commands, actor=actor, after=after, conditions=conditions, once=once, dry=dry).result()
+        with waiting():
+            done = self.submit(commands, actor=actor, after=after, conditions=conditions, once=once, dry=dry)
+        return done.result()
 
     def submit(
         self,
@@ -120,10 +132,20 @@ class Writing(Finding):
     ) -> Future[Written]:
         """As `write`, without waiting: the future is done once the transaction is on disk."""
         checked = check_commands(commands)
+        size = len(checked) * COMMAND_BYTES
+        if once is None and after is None and not (conditions or dry) and self.is_plain(checked):
+            self.check_writable()
+            author = self.origin if actor is None else check_actor(actor)
+            return self.submitter.submit(Plain(checked, author, run_alone, self.clock, KINDS), size)
         if conditions:
             evaluate: Callable[[Draft], object] = partial(execute_when, checked, conditions)
-            return self.sequence(evaluate, answer_with_digests, actor=actor, after=after, once=once, dry=dry)
-        return self.sequence(partial(execute, checked), answer, actor=actor, after=after, once=once, dry=dry)
+            return self.sequence(evaluate, answer_with_digests, actor=actor, after=after, once=once, dry=dry, size=size)
+        evaluate = partial(execute, checked)
+        return self.sequence(evaluate, answer, actor=actor, after=after, once=once, dry=dry, size=size)
+
+    def is_plain(self, commands: Sequence[Command]) -> bool:
+        """Whether commands may be a plain write: what is seen of them at a glance."""
+        return self.rules is EVERYTHING and len(commands) > 0 and type(commands[0]) is Upsert
 
     def sequence(
         self,
@@ -134,8 +156,12 @@ class Writing(Finding):
         after: int | None = None,
         once: Around | None = None,
         dry: bool = False,
+        size: int = 0,
     ) -> Future[Result]:
-        """Run what works on a draft as a transaction; `finish` makes the answer, given once it is on disk."""
+        """Run what works on a draft as a transaction; `finish` makes the answer, given once it is on disk.
+
+        `size` is its bytes, for the commit group.
+        """
         self.check_writable()
         author = self.origin if actor is None else check_actor(actor)
 
@@ -146,7 +172,7 @@ class Writing(Finding):
             done = sequence(batch, catalog, head, author, held, clock_milliseconds=now, after=after, dry=dry)
             return finish(done)
 
-        return self.submitter.submit(run if once is None or dry else once.around(run))
+        return self.submitter.submit(run if once is None or dry else once.around(run), size)
 
     def apply(self, records: Iterable[bytes]) -> Applied:
         """Apply transactions from other stores, in the order in which one of them logged them.
@@ -181,7 +207,14 @@ class Writing(Finding):
     def run(self, job: Callable[[Batch, Catalog, Head], Result], size: int = 0) -> Result:
         """Run a job in a commit group; returns its answer when it is on disk. `size` is its bytes, for the group."""
         self.check_writable()
-        done: Result = self.submitter.submit(job, size).result()
+        try:
+            with waiting():
+                pending: Future[Result] = self.submitter.submit(job, size)
+            done = pending.result()
+        finally:
+            # Also where it is not known what came of it. A fresh object, not a number: two threads that count at once
+            # would go back to a number that was there.
+            self.turn = object()
         return done
 
     def renew_epoch(self) -> bytes:
@@ -235,6 +268,17 @@ class Writing(Finding):
                 batch.put(Table.KEYS, key, value)
 
         self.run(job)
+
+
+KINDS: Final = Kinds(Upsert, Upserted, Written, new_id, UNSET)
+"""What plain writes are made of."""
+
+
+def run_alone(plain: Plain, batch: Batch, catalog: Catalog, head: Head) -> Written:
+    """Run a plain write as any other."""
+    evaluate = partial(execute, plain.commands)
+    now = plain.clock()
+    return answer(sequence(batch, catalog, head, plain.actor, evaluate, clock_milliseconds=now, after=None))
 
 
 def evaluate_under(rules: Rules, evaluate: Callable[[Draft], object], draft: Draft) -> object:

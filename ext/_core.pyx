@@ -9,6 +9,9 @@ include "crc32c.pxi"
 include "siphash.pxi"
 include "blake2b.pxi"
 
+# objects
+include "slot.pxi"
+
 # requests
 include "json_token.pxi"
 include "json_scan.pxi"
@@ -25,6 +28,7 @@ include "digest.pxi"
 include "record.pxi"
 include "flatten.pxi"
 include "operations.pxi"
+include "operations_again.pxi"
 
 # reading
 include "value.pxi"
@@ -50,16 +54,22 @@ include "evaluate_field.pxi"
 
 # storage
 include "lmdb_library.pxi"
+include "lmdb_node.pxi"
 include "lmdb_pages.pxi"
+include "lmdb_walk.pxi"
 include "lmdb.pxi"
 include "lmdb_snapshot.pxi"
 include "lmdb_batch.pxi"
 include "lmdb_wal.pxi"
 include "index.pxi"
+include "index_rows.pxi"
+include "index_changes.pxi"
 include "apply.pxi"
 include "deliver.pxi"
 include "read.pxi"
 include "stage.pxi"
+include "stage_put.pxi"
+include "sequence.pxi"
 include "ranges.pxi"
 
 # searching

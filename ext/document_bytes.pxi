@@ -73,6 +73,11 @@ cdef inline uint64_t load_u64(const unsigned char *at) noexcept nogil:
     return number
 
 
+cdef inline bint word_is_plain(uint64_t word) noexcept nogil:
+    """Whether none of 8 bytes is 0 or 1, which paths and keys write as two."""
+    return (word - 0x0202020202020202u) & ~word & 0x8080808080808080u == 0
+
+
 cdef inline uint32_t load_number(const unsigned char *column, uint32_t row, int width) noexcept nogil:
     """One number of a column whose numbers take 1 << width bytes."""
     cdef uint16_t half

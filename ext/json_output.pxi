@@ -188,6 +188,10 @@ cdef unsigned char *json_packed(
     cdef ValueItem item
     cdef size_t left
     cdef bint is_object
+    cdef value_place short = at[0]
+    if short != end and short[0] >> 5 == 5 and end - short > short[0] & 31:
+        at[0] = short + 1 + (short[0] & 31)
+        return json_string(out, short + 1, short[0] & 31)
     at[0] = value_next(at[0], end, &item)
     if item.kind == KIND_STRING:
         return json_string(out, item.text, item.size)

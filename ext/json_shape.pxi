@@ -12,6 +12,7 @@ cimport cython
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memset
 
+from crdtstore.crdt.names import Names as JsonNames
 from crdtstore.limits import SHAPE_BYTES_MAX as json_shape_bytes, SHAPES_BYTES_MAX as json_shapes_bytes
 
 cdef size_t JSON_SHAPE_BYTES_MAX = json_shape_bytes
@@ -114,6 +115,7 @@ cdef struct JsonPlace:
     JsonProgram *program
     uint64_t wanted                # the hash of the shape that came last and has no program
 
+cdef Py_ssize_t json_shapes_place = slot_place(JsonNames, "shapes")
 cdef size_t json_shapes_held = 0   # bytes of all programs
 
 
@@ -166,6 +168,9 @@ cdef inline bint json_fits(const JsonProgram *program, const DocumentView *view)
 
 cdef JsonShapes json_shapes(paths):
     """The programs of a collection. Who prints many documents of one snapshot asks once."""
+    cdef PyObject *held = slot_held(paths, json_shapes_place) if type(paths) is JsonNames else NULL
+    if held != NULL and type(<object>held) is JsonShapes:
+        return <JsonShapes>held
     found = paths.shapes
     if type(found) is not JsonShapes:
         found = paths.shapes = JsonShapes()
@@ -326,6 +331,8 @@ cdef int json_draft_step(JsonDraft *draft, uint32_t row) except -1:
 cdef int json_run(const JsonProgram *program, const DocumentView *view, replicas, JsonBuffer *out) except -1:
     """Append a document by its shape's program."""
     cdef value_place literal = program.literals
+    cdef value_place slots = view.slots
+    cdef value_place types = view.types
     cdef const JsonStep *step = program.step
     cdef const JsonStep *last = step + program.steps
     cdef unsigned char *behind
@@ -338,7 +345,7 @@ cdef int json_run(const JsonProgram *program, const DocumentView *view, replicas
             at, limit = out.data + out.length, out.data + out.capacity
         at = json_literal(at, literal, step.literal)
         literal += step.literal
-        behind = json_quick(view, step.row, at, limit)
+        behind = json_quick(view, types[step.row], slots + 8 * <size_t>step.row, at, limit)
         if behind != NULL:
             at = behind
         else:
@@ -351,34 +358,41 @@ cdef int json_run(const JsonProgram *program, const DocumentView *view, replicas
 
 
 cdef inline unsigned char *json_quick(
-    const DocumentView *view, uint32_t row, unsigned char *at, const unsigned char *limit
+    const DocumentView *view, unsigned char type_and_kind, value_place slot, unsigned char *at,
+    const unsigned char *limit
 ) noexcept nogil:
     """Write a register's value where that needs neither more than JSON_ROOM nor an error; else NULL."""
-    cdef int type_and_kind = view.types[row]
-    cdef int kind = type_and_kind >> 4
-    cdef value_place slot = view.slots + 8 * <size_t>row
-    cdef value_place text = NULL
-    cdef size_t size = 0
+    cdef value_place text
+    cdef size_t size
     cdef double number
-    if type_and_kind & 15 != CODE_REGISTER:
-        return NULL
-    if kind == KIND_SHORT:
+    if type_and_kind == (KIND_SHORT << 4 | CODE_REGISTER):
         # A length beyond the slot is damage, which is not for here.
         return NULL if slot[0] > 7 else json_short(at, load_u64(slot))
-    if kind == KIND_STRING:
-        if heap_read(view, slot, &text, &size) or <size_t>(limit - at) < 6 * size + JSON_ROOM:
+    if type_and_kind == (KIND_STRING << 4 | CODE_REGISTER):
+        text, size = view.heap + load_u32(slot), load_u32(slot + 4)
+        if not json_is_inside(view, slot) or <size_t>(limit - at) < 6 * size + JSON_ROOM:
             return NULL
         return json_string(at, text, size)
-    if kind == KIND_INT:
+    if type_and_kind == (KIND_INT << 4 | CODE_REGISTER):
         return json_integer(at, <int64_t>load_u64(slot))
-    if kind == KIND_DOUBLE:
+    if type_and_kind == (KIND_DOUBLE << 4 | CODE_REGISTER):
         memcpy(&number, slot, 8)
         return json_decimal(at, number)
-    if kind <= KIND_TRUE:
-        return json_constant(at, kind)
-    if kind != KIND_ARRAY or heap_read(view, slot, &text, &size) or <size_t>(limit - at) < 6 * size + JSON_ROOM:
+    if type_and_kind & 15 != CODE_REGISTER:
+        return NULL
+    if type_and_kind >> 4 <= KIND_TRUE:
+        return json_constant(at, type_and_kind >> 4)
+    if type_and_kind >> 4 != KIND_ARRAY or not json_is_inside(view, slot):
+        return NULL
+    text, size = view.heap + load_u32(slot), load_u32(slot + 4)
+    if <size_t>(limit - at) < 6 * size + JSON_ROOM:
         return NULL
     return json_packed(&text, text + size, VALUE_DEPTH_MAX, at)
+
+
+cdef inline bint json_is_inside(const DocumentView *view, value_place slot) noexcept nogil:
+    """Whether the bytes that a slot names lie in the heap; see `heap_read`."""
+    return <size_t>load_u32(slot) + load_u32(slot + 4) <= view.heap_length
 
 
 cdef int json_step(const DocumentView *view, uint32_t row, replicas, JsonBuffer *out) except -1:

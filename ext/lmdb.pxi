@@ -47,7 +47,7 @@ cdef object lmdb_error(str table, bytes key, int code):
         return errors.Overloaded("All reader slots of the store are taken: close a snapshot first.")
     if code == LMDB_UNSEALED:
         return errors.Corrupted(table, key)
-    if code == LMDB_UNORDERED:
+    if code == LMDB_UNORDERED or code == LMDB_KEYEXIST:
         return errors.Corrupted(table, key, "it is out of order")
     if code == LMDB_ASSERTED:
         return errors.Corrupted(table, key, f"LMDB found a contradiction in the file ({text})")
@@ -117,6 +117,7 @@ cdef class Environment:
     cdef unsigned int forks
     cdef lmdb_txn *spares[LMDB_SPARES]
     cdef int spare_count
+    cdef lmdb_txn *parked               # a read transaction of the newest commit, kept for the next snapshot
     cdef void *newest                   # the live snapshots and the batch, linked; not owned
     cdef bint batching
     cdef unsigned int batches           # opened so far
@@ -201,6 +202,7 @@ cdef class Environment:
         environment_enter(self)
         self.batching = True
         self.batches += 1
+        environment_unpark(self)
         try:
             with nogil:
                 if self.batches % lmdb_reader_check_batches == 0:
@@ -397,6 +399,7 @@ cdef int snapshot_begin(Snapshot snapshot, Environment self) except -1:
     environment_check(self)
     environment_enter(self)
     try:
+        snapshot.begun = 0 if self.batching or self.read_only else self.batches + 1
         snapshot_attach(snapshot, self, environment_begin_read(self))
         if self.trees.map is NULL and not self.is_mapped:
             self.is_mapped = True
@@ -408,8 +411,11 @@ cdef int snapshot_begin(Snapshot snapshot, Environment self) except -1:
 
 
 cdef lmdb_txn *environment_begin_read(Environment self) except NULL:
-    cdef lmdb_txn *txn = NULL
+    cdef lmdb_txn *txn = self.parked
     cdef int code
+    if txn is not NULL:
+        self.parked = NULL
+        return txn
     if self.spare_count:
         self.spare_count -= 1
         txn = self.spares[self.spare_count]
@@ -430,7 +436,26 @@ cdef lmdb_txn *environment_begin_read(Environment self) except NULL:
     return txn
 
 
+cdef void environment_keep(Environment self, lmdb_txn *txn) noexcept:
+    """Keep a read transaction that has ended for the next one, if few are kept."""
+    if self.spare_count < lmdb_spares_max and not self.closing:
+        lmdb_reset(txn)
+        self.spares[self.spare_count] = txn
+        self.spare_count += 1
+    else:
+        lmdb_abort(txn)
+
+
+cdef void environment_unpark(Environment self) noexcept:
+    """Let go of the newest commit, before there may be a newer one: nothing keeps its pages then."""
+    cdef lmdb_txn *txn = self.parked
+    self.parked = NULL
+    if txn is not NULL:
+        environment_keep(self, txn)
+
+
 cdef void environment_drop_spares(Environment self) noexcept:
+    environment_unpark(self)
     while self.spare_count:
         self.spare_count -= 1
         lmdb_abort(self.spares[self.spare_count])

@@ -16,6 +16,7 @@ cdef class Batch(Snapshot):
     cdef unsigned long thread
     cdef bint suspect                   # an assertion failed in it: it can be ended by nobody
     cdef bint logged                    # its rows are noted for the write-ahead log
+    cdef readonly bint committed        # and no step follows, as with a log: what it wrote counts, whatever is raised
 
     def put(self, int table, bytes key not None, bytes value not None):
         """Store a value under a key, in place of the one that was there.
@@ -66,6 +67,7 @@ cdef class Batch(Snapshot):
                         after = lmdb_abort(probe)
             environment.batching = False
             environment.writer = NULL
+            self.committed = not code and not self.logged
             if code:
                 raise batch_commit_error(environment, code, after)
         finally:
@@ -119,6 +121,8 @@ cdef int batch_check_thread(Batch self) except -1:
 
 
 cdef void batch_suspect(Snapshot self, int code) noexcept nogil:
+    """Note that LMDB failed: a batch is not committed after a contradiction, a view's transaction not kept as it is."""
+    self.begun = 0
     if code == LMDB_ASSERTED and batch_is(self):
         (<Batch>self).suspect = True
 
@@ -216,18 +220,25 @@ cdef int batch_seek_c(Batch self, lmdb_cursor *cursor, int table, const unsigned
 
 
 # As batch_put_c, for the row at which batch_seek_c left the cursor.
-cdef int batch_replace_c(Batch self, lmdb_cursor *cursor, int table, const unsigned char *key, size_t key_length,
-                         const unsigned char *value, size_t length) except -1 nogil:
+cdef inline int batch_replace_c(Batch self, lmdb_cursor *cursor, int table, const unsigned char *key, size_t key_length,
+                                const unsigned char *value, size_t length) except -1 nogil:
+    return batch_put_near_c(self, cursor, table, key, key_length, value, length, LMDB_CURRENT)
+
+
+# As batch_put_c, for a key that most often stands in the page where the cursor is; LMDB_APPEND: behind all others.
+cdef int batch_put_near_c(Batch self, lmdb_cursor *cursor, int table, const unsigned char *key, size_t key_length,
+                          const unsigned char *value, size_t length, unsigned int flags) except -1 nogil:
     cdef lmdb_value place, room
     cdef uint32_t seal
     cdef int code
     snapshot_check(self)
+    lmdb_check_place(self.environment, table, key_length)
     if self.logged:
         wal_note_c(self.environment, table, WAL_PUT, key, key_length, value, length)
     self.writes += 1
     place.size, place.data = key_length, <void*>key
     room.size, room.data = length + 4, NULL
-    code = lmdb_replace(cursor, &place, &room)
+    code = lmdb_put_near(cursor, &place, &room, flags)
     if code:
         batch_suspect(self, code)
         lmdb_raise(self.environment, table, key, key_length, code)

@@ -5,7 +5,7 @@
 #
 # Two things would end the process where a file is damaged: an assertion of LMDB that fails, and SIGBUS, which
 # is how the kernel says that a mapped page cannot be read or lies behind the end of the file. Whatever may
-# meet one of them runs between `lmdb_rescue` being set and cleared, and answers LMDB_ASSERTED. LMDB's memory
+# meet one of them runs between `lmdb_rescue` being set and put back, and answers LMDB_ASSERTED. LMDB's memory
 # is then as that left it: a read transaction may still be aborted, because its cursors are tracked nowhere; a
 # write transaction may not, because it tracks cursors on the stack that was just left. A SIGBUS from
 # elsewhere goes to the handler that was there before.
@@ -48,8 +48,9 @@ cdef extern from *:
 
     enum {
         LMDB_NOSYNC = 0x10000, LMDB_RDONLY = 0x20000, LMDB_NOTLS = 0x200000,
-        LMDB_RESERVE = 0x10000, LMDB_CURRENT = 0x40, LMDB_CREATE = 0x40000,
+        LMDB_RESERVE = 0x10000, LMDB_CURRENT = 0x40, LMDB_APPEND = 0x20000, LMDB_CREATE = 0x40000,
         LMDB_FIRST = 0, LMDB_LAST = 6, LMDB_NEXT = 8, LMDB_PREV = 12, LMDB_SET = 15, LMDB_SET_RANGE = 17,
+        LMDB_KEYEXIST = -30799,
         LMDB_NOTFOUND = -30798, LMDB_PAGE_NOTFOUND = -30797, LMDB_CORRUPTED = -30796, LMDB_PANIC = -30795,
         LMDB_VERSION_MISMATCH = -30794, LMDB_INVALID = -30793, LMDB_MAP_FULL = -30792,
         LMDB_READERS_FULL = -30790, LMDB_TXN_FULL = -30788, LMDB_BAD_TXN = -30782,
@@ -175,18 +176,18 @@ cdef extern from *:
     }
 
     /* Returns the call's code, or LMDB_ASSERTED. `_setjmp` saves no signal mask, so it costs nanoseconds. */
-    #define LMDB_GUARDED(call)                 \\
-        do {                                   \\
-            jmp_buf here;                      \\
-            int code = LMDB_ASSERTED;          \\
-            if (_setjmp(here) == 0) {          \\
-                lmdb_rescue = &here;           \\
-                code = (call);                 \\
-                lmdb_rescue = NULL;            \\
-                return code;                   \\
-            }                                  \\
-            lmdb_rescue = NULL;                \\
-            return LMDB_ASSERTED;              \\
+    #define LMDB_GUARDED(call)                    \\
+        do {                                      \\
+            jmp_buf here, *around = lmdb_rescue;  \\
+            int code = LMDB_ASSERTED;             \\
+            if (_setjmp(here) == 0) {             \\
+                lmdb_rescue = &here;              \\
+                code = (call);                    \\
+                lmdb_rescue = around;             \\
+                return code;                      \\
+            }                                     \\
+            lmdb_rescue = around;                 \\
+            return LMDB_ASSERTED;                 \\
         } while (0)
 
     static int lmdb_prepare(lmdb_env *env, const char *path, size_t map_bytes, unsigned int tables,
@@ -372,8 +373,8 @@ cdef extern from *:
     static int lmdb_seek(lmdb_cursor *cursor, uint32_t seal, lmdb_value *key, lmdb_value *value) {
         LMDB_GUARDED(lmdb_seek_unsealed(cursor, seal, key, value));
     }
-    static int lmdb_replace(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value) {
-        LMDB_GUARDED(lmdb.cursor_put(cursor, key, value, LMDB_CURRENT | LMDB_RESERVE));
+    static int lmdb_put_near(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value, unsigned int flags) {
+        LMDB_GUARDED(lmdb.cursor_put(cursor, key, value, flags | LMDB_RESERVE));
     }
 
     /* These have no assertion on their way. */
@@ -416,9 +417,12 @@ cdef extern from *:
         LMDB_NOSYNC
         LMDB_RDONLY
         LMDB_RESERVE
+        LMDB_CURRENT
+        LMDB_APPEND
         LMDB_CREATE
         LMDB_FIRST
         LMDB_LAST
+        LMDB_KEYEXIST
         LMDB_NOTFOUND
         LMDB_PAGE_NOTFOUND
         LMDB_CORRUPTED
@@ -463,7 +467,7 @@ cdef extern from *:
     int lmdb_open_cursor(lmdb_txn *txn, lmdb_table table, lmdb_cursor **cursor) nogil
     void lmdb_close_cursor(lmdb_cursor *cursor) nogil
     int lmdb_seek(lmdb_cursor *cursor, uint32_t seal, lmdb_value *key, lmdb_value *value) nogil
-    int lmdb_replace(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value) nogil
+    int lmdb_put_near(lmdb_cursor *cursor, lmdb_value *key, lmdb_value *value, unsigned int flags) nogil
     const char *lmdb_text(int code) nogil
     void lmdb_write_seal(unsigned char *at, uint32_t seal) nogil
     # The thread's number, as Python gives it.

@@ -13,204 +13,85 @@ cdef extern from *:
     #include <sys/mman.h>
     #include <unistd.h>
 
-    enum {
-        LMDB_MAIN = 1,            /* LMDB's own table of the tables */
-        LMDB_HEADER_BYTES = 16,   /* of a page: number u64, u16, kind u16, end of the offsets u16, u16; offsets u16 */
-        LMDB_NODE_BYTES = 8,      /* of a node: number or size in three u16, size of the key u16; then key and value */
-        LMDB_TREE_BYTES = 48,     /* what the table of the tables holds: u32, flags u16, u16, counts, root u64 */
-        LMDB_KINDS = 0x6F,        /* the bits that tell the kind of a page */
-        LMDB_BRANCH = 1,
-        LMDB_LEAF = 2,
-        LMDB_BIG = 1,             /* flag of a node: its value stands in pages of its own */
-        LMDB_LEVELS = 16,         /* of a tree that is followed */
-        LMDB_TREES = 16,          /* tables with the lowest numbers, whose roots are remembered */
-        LMDB_ROOT_NONE = 1,       /* stands for a root that is left to LMDB; no root has this number */
-        LMDB_NARROW = 8,          /* so many keys are asked for at once */
-        LMDB_UNWALKED = -31003    /* LMDB has to be asked */
-    };
-
-    /* The pages of a file, and what is known of one commit's trees. Without a map nothing is read here. */
-    typedef struct {
-        const unsigned char *map;
-        size_t page_bytes;
-        size_t pages;             /* that the file has */
-        size_t commit;            /* whose roots these are */
-        size_t roots[LMDB_TREES]; /* by table; 0: not looked up yet */
-    } lmdb_trees;
-
-    typedef struct {
-        const unsigned char *page;
-        unsigned index, count;    /* of its nodes */
-    } lmdb_step;
-
-    /* From the root to a leaf; `depth` is the leaf's, -1 before anything was found. */
-    typedef struct {
-        int depth;
-        lmdb_step steps[LMDB_LEVELS];
-    } lmdb_path;
-
-    typedef struct {
-        const unsigned char *at;
-        const unsigned char *key;
-        size_t size;              /* of the key */
-    } lmdb_node;
-
-    static inline unsigned lmdb_load16(const unsigned char *at) {
-        uint16_t number;
-        memcpy(&number, at, 2);
-        return number;
-    }
-
-    static inline uint64_t lmdb_load64(const unsigned char *at) {
-        uint64_t number;
-        memcpy(&number, at, 8);
-        return number;
-    }
-
-    /* LMDB's order of keys: byte by byte, a beginning first. */
-    static inline int lmdb_compare(const unsigned char *one, size_t size, const unsigned char *other,
-                                   size_t other_size) {
-        size_t common = size < other_size ? size : other_size, at = 0;
-        int order;
-        for (; common - at >= 8; at += 8) {
-            uint64_t left = lmdb_load64(one + at), right = lmdb_load64(other + at);
-            if (left != right)
-                return __builtin_bswap64(left) < __builtin_bswap64(right) ? -1 : 1;
-        }
-        for (; at < common; at++)
-            if ((order = one[at] - other[at]) != 0)
-                return order;
-        return (size > other_size) - (size < other_size);
-    }
-
-    static inline int lmdb_compare_values(const lmdb_value *one, const lmdb_value *other) {
-        const unsigned char *left = (const unsigned char *)one->data, *right = (const unsigned char *)other->data;
-        return lmdb_compare(left, one->size, right, other->size);
-    }
-
-    /* Open a page: its kind, or 0 if it is none that is followed. */
-    static inline unsigned lmdb_page(const lmdb_trees *trees, size_t number, lmdb_step *step) {
-        unsigned kind, end;
+    /* Ask for the memory of the page below a branch, and for that of the value there where it is guessed to stand. */
+    LMDB_IN_PLACE void lmdb_expect_page(const lmdb_trees *trees, size_t number, double share) {
+        const unsigned char *page = trees->map + number * trees->page_bytes;
         if (number >= trees->pages)
-            return 0;
-        step->page = trees->map + number * trees->page_bytes;
-        __builtin_prefetch(step->page + 64);
-        __builtin_prefetch(step->page + 128);
-        kind = lmdb_load16(step->page + 10) & LMDB_KINDS;
-        end = lmdb_load16(step->page + 12);
-        if (end < LMDB_HEADER_BYTES || end > trees->page_bytes)
-            return 0;
-        step->index = 0;
-        step->count = (end - LMDB_HEADER_BYTES) / 2;
-        return kind == LMDB_LEAF || (kind == LMDB_BRANCH && step->count) ? kind : 0;
+            return;
+        lmdb_expect_bytes(page, LMDB_OFFSETS_BYTES);
+        if (share >= 0)
+            lmdb_expect_share(trees, page, share);
     }
 
-    /* A node of a page, below its count; 0: it is not inside the page. */
-    static inline int lmdb_node_of(const lmdb_trees *trees, const lmdb_step *step, unsigned index, lmdb_node *node) {
-        size_t offset = lmdb_load16(step->page + LMDB_HEADER_BYTES + 2 * index);
-        if (offset + LMDB_NODE_BYTES > trees->page_bytes)
-            return 0;
-        node->at = step->page + offset;
-        node->key = node->at + LMDB_NODE_BYTES;
-        node->size = lmdb_load16(node->at + 6);
-        return offset + LMDB_NODE_BYTES + node->size <= trees->page_bytes;
-    }
-
-    static inline size_t lmdb_child(const lmdb_node *node) {
-        return lmdb_load16(node->at) | (size_t)lmdb_load16(node->at + 2) << 16
-            | (size_t)lmdb_load16(node->at + 4) << 32;
-    }
-
-    /* Where a leaf's node has its value; 0: not inside the file. */
-    static inline int lmdb_value_of(const lmdb_trees *trees, const lmdb_step *step, const lmdb_node *node,
-                                    lmdb_value *value) {
-        const unsigned char *data = node->key + node->size, *end = step->page + trees->page_bytes;
-        unsigned flags = lmdb_load16(node->at + 4);
+    /* A way down that is under way: the page that comes next, and what is known of the wanted key's place in it. */
+    typedef struct {
+        lmdb_wanted words;
+        lmdb_gap gap;
+        double share;
         size_t number;
-        value->size = lmdb_load16(node->at) | (size_t)lmdb_load16(node->at + 2) << 16;
-        value->data = (void *)data;
-        if (flags == 0)
-            return value->size <= (size_t)(end - data);
-        if (flags != LMDB_BIG || end - data < 8)
-            return 0;
-        number = lmdb_load64(data);
-        value->data = (void *)(trees->map + number * trees->page_bytes + LMDB_HEADER_BYTES);
-        return number < trees->pages
-            && value->size + LMDB_HEADER_BYTES <= (trees->pages - number) * trees->page_bytes;
-    }
+        int depth;
+        int code;                 /* LMDB_BELOW: there is a page below; 0: it came to its end, or LMDB_UNWALKED */
+    } lmdb_descent;
 
-    static inline void lmdb_expect(const lmdb_step *step, unsigned index) {
-        __builtin_prefetch(step->page + lmdb_load16(step->page + LMDB_HEADER_BYTES + 2 * index));
-    }
-
-    /* 1: a node stands before the wanted key, or `at` it too; 0: it does not; -1: it is not inside the page. */
-    static inline int lmdb_is_before(const lmdb_trees *trees, const lmdb_step *step, unsigned index,
-                                     const lmdb_value *wanted, int at) {
-        lmdb_node node;
-        if (!lmdb_node_of(trees, step, index, &node))
-            return -1;
-        return lmdb_compare(node.key, node.size, (const unsigned char *)wanted->data, wanted->size) < at;
-    }
-
-    /* The first node from `low` on that does not stand before a key, or `at` it; -1: a node is not inside the page.
-       Of many in a leaf the keys that part them in eight are asked for together, so that memory is waited for once;
-       the pages above leaves are few and near. */
-    static int lmdb_search(const lmdb_trees *trees, const lmdb_step *step, unsigned low, const lmdb_value *wanted,
-                           int at) {
-        unsigned high = step->count, marks[LMDB_NARROW + 1], first, last, middle;
-        int before;
-        while (!at && high > low + LMDB_NARROW) {
-            for (middle = 1; middle < LMDB_NARROW; middle++) {
-                marks[middle] = low + (high - low) * middle / LMDB_NARROW;
-                lmdb_expect(step, marks[middle]);
-            }
-            for (first = 1, last = LMDB_NARROW; first < last;) {
-                middle = (first + last) / 2;
-                if ((before = lmdb_is_before(trees, step, marks[middle], wanted, at)) < 0)
-                    return -1;
-                if (before)
-                    first = middle + 1;
-                else
-                    last = middle;
-            }
-            low = first > 1 ? marks[first - 1] + 1 : low;
-            high = first < LMDB_NARROW ? marks[first] : high;
-        }
-        for (middle = low; !at && middle < high; middle++)
-            lmdb_expect(step, middle);
-        while (low < high) {
-            middle = (low + high) / 2;
-            if ((before = lmdb_is_before(trees, step, middle, wanted, at)) < 0)
-                return -1;
-            if (before)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return (int)low;
-    }
-
-    /* Go down to the leaf in which a key stands, or would: 0, and the path leads to the first key that is not lower. */
-    static int lmdb_descend(const lmdb_trees *trees, size_t root, const lmdb_value *wanted, lmdb_path *path) {
-        size_t number = root;
+    LMDB_IN_PLACE void lmdb_descent_begin(size_t root, const lmdb_value *wanted, lmdb_descent *way, lmdb_path *path) {
+        way->words = lmdb_wanted_of(wanted);
+        way->gap = (lmdb_gap){{NULL, NULL, 0}, {NULL, NULL, 0}};
+        way->share = -1;
+        way->number = root;
+        way->code = LMDB_BELOW;
         path->depth = -1;
-        for (int depth = 0; depth < LMDB_LEVELS; depth++) {
-            lmdb_step *step = &path->steps[depth];
-            unsigned kind = lmdb_page(trees, number, step);
-            int leaf = kind == LMDB_LEAF, index;
-            lmdb_node node;
-            if (!kind || (index = lmdb_search(trees, step, !leaf, wanted, !leaf)) < 0)
-                return LMDB_UNWALKED;
-            step->index = (unsigned)index - !leaf;
-            if (leaf) {
-                path->depth = depth;
-                return 0;
-            }
-            if (!lmdb_node_of(trees, step, step->index, &node))
-                return LMDB_UNWALKED;
-            number = lmdb_child(&node);
+        way->depth = 0;
+    }
+
+    /* Pass a page; in a leaf the path leads to the first key that is not lower. `valued`: the key's value is wanted. */
+    LMDB_IN_PLACE int lmdb_descent_pass(const lmdb_trees *trees, int valued, lmdb_descent *way, lmdb_path *path) {
+        lmdb_step *step = &path->steps[way->depth];
+        unsigned kind = way->depth < LMDB_LEVELS ? lmdb_page(trees, way->number, step) : 0;
+        int leaf = kind == LMDB_LEAF, index;
+        lmdb_node node;
+        if (!kind)
+            return LMDB_UNWALKED;
+        index = leaf ? lmdb_search_leaf(trees, step, &way->words, way->share)
+            : lmdb_search_branch(trees, step, &way->words, way->share);
+        if (index < 0)
+            return LMDB_UNWALKED;
+        step->index = (unsigned)index - !leaf;
+        if (leaf) {
+            path->depth = way->depth;
+            return 0;
         }
-        return LMDB_UNWALKED;
+        if (!lmdb_node_of(trees, step, step->index, &node)
+                || ((unsigned)index < step->count && !lmdb_node_of(trees, step, (unsigned)index, &way->gap.high)))
+            return LMDB_UNWALKED;
+        if (step->index)
+            way->gap.low = node;
+        way->number = lmdb_child(&node);
+        way->depth++;
+        way->share = lmdb_share(&way->gap, &way->words);
+        lmdb_expect_page(trees, way->number, valued ? way->share : -1);
+        return LMDB_BELOW;
+    }
+
+    /* Go down to the leaf in which a key stands, or would. */
+    static int lmdb_descend(const lmdb_trees *trees, size_t root, const lmdb_value *wanted, int valued,
+                            lmdb_path *path) {
+        lmdb_descent way;
+        lmdb_descent_begin(root, wanted, &way, path);
+        while ((way.code = lmdb_descent_pass(trees, valued, &way, path)) == LMDB_BELOW);
+        return way.code;
+    }
+
+    /* Go down to above the leaf, whose memory is asked for; and the rest. */
+    static void lmdb_descend_above(const lmdb_trees *trees, size_t root, int levels, const lmdb_value *wanted,
+                                   lmdb_descent *way, lmdb_path *path) {
+        lmdb_descent_begin(root, wanted, way, path);
+        while (way->code == LMDB_BELOW && way->depth + 1 < levels)
+            way->code = lmdb_descent_pass(trees, 1, way, path);
+    }
+    static int lmdb_descend_rest(const lmdb_trees *trees, lmdb_descent *way, lmdb_path *path) {
+        while (way->code == LMDB_BELOW)
+            way->code = lmdb_descent_pass(trees, 1, way, path);
+        return way->code;
     }
 
     /* Go on to the beginning of the next leaf; LMDB_NOTFOUND: there is none. */
@@ -235,6 +116,7 @@ cdef extern from *:
 
     /* Whether a key stands in the leaf of a path, or would: between two of its keys; the path leads to its place. */
     static int lmdb_is_near(const lmdb_trees *trees, const lmdb_value *wanted, lmdb_path *path) {
+        lmdb_wanted words;
         lmdb_step *step;
         lmdb_node node;
         int index;
@@ -246,10 +128,11 @@ cdef extern from *:
             step->index++;
             return 1;
         }
-        if (!step->count || lmdb_is_before(trees, step, 0, wanted, 1) != 1
-                || lmdb_is_before(trees, step, step->count - 1, wanted, 0) != 0)
+        words = lmdb_wanted_of(wanted);
+        if (!step->count || lmdb_is_before(trees, step, 0, &words, 1) != 1
+                || lmdb_is_before(trees, step, step->count - 1, &words, 0) != 0)
             return 0;
-        index = lmdb_search(trees, step, 0, wanted, 0);
+        index = lmdb_search_leaf(trees, step, &words, -1);
         if (index < 0)
             return 0;
         step->index = (unsigned)index;
@@ -257,7 +140,7 @@ cdef extern from *:
     }
 
     /* Find the root of a table for the transaction's commit; LMDB_ROOT_NONE: it is left to LMDB. */
-    static size_t lmdb_find_root(lmdb_txn *txn, const char *name, lmdb_trees *trees) {
+    static size_t lmdb_find_root(lmdb_txn *txn, unsigned number, const char *name, lmdb_trees *trees) {
         lmdb_value key = {strlen(name), (void *)name}, value;
         lmdb_information information;
         const unsigned char *tree;
@@ -266,6 +149,7 @@ cdef extern from *:
             return LMDB_ROOT_NONE;
         tree = (const unsigned char *)value.data;
         root = lmdb_load64(tree + 40);
+        trees->levels[number] = (int)lmdb_load16(tree + 6);
         if (lmdb.env_info(lmdb.txn_env(txn), &information))
             return LMDB_ROOT_NONE;
         trees->pages = information.map_bytes / trees->page_bytes;
@@ -279,36 +163,39 @@ cdef extern from *:
         if (!trees->map || number >= LMDB_TREES || table == LMDB_ABSENT)
             return LMDB_ROOT_NONE;
         if (!trees->roots[number])
-            trees->roots[number] = lmdb_find_root(txn, name, trees);
+            trees->roots[number] = lmdb_find_root(txn, number, name, trees);
         return trees->roots[number];
     }
 
-    /* The value of a key, from near where the last one was found if there is a path of the same commit. */
+    /* The value of a key to whose leaf a path leads. */
+    static inline int lmdb_take_value(const lmdb_trees *trees, const lmdb_path *path, const lmdb_value *key,
+                                      lmdb_value *value) {
+        const lmdb_step *step = &path->steps[path->depth];
+        lmdb_node node;
+        if (step->index == step->count)
+            return LMDB_NOTFOUND;
+        if (!lmdb_node_of(trees, step, step->index, &node) || !lmdb_value_of(trees, step, &node, value))
+            return LMDB_UNWALKED;
+        lmdb_expect_bytes((const unsigned char *)value->data, value->size < 1024 ? value->size : 1024);
+        return lmdb_compare(node.key, node.size, (const unsigned char *)key->data, key->size) ? LMDB_NOTFOUND : 0;
+    }
+
+    /* The value of a key in pages, from near where the last one was found if there is a path of the same commit. */
+    static int lmdb_read_pages(const lmdb_trees *trees, size_t root, lmdb_path *path, const lmdb_value *key,
+                               lmdb_value *value) {
+        if (!lmdb_is_near(trees, key, path) && lmdb_descend(trees, root, key, 1, path))
+            return LMDB_UNWALKED;
+        return lmdb_take_value(trees, path, key, value);
+    }
     static int lmdb_read(lmdb_txn *txn, unsigned number, lmdb_table table, const char *name, lmdb_trees *trees,
                          lmdb_path *path, const lmdb_value *key, lmdb_value *value) {
         size_t root = lmdb_root(txn, number, table, name, trees);
-        const lmdb_step *step;
-        lmdb_node node;
-        int code = root == LMDB_ROOT_NONE ? LMDB_UNWALKED : 0;
-        if (!code && !lmdb_is_near(trees, key, path))
-            code = lmdb_descend(trees, root, key, path);
-        if (!code) {
-            step = &path->steps[path->depth];
-            if (step->index == step->count)
-                return LMDB_NOTFOUND;
-            if (!lmdb_node_of(trees, step, step->index, &node) || !lmdb_value_of(trees, step, &node, value))
-                code = LMDB_UNWALKED;
-            else if (lmdb_compare(node.key, node.size, (const unsigned char *)key->data, key->size))
-                return LMDB_NOTFOUND;
-        }
-        if (code) {
-            lmdb_value wanted = *key;
-            path->depth = -1;
-            return table == LMDB_ABSENT ? LMDB_NOTFOUND : lmdb.get(txn, table, &wanted, value);
-        }
-        for (size_t at = 0; at < value->size && at < 1024; at += 64)
-            __builtin_prefetch((const unsigned char *)value->data + at);
-        return 0;
+        int code = root == LMDB_ROOT_NONE ? LMDB_UNWALKED : lmdb_read_pages(trees, root, path, key, value);
+        lmdb_value wanted = *key;
+        if (code != LMDB_UNWALKED)
+            return code;
+        path->depth = -1;
+        return table == LMDB_ABSENT ? LMDB_NOTFOUND : lmdb.get(txn, table, &wanted, value);
     }
     static int lmdb_read_sealed(lmdb_txn *txn, unsigned number, lmdb_table table, const char *name, uint32_t seal,
                                 lmdb_trees *trees, lmdb_path *path, const lmdb_value *key, lmdb_value *value) {
@@ -326,7 +213,7 @@ cdef extern from *:
         lmdb_path path;
         lmdb_row *row = range->rows;
         size_t bytes = 0;
-        int ordered, code = lmdb_descend(trees, root, &range->start, &path);
+        int ordered, code = lmdb_descend(trees, root, &range->start, 0, &path);
         while (!code) {
             lmdb_step *step = &path.steps[path.depth];
             lmdb_node node;
@@ -417,6 +304,7 @@ cdef extern from *:
     ctypedef struct lmdb_trees:
         const unsigned char *map
         size_t commit
+        int *levels
     ctypedef struct lmdb_path:
         int depth
     int lmdb_read_guarded(lmdb_txn *txn, unsigned int number, lmdb_table table, const char *name, uint32_t seal,

@@ -24,6 +24,7 @@ cdef class Snapshot:
     cdef bint busy                      # a section without the GIL uses it now
     cdef lmdb_trees trees               # of its commit; of a batch none
     cdef size_t writes                  # of a batch: a scan goes on only while it stays the same
+    cdef unsigned int begun             # batches until then, and one; 0: it may be of a commit that is not the newest
 
     def __init__(self):
         raise TypeError("Snapshots and batches are opened by an environment.")
@@ -138,12 +139,10 @@ cdef void snapshot_end(Snapshot self) noexcept:
         return
     if self.trees.commit >= environment.trees.commit:
         environment.trees = self.trees
-    if environment.spare_count < lmdb_spares_max and not environment.closing:
-        lmdb_reset(txn)
-        environment.spares[environment.spare_count] = txn
-        environment.spare_count += 1
+    if self.begun == environment.batches + 1 and environment.parked is NULL and not environment.closing:
+        environment.parked = txn
     else:
-        lmdb_abort(txn)
+        environment_keep(environment, txn)
 
 
 cdef inline int snapshot_check(Snapshot self) except -1 nogil:

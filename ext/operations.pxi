@@ -39,6 +39,7 @@ cdef enum:
     OPERATIONS_PATH_BYTES = 512        # longer paths are left to the plain twins
     OPERATIONS_GUESSES = 64            # path numbers that are remembered of the last document
     OPERATIONS_SORTED_MAX = 64         # paths beyond which qsort is quicker
+    OPERATIONS_UNREAD = -1
 
 cdef struct Operation:
     uint64_t prefix                    # the path's first 8 bytes, as they sort
@@ -46,6 +47,10 @@ cdef struct Operation:
     uint32_t path
     uint32_t path_length
     uint32_t end
+    int kind                           # of the value, as a row has it; OPERATIONS_UNREAD: it is read from its bytes
+    uint32_t value                     # where a long string stands
+    uint32_t value_length
+    uint64_t slot
 
 cdef struct Operations:
     unsigned char *block               # encoded operations, in the object's order
@@ -171,19 +176,50 @@ cdef int operations_value(object value, int left) except -1:
     return operations_binary(<bytes>value) if PyBytes_CheckExact(value) else 0
 
 
+cdef int operations_leaf(object value, int left) except -1:
+    """operations_value, of the operation that was begun; the commonest kinds are noted for its row."""
+    cdef Operation *made = operations.made + operations.count
+    cdef const char *text
+    cdef Py_ssize_t size
+    made.kind = OPERATIONS_UNREAD
+    if not operations_value(value, left):
+        return 0
+    if PyUnicode_CheckExact(value):
+        text = operations_utf8(value, &size)
+        made.slot = 0
+        made.kind = KIND_SHORT if size <= 7 else KIND_STRING
+        if size <= 7:
+            (<unsigned char *>&made.slot)[0] = <unsigned char>size
+            memcpy(<unsigned char *>&made.slot + 1, text, size)
+        else:
+            made.value, made.value_length = <uint32_t>(operations.length - size), <uint32_t>size
+    elif PyLong_CheckExact(value):
+        made.kind, made.slot = KIND_INT, <uint64_t><int64_t>value
+    elif value is None or value is True or value is False:
+        made.kind = KIND_NULL if value is None else KIND_TRUE if value is True else KIND_FALSE
+        made.slot = 0
+    return 1
+
+
 # --- fields ---
 
 
 cdef inline bint operations_key(const unsigned char *text, size_t size) noexcept:
     """Append a key to the path; False when it needs an escape or has no room."""
-    cdef size_t at
+    cdef size_t at = 0
     cdef unsigned char *out = operations.path + operations.path_length
     if operations.path_length + size + 1 > OPERATIONS_PATH_BYTES:
         return False
-    for at in range(size):
+    while size - at >= 8:
+        if not word_is_plain(load_u64(text + at)):
+            return False
+        memcpy(out + at, text + at, 8)
+        at += 8
+    while at < size:
         if text[at] <= 1:
             return False
         out[at] = text[at]
+        at += 1
     out[size] = 0
     operations.path_length += size + 1
     return True
@@ -241,7 +277,7 @@ cdef int operations_map(dict fields, int depth) except -1:
                 return 0
             continue
         operations_begin(0x93, 1)
-        if not operations_value(<object>value, FLATTEN_DEPTH_MAX - depth):
+        if not operations_leaf(<object>value, FLATTEN_DEPTH_MAX - depth):
             return 0
         operations_end()
     operations.path_length = length
@@ -253,11 +289,19 @@ cdef int operations_map(dict fields, int depth) except -1:
 
 cdef int operations_of(dict fields) except -1:
     """Collect and sort the operations of a document's fields; 0 for what the plain twins must encode or refuse."""
+    cdef int done
     operations.length = operations.path_length = 0
     operations.count = 0
+    if again.count:
+        done = again_of(fields)
+        if done != -2:
+            return done
+        operations.length = operations.path_length = 0
+        operations.count = 0
     if not operations_map(fields, 1) or operations.length > OPERATIONS_BYTES_MAX:
         return 0
     operations_sort()
+    again_remember(fields)
     return 1
 
 
@@ -357,6 +401,11 @@ cdef int operations_row(Merge *merge, uint32_t at, dict numbers, list texts, Row
         row.code = CODE_MAP
         return 0
     row.code = CODE_REGISTER
+    if made.kind != OPERATIONS_UNREAD:
+        row.kind, row.slot = <uint8_t>made.kind, made.slot
+        if made.kind == KIND_STRING:
+            row.heap, row.heap_length = operations.block + made.value, made.value_length
+        return 0
     if read_row_value(&cursor, row):
         raise malformed("a register has no value")
     return 0

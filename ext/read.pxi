@@ -2,7 +2,8 @@
 #
 # Rules: the common ids (strings, integers within 2**53) are encoded here; for any other the answer is False, and the
 # caller takes the plain way. The document is read where it lies in the map and printed from there; no Python object
-# is made but the JSON.
+# is made but the JSON. Of many documents, memory of the next one is on its way while one is printed. Include after
+# `lmdb_walk.pxi`.
 
 cdef enum:
     READ_KEY_BYTES = 512
@@ -67,7 +68,72 @@ def read_json(Environment environment not None, int table, bytes prefix not None
         snapshot_end(snapshot)
 
 
+# --- one after the other ---
+
+
+cdef struct ReadAhead:
+    # A document that is looked up in the pages of a known commit; `begun` says whether it is.
+    bint begun
+    lmdb_path path
+    lmdb_descent way
+    lmdb_value wanted
+    unsigned char key[READ_KEY_BYTES]
+
+
 def read_json_many(Snapshot snapshot not None, int table, bytes prefix not None, ids, paths, replicas):
     """Each document of a list of ids as JSON, None or False as read_json gives them, all of one snapshot."""
     cdef JsonShapes shapes = json_shapes(paths)
-    return [read_print(snapshot, table, prefix, id_, shapes, paths, replicas) for id_ in ids]
+    cdef list found = []
+    given = snapshot, table, prefix, list(ids), shapes, paths, replicas, found
+    if lmdb_guard(read_work, <void *>given) == LMDB_ASSERTED:
+        # A page cannot be read: what reads one document says which one it is.
+        return [read_print(snapshot, table, prefix, id_, shapes, paths, replicas) for id_ in ids]
+    return found
+
+
+cdef int read_work(void *context) except -1:
+    """What `read_json_many` has done under guard."""
+    snapshot, table, prefix, ids, shapes, paths, replicas, found = <tuple>context
+    return read_all(snapshot, table, prefix, ids, shapes, paths, replicas, found)
+
+
+cdef int read_all(Snapshot snapshot, int table, bytes prefix, list ids, JsonShapes shapes, paths, replicas,
+                  list found) except -1:
+    """Look up and print one document after the other."""
+    cdef Py_ssize_t at, count = len(ids)
+    cdef ReadAhead ahead
+    cdef DocumentView view
+    cdef bint read
+    ahead.begun, ahead.path.depth = False, -1
+    for at in range(count):
+        read = ahead.begun and read_end(snapshot, table, &ahead, &view)
+        ahead.begun = at + 1 < count and read_begin(snapshot, table, prefix, ids[at + 1], &ahead)
+        if read:
+            json_document.length = 0
+            json_emit(&view, shapes, paths, replicas, &json_document)
+            found.append(json_take(&json_document))
+        else:
+            found.append(read_print(snapshot, table, prefix, ids[at], shapes, paths, replicas))
+    return 0
+
+
+cdef bint read_begin(Snapshot snapshot, int table, bytes prefix, object id_, ReadAhead *ahead) except -1:
+    """Begin to look up a document; 0: it has to be read by itself."""
+    cdef const lmdb_trees *trees = &snapshot.trees
+    cdef size_t root = lmdb_known_root(trees, table)
+    snapshot_check(snapshot)
+    if root == 0 or not read_key(prefix, id_, ahead.key, &ahead.wanted.size):
+        return False
+    ahead.wanted.data = ahead.key
+    lmdb_find_begin(trees, root, trees.levels[table], &ahead.wanted, &ahead.way, &ahead.path)
+    return True
+
+
+cdef bint read_end(Snapshot snapshot, int table, ReadAhead *ahead, DocumentView *view) except -1:
+    """Look it up; 0: it is not there, or has to be read by itself, which says what is wrong."""
+    cdef lmdb_value value
+    cdef uint32_t seal = snapshot.environment.seals[table]
+    snapshot_check(snapshot)
+    if lmdb_find_end(&snapshot.trees, seal, &ahead.wanted, &ahead.way, &ahead.path, &value):
+        return False
+    return not document_open(<const unsigned char *>value.data, value.size, view) and not document_is_grave(view)

@@ -219,23 +219,28 @@ cdef int digest_row(Merge *merge, const Row *row, list texts, list replica_texts
 
 
 cdef int digest_new(Merge *merge, list texts, list replica_texts) except -1:
-    """Add the hashes of all rows, whose texts are set: two at a time."""
-    cdef Row *row = scratch.rows
-    cdef Row *end = scratch.rows + scratch.count
-    cdef unsigned char *second
-    cdef size_t size, other
-    cdef uint64_t words[4]
-    while row + 1 < end:
-        size = digest_room(row)
-        grow(<void **>&scratch.message, &scratch.message_size, size + digest_room(row + 1))
-        second = scratch.message + size
-        size = digest_write(row, row.text, row.text_length, replica_texts, scratch.message)
-        other = digest_write(row + 1, row[1].text, row[1].text_length, replica_texts, second)
-        siphash128_pair(merge.key, scratch.message, size, second, other, words)
+    """Add the hashes of all rows, whose texts are set: many at a time."""
+    cdef const unsigned char *messages[SIP_LANES]
+    cdef size_t lengths[SIP_LANES]
+    cdef uint64_t words[2]
+    cdef size_t at = 0, lane, count, room
+    cdef const Row *row
+    cdef unsigned char *out
+    while at < scratch.count:
+        row, room = scratch.rows + at, 0
+        count = min(<size_t>SIP_LANES, scratch.count - at)
+        for lane in range(count):
+            room += digest_room(row + lane) + SIP_END_BYTES
+        grow(<void **>&scratch.message, &scratch.message_size, room)
+        out = scratch.message
+        for lane in range(count):
+            messages[lane] = out
+            lengths[lane] = digest_write(row + lane, row[lane].text, row[lane].text_length, replica_texts, out)
+            out += sip_end(out, lengths[lane])
+        siphash128_sum(merge.key, messages, lengths, count, True, words)
         digest_add(merge, words)
-        digest_add(merge, words + 2)
-        row += 2
-    return digest_row(merge, row, texts, replica_texts, True) if row < end else 0
+        at += count
+    return 0
 
 
 cdef inline size_t write_row_value(unsigned char *out, const Row *row) noexcept nogil:

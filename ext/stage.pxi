@@ -6,10 +6,18 @@
 # plain twins run all commands, so every error is theirs. The order of the steps is theirs, too: names get the same
 # numbers. Include after `apply.pxi` and `read.pxi`.
 
+from cpython.object cimport PyTypeObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_SET_ITEM
+
+cdef extern from "Python.h":
+    object PyType_GenericAlloc(PyTypeObject *kind, Py_ssize_t items)
+
 cdef enum:
     STAGE_COLLECTIONS_MAX = 8
     STAGE_HEAD_BYTES = 264
     STAGE_SPARE_BYTES_MAX = 4 * 1024 * 1024
+    STAGE_LAST_COMMANDS = 8            # so many are worth a look at the last key
 
 cdef struct StageDocument:
     size_t part                        # in `parts`: the document as a record lists it
@@ -45,6 +53,12 @@ cdef struct StageBlocks:
     uint32_t count
 
 cdef StageBlocks stage_spare           # of the last transaction, for the next one
+cdef object stage_kind = None          # of commands; and where its slots are
+cdef Py_ssize_t stage_collection
+cdef Py_ssize_t stage_value
+cdef Py_ssize_t stage_given
+cdef Py_ssize_t stage_types
+cdef Py_ssize_t stage_initial
 cdef const StageBlocks *stage_sorted   # whose documents are being sorted
 cdef const StagePlace *stage_sorted_places
 memset(&stage_spare, 0, sizeof(StageBlocks))
@@ -60,6 +74,9 @@ cdef class Staged:
     cdef list collections              # in the order in which they came
     cdef StagePlace places[STAGE_COLLECTIONS_MAX]
     cdef StageBlocks blocks
+    cdef bint last_known               # whether `last` is the greatest key that there is; empty: there is none
+    cdef size_t last_length
+    cdef unsigned char last[READ_KEY_BYTES]
     cdef uint32_t place                # of the command before
     cdef object name
     cdef dict numbers
@@ -68,6 +85,7 @@ cdef class Staged:
     cdef dict replica_numbers
     cdef list replica_texts
     cdef tuple commands
+    cdef bint known_only               # a collection that is new is left to the plain twins
     cdef readonly tuple results
 
     def __dealloc__(self):
@@ -124,11 +142,28 @@ cdef int stage_enter(Staged staged, object name) except -1:
     if at == STAGE_COLLECTIONS_MAX:
         return 0
     if at == <uint32_t>PyList_GET_SIZE(collections):
-        stage_add(staged, staged.catalog.intern(name))
+        collection = stage_collection_of(staged, name)
+        if collection is None:
+            return 0
+        stage_add(staged, collection)
     names = collections[at].paths
     staged.numbers, staged.texts, staged.maximum = names.numbers, names.texts, names.maximum
     staged.place, staged.name = at, name
     return 1
+
+
+cdef object stage_collection_of(Staged staged, str name):
+    """Catalog.intern, without a call for a collection that is known; None for another where only these may be used."""
+    cdef dict touched
+    cdef object catalog = staged.catalog
+    found = (<dict>catalog.by_name).get(name)
+    if found is None:
+        return None if staged.known_only else catalog.intern(name)
+    touched = catalog.touched
+    if found not in touched:
+        touched[found] = len(found.paths.texts)
+    catalog.dirty.add(found)
+    return found
 
 
 cdef int stage_add(Staged staged, object collection) except -1:
@@ -191,7 +226,10 @@ cdef int stage_merge(Staged staged, Merge *merge, const unsigned char *key, size
     cdef const unsigned char *before = NULL
     cdef size_t length = 0
     cdef Cursor cursor
-    one.existed = snapshot_get_c(staged.batch, staged.table, key, key_length, &before, &length)
+    if not stage_is_last(staged, key, key_length):
+        one.existed = snapshot_get_c(staged.batch, staged.table, key, key_length, &before, &length)
+    else:
+        one.existed = False
     if one.existed and apply_is_grave(before, length):
         return 0
     if 2 * (length + operations.length) + 64 * <size_t>operations.count > OPERATIONS_BYTES_MAX:
@@ -219,25 +257,62 @@ cdef int stage_merge(Staged staged, Merge *merge, const unsigned char *key, size
     return 1
 
 
-cdef object stage_id(object command, dict value, object unset, object new_id):
+cdef int stage_find_last(Staged staged) except -1:
+    """Find the greatest key, behind which no document has to be looked for."""
+    cdef lmdb_value key, value
+    cdef Environment environment = staged.batch.environment
+    cdef int code = lmdb_edge(
+        staged.batch.txn, environment.handles[staged.table], environment.seals[staged.table], LMDB_LAST, &key, &value
+    )
+    if code == LMDB_NOTFOUND:
+        staged.last_known, staged.last_length = True, 0
+    elif code == 0 and key.size <= READ_KEY_BYTES:
+        memcpy(staged.last, key.data, key.size)
+        staged.last_known, staged.last_length = True, key.size
+    elif code:
+        batch_suspect(staged.batch, code)
+    return 0
+
+
+cdef inline bint stage_is_last(Staged staged, const unsigned char *key, size_t length) noexcept:
+    """Whether a key stands behind all that there are."""
+    return staged.last_known and compare_bytes(key, length, staged.last, staged.last_length) > 0
+
+
+cdef int stage_slots(object kind) except -1:
+    """Find where commands have what they say."""
+    global stage_kind, stage_collection, stage_value, stage_given, stage_types, stage_initial
+    if kind is stage_kind:
+        return 0
+    stage_collection, stage_value = slot_place(kind, "collection"), slot_place(kind, "value")
+    stage_given, stage_types = slot_place(kind, "id"), slot_place(kind, "value_types")
+    stage_initial, stage_kind = slot_place(kind, "initial"), kind
+    return 0
+
+
+cdef inline object stage_said(object command, Py_ssize_t slot):
+    """What a command has in a slot."""
+    cdef PyObject *held = slot_held(command, slot)
+    return None if held == NULL else <object>held
+
+
+cdef object stage_id(object id_, dict value, object unset, object new_id):
     """The id that choose_id chooses; None where the plain twin must."""
     cdef PyObject *inside = PyDict_GetItemWithError(value, "_id")
-    id_ = command.id
     if id_ is not unset:
         return id_ if inside == NULL else None
     return new_id() if inside == NULL else <object>inside
 
 
-cdef int stage_command(Staged staged, Merge *merge, object command, object id_) except -1:
+cdef int stage_command(Staged staged, Merge *merge, object name, dict value, object id_) except -1:
     """Make one upsert ready; 0 where the plain twin must run it."""
     cdef unsigned char key[READ_KEY_BYTES]
     cdef size_t key_length = 0
     cdef StageBlocks *blocks = &staged.blocks
     cdef StageDocument *one
-    name = command.collection
     if name is not staged.name and not stage_enter(staged, name):
         return 0
-    if not stage_key(staged.places + staged.place, id_, key, &key_length) or not operations_of(command.value):
+    if not stage_key(staged.places + staged.place, id_, key, &key_length) or not operations_of(value):
         return 0
     grow(<void **>&blocks.documents, &blocks.documents_size, (blocks.count + 1) * sizeof(StageDocument))
     one = blocks.documents + blocks.count
@@ -248,8 +323,8 @@ cdef int stage_command(Staged staged, Merge *merge, object command, object id_) 
     return 1
 
 
-cdef Staged stage_begin(Batch batch, object catalog, int table):
-    """A transaction without documents."""
+cdef Staged stage_begin(Batch batch, object catalog, int table, Py_ssize_t count):
+    """A transaction without documents, for so many commands."""
     cdef Staged staged = Staged.__new__(Staged)
     replicas = catalog.replicas
     staged.blocks = stage_spare
@@ -259,24 +334,39 @@ cdef Staged stage_begin(Batch batch, object catalog, int table):
     staged.batch, staged.catalog, staged.table = batch, catalog, table
     staged.collections = []
     staged.replica_numbers, staged.replica_texts = replicas.numbers, replicas.texts
+    snapshot_check(batch)
+    lmdb_check_place(batch.environment, table, 1)
+    if count >= STAGE_LAST_COMMANDS:
+        stage_find_last(staged)
     return staged
+
+
+cdef inline object stage_result(object result, object id_):
+    """tuple.__new__(result, (id_,))."""
+    cdef object made = PyType_GenericAlloc(<PyTypeObject *>result, 1)
+    Py_INCREF(id_)
+    PyTuple_SET_ITEM(made, 0, id_)
+    return made
 
 
 cdef int stage_commands(Staged staged, Merge *merge, tuple commands, object kind, object result, object new_id,
                         object unset) except -1:
     """Make all commands ready; 0 where the plain twins must run them."""
     cdef list results = []
-    cdef object make = tuple.__new__
+    if not issubclass(result, tuple):
+        raise TypeError("What an upsert answers is a tuple.")
     for command in commands:
-        if type(command) is not kind or command.initial is not False or command.value_types:
+        if type(command) is not kind or stage_said(command, stage_initial) is not False:
             return 0
-        value = command.value
-        if type(value) is not dict:
+        value = stage_said(command, stage_value)
+        if type(value) is not dict or stage_said(command, stage_types):
             return 0
-        id_ = stage_id(command, <dict>value, unset, new_id)
-        if id_ is None or not stage_command(staged, merge, command, id_):
+        id_ = stage_id(stage_said(command, stage_given), <dict>value, unset, new_id)
+        if id_ is None:
             return 0
-        results.append(make(result, (id_,)))
+        if not stage_command(staged, merge, stage_said(command, stage_collection), <dict>value, id_):
+            return 0
+        results.append(stage_result(result, id_))
     staged.commands, staged.results = commands, tuple(results)
     return stage_sort(staged)
 
@@ -286,7 +376,8 @@ def stage_upserts(Batch batch not None, catalog, tuple commands not None, kind, 
     """A transaction of plain upserts, made ready; None when the plain twins must run it; see command/staging.py."""
     cdef Merge merge
     cdef array origin_numbers = catalog.replicas.origin_numbers
-    cdef Staged staged = stage_begin(batch, catalog, table)
+    cdef Staged staged = stage_begin(batch, catalog, table, len(commands))
+    stage_slots(kind)
     merge_begin(&merge, timestamp, replica, coverage, origin_numbers)
     if replica >= merge.replica_count:
         raise ValueError("A merge takes a known replica.")
@@ -342,82 +433,3 @@ cdef bint stage_is_sorted(const StageBlocks *blocks) noexcept:
         if stage_compare(blocks.order + at - 1, blocks.order + at) >= 0:
             return False
     return True
-
-
-# --- accepting ---
-
-
-cdef bytes stage_encoded(Staged staged):
-    """The documents as a record lists them."""
-    global stage_sorted, stage_sorted_places
-    cdef StageBlocks *blocks = &staged.blocks
-    cdef StageDocument *one
-    cdef unsigned char head[8]
-    cdef unsigned char *out
-    cdef size_t size = write_items_head(head, blocks.count, False)
-    cdef uint32_t at
-    cdef uint32_t *order = blocks.order
-    cdef bytes listed = PyBytes_FromStringAndSize(NULL, size + blocks.parts_length)
-    cdef array sorted_order
-    if len(staged.collections) > 1:
-        sorted_order = array("I", range(blocks.count))
-        order = <uint32_t *>sorted_order.data.as_uints
-        stage_sorted, stage_sorted_places = blocks, staged.places
-        qsort(order, blocks.count, sizeof(uint32_t), stage_compare_names)
-    out = <unsigned char *>PyBytes_AS_STRING(listed)
-    memcpy(out, head, size)
-    for at in range(blocks.count):
-        one = blocks.documents + order[at]
-        memcpy(out + size, blocks.parts + one.part, one.end - one.part)
-        size += one.end - one.part
-    return listed
-
-
-cdef int stage_put(Staged staged) except -1:
-    """Write the documents and their entries, and tell the collections their counts."""
-    cdef StageBlocks *blocks = &staged.blocks
-    cdef StagePlace *place
-    cdef StageDocument *one
-    cdef IndexChanger changer
-    cdef unsigned char digest[16]
-    cdef uint32_t at
-    cdef list changers = [stage_changer(staged, collection) for collection in staged.collections]
-    for at in range(blocks.count):
-        one = blocks.documents + blocks.order[at]
-        changer = <IndexChanger>PyList_GET_ITEM(changers, one.place)
-        stage_put_one(staged, one, changer)
-    for at in range(<uint32_t>len(staged.collections)):
-        place = staged.places + at
-        sip_store(digest, place.digest_low)
-        sip_store(digest + 8, place.digest_high)
-        staged.collections[at].count(place.documents, <bytes>digest[:16], 0)
-    return 0
-
-
-cdef IndexChanger stage_changer(Staged staged, object collection):
-    """What changes the entries of a collection's documents; None where it has no index."""
-    cdef IndexChanger changer
-    if not collection.indexes:
-        return None
-    changer = index_changer(collection)
-    changer.batch, changer.catalog, changer.table = staged.batch, staged.catalog, APPLY_ENTRIES
-    return changer
-
-
-cdef int stage_put_one(Staged staged, const StageDocument *one, IndexChanger changer) except -1:
-    """Write one document and its entries."""
-    cdef StageBlocks *blocks = &staged.blocks
-    cdef const unsigned char *after = blocks.afters + one.after
-    cdef const unsigned char *before = NULL
-    cdef size_t length = 0, key_length = 4 + one.operations - one.id_
-    cdef unsigned char key[READ_KEY_BYTES]
-    memcpy(key, staged.places[one.place].prefix, 4)
-    memcpy(key + 4, blocks.parts + one.id_, key_length - 4)
-    if changer is not None:
-        if one.existed:
-            snapshot_get_c(staged.batch, staged.table, key, key_length, &before, &length)
-        index_prepare(changer, key + 4, key_length - 4, before, length, after, one.after_length)
-    batch_put_c(staged.batch, staged.table, key, key_length, after, one.after_length)
-    if changer is not None:
-        index_write(changer)
-    return 0

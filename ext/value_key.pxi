@@ -48,19 +48,24 @@ cdef inline void value_key_byte(ValueKey *key, unsigned char byte) noexcept nogi
 
 cdef void value_key_text(ValueKey *key, unsigned char tag, const unsigned char *text, size_t size) noexcept nogil:
     """A tag and text, escaped and terminated."""
-    cdef size_t start = 0, at
+    cdef size_t start = 0, at = 0
     cdef unsigned char pair[2]
     value_key_byte(key, tag)
     if size > key.room - key.size:     # the end of a long text need not be looked at
         size = key.room - key.size
         key.cut = True
-    for at in range(size):
-        if text[at] > 1:
+    while at < size:
+        if size - at >= 8 and word_is_plain(load_u64(text + at)):
+            at += 8
             continue
-        value_key_put(key, text + start, at - start)
-        pair[0], pair[1] = 1, text[at] + 1
-        value_key_put(key, pair, 2)
-        start = at + 1
+        if size >= 8 and size - at < 8 and word_is_plain(load_u64(text + size - 8)):
+            break
+        if text[at] <= 1:
+            value_key_put(key, text + start, at - start)
+            pair[0], pair[1] = 1, text[at] + 1
+            value_key_put(key, pair, 2)
+            start = at + 1
+        at += 1
     value_key_put(key, text + start, size - start)
     value_key_byte(key, 0)
 

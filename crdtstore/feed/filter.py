@@ -37,12 +37,12 @@ class Filter:
         """What equal filters have in common."""
         condition = b"" if self.program is None else canonical(self.program.node)
         rules = frozenset((name, canonical(node)) for name, node in self.rules.read.items())
-        return self.collections, condition, rules, self.without
+        return self.collections, condition, rules, self.rules.whole, self.without
 
     @property
     def judges(self) -> bool:
         """Whether it takes a document's bytes to say if it is told of."""
-        return self.program is not None or bool(self.rules.read)
+        return self.program is not None or bool(self.rules.read) or self.rules.whole is not None
 
     def covers(self, collection: str) -> bool:
         """Whether documents of a collection are told at all."""
@@ -69,6 +69,8 @@ def make_filter(
     collections: Iterable[str] | None, node: Node | None, rules: Rules = EVERYTHING, without: str | None = None
 ) -> Filter:
     """The filter of these collections, but for some, and of a condition, for who sees what rules show."""
+    for collection in rules.fields:
+        rules.check_all_fields(collection)
     named = None if collections is None else frozenset(collections)
     always = node is None or (isinstance(node, Literal) and node.value is True)
     return Filter(named, None if always or node is None else filter_of(node), rules, without)

@@ -1,8 +1,8 @@
 """Images that are kept: for collections that ask for it, each transaction's are stored in its own commit.
 
-Rules: it runs in the writer's thread, after the transactions of a group and before the group is saved, and only where
-some collection asks for images. The transactions are merged again on the snapshot from before the group. Where that
-cannot be done, after a joined snapshot, there are no images of the transaction.
+Rules: it runs in the thread that commits, after the transactions of a group and before the group is saved, and only
+where some collection asks for images. The transactions are merged again on the snapshot from before the group. Where
+that cannot be done, after a joined snapshot, there are no images of the transaction.
 
 Not here: rows (`storage/images.py`), the merge (`images`).
 """
@@ -75,7 +75,7 @@ class KeptImages:
         with self.store.storage.snapshot() as snapshot:
             return read_settings(snapshot)
 
-    # --- in the writer's thread ---
+    # --- in the thread that commits ---
 
     def keep(self, batch: Batch, catalog: Catalog, head: Head) -> None:
         """Store the images of the transactions of a group."""

@@ -33,6 +33,7 @@ from crdtstore.limits import (
 from crdtstore.query.full import print_full
 from crdtstore.query.legacy_print import print_legacy
 from crdtstore.query.lookup import FieldLookup
+from crdtstore.query.mask import mask
 from crdtstore.query.order import BY_ID, Order, sort_key
 from crdtstore.query.plan import Plan, make_plan
 from crdtstore.query.position import Position, sources_behind
@@ -86,6 +87,8 @@ class Query:
     """What is shown of each document; None for all."""
     form: Form = "values"
     """How that is shown."""
+    fields: frozenset[str] | None = None
+    """The fields that its reader may see at all; None for all."""
 
 
 class Page(NamedTuple):
@@ -215,13 +218,15 @@ def position_of(snapshot: Snapshot, catalog: Catalog, collection: Collection, or
 
 def show(snapshot: Snapshot, catalog: Catalog, collection: Collection, hit: Hit, query: Query) -> Document:
     """A document as a reader sees it."""
-    if query.paths is None and query.form == "values" and hit.json is not None:
+    if query.paths is None and query.form == "values" and query.fields is None and hit.json is not None:
         return Document(read_id(hit.id), hit.json)
     return show_as(catalog, collection, Row(hit.id, living_document(snapshot, collection, hit.id)), query)
 
 
 def show_as(catalog: Catalog, collection: Collection, row: Row, query: Query) -> Document:
     """A stored document as a query asks for it."""
+    if query.fields is not None:
+        row = row._replace(document=mask(catalog.replicas, collection, row.document, query.fields))
     if query.paths is None:
         return show_row(catalog, collection, row, query.form)
     return Document(read_id(row.id), print_fields(catalog, collection, row, query.paths))

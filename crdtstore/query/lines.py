@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from crdtstore import limits
-from crdtstore.query.find import filter_of, plan_query, show_row
+from crdtstore.query.find import filter_of, plan_query, show_as
 from crdtstore.query.position import Position, sources_behind
 from crdtstore.query.search import search_rows
 from crdtstore.query.search_lines import line_of, search_keys, search_lines
@@ -91,7 +91,7 @@ class LineSearch:
 
     def give(self, source: Source, filter_: Filter | None) -> Iterator[bytes]:
         """Print the documents of a source that match."""
-        if self.query.form == "values":
+        if self.query.form == "values" and self.query.fields is None:
             return self.give_pieces(source, filter_)
         return self.give_each(source, filter_)
 
@@ -124,7 +124,7 @@ class LineSearch:
             if not self.left:
                 return
             self.left -= 1
-            yield line_of(row.id, show_row(self.catalog, self.collection, row, self.query.form).json)
+            yield line_of(row.id, show_as(self.catalog, self.collection, row, self.query).json)
 
 
 def find_lines(

@@ -246,3 +246,15 @@ def as_json(node: Node) -> str:
 
 EVERY_DOCUMENT: Final = Literal(True)
 """The condition that says nothing."""
+
+
+def paths_in(part: Any) -> frozenset[Path]:
+    """The paths of a document that a tree asks for; the empty one where it asks for all of them."""
+    match part:
+        case Field(path) | Some(path) | Conflicted(path):
+            return frozenset({path})
+        case tuple():
+            return frozenset().union(*map(paths_in, part))
+        case Base() if not isinstance(part, Literal):
+            return paths_in(tuple(getattr(part, name) for name in part.__struct_fields__))
+    return frozenset()

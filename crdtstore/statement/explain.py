@@ -18,6 +18,7 @@ from crdtstore.errors import InvalidQuery
 from crdtstore.limits import SORT_FIRST_MAX
 from crdtstore.query.dql.condition import parts_of
 from crdtstore.query.dql.expression_print import print_expression, print_path
+from crdtstore.query.dql.reach import reach_of
 from crdtstore.query.dql.statement import Insert, Remove, Select, Update
 from crdtstore.query.dql.statement_print import print_projections, print_sort_key, print_statement
 from crdtstore.query.readable import show_key
@@ -314,10 +315,13 @@ def answer(
         run: Runs a statement of a transaction on a draft.
 
     Raises:
+        Forbidden: Of a collection that it touches not everything is seen.
         InvalidQuery: PROFILE of what is not part of a transaction either.
         StoreReadOnly: PROFILE of a statement that writes.
     """
     inner = statement.of
+    for name in sorted(reach_of(inner).reads):
+        store.rules.check_unruled(name)
     if statement.verb == "profile":
         budget.steps = []
     with store.view(at) as (snapshot, catalog):

@@ -18,7 +18,7 @@ from crdtstore.command.upsert import check_not_buried, check_written, initialize
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.json_output import write_json
 from crdtstore.crdt.path import ROOT
-from crdtstore.errors import CallerError, IdConflict, InvalidDocument, InvalidId
+from crdtstore.errors import CallerError, Forbidden, IdConflict, InvalidDocument, InvalidId
 from crdtstore.query.dql import messages
 from crdtstore.query.dql.evaluate import compile_expression
 from crdtstore.query.dql.profile import is_strict
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from crdtstore.statement.rows import Row
     from crdtstore.statement.view import View
     from crdtstore.storage.catalog import Collection
-    from crdtstore.storage.draft import Draft
+    from crdtstore.storage.draft import Draft, DraftDocument
 
 
 class Given(NamedTuple):
@@ -70,13 +70,15 @@ def insert(statement: Insert, draft: Draft, context: Context, budget: Budget, ho
     collection = draft.catalog.intern(source.name)
     guarded = statement.initial or statement.policy in ("fail", "nothing")
     wanted = list(choose(statement, draft, collection, given)) if guarded else given
+    if statement.policy == "update_local_diff":
+        check_seen(draft, collection, wanted, context)
     if statement.initial or statement.policy == "update_local_diff" or any(map(KINDS_OF, wanted)):
         strict = is_strict(context.profile)
         wanted = [each for each in wanted if write(statement, draft, collection, each, budget, strict=strict)]
     else:
         write_plainly(draft, collection, wanted, budget)
     read = row_reader(draft, source, context)
-    rows = (read(draft.document(collection, each.encoded_id)) for each in wanted)
+    rows = (read(document) for document in seen_of(draft, collection, wanted, context))
     return returning.answer(tuple(each.id for each in wanted), rows)
 
 
@@ -151,6 +153,34 @@ def choose(statement: Insert, draft: Draft, collection: Collection, given: list[
 def name_of(id_: Value) -> str:
     """An id as the public sentence shows it: a string as it is, everything else as JSON."""
     return id_ if isinstance(id_, str) else write_json(id_).decode()
+
+
+# --- what is seen of it ---
+
+
+def seen_of(draft: Draft, collection: Collection, given: list[Given], context: Context) -> Iterator[DraftDocument]:
+    """The documents as they are in the draft, but for those that rules do not show: what is there stays untold."""
+    for each in given:
+        document = draft.document(collection, each.encoded_id)
+        if context.rules.shows(draft.catalog, collection, document.id, document.living()):
+            yield document
+
+
+def check_seen(draft: Draft, collection: Collection, given: list[Given], context: Context) -> None:
+    """Refuse to tell whether documents differ from some that are there and not seen.
+
+    Raises:
+        Forbidden: One is.
+    """
+    if context.rules.to_read(collection.name) is None:
+        return
+    for each in given:
+        document = draft.document(collection, each.encoded_id)
+        if document.living() and not context.rules.shows(draft.catalog, collection, document.id, document.living()):
+            message = (
+                f"Document {each.id!r:.60} of collection {collection.name!r} is not seen: a rule does not show it."
+            )
+            raise Forbidden(message, verb="read", collection=collection.name)
 
 
 # --- writing ---

@@ -168,7 +168,9 @@ def find_plain(
         whole: Whether the rows are kept until the last is there, which bounds how many there are.
     """
     skip, wanted = window
-    if view.draft is not None or (not whole and (wanted is None or skip + wanted > limits.SORT_FIRST_MAX)):
+    if view.draft is not None or plain.collection in context.rules.fields:
+        return None
+    if not whole and (wanted is None or skip + wanted > limits.SORT_FIRST_MAX):
         return None
     values = {parameter.name: constant(parameter, context) for parameter in plain.parameters}
     collection = view.catalog.by_name.get(plain.collection)

@@ -24,6 +24,7 @@ from crdtstore.query.dql.evaluate import Context, compile_expression
 from crdtstore.query.dql.expression import Expression, Field, Parameter
 from crdtstore.query.find import count, filter_of
 from crdtstore.query.lookup import ID_FIELD
+from crdtstore.query.mask import mask
 from crdtstore.query.order import BY_ID, DQL_ORDER, Order, OrderKey
 from crdtstore.query.plan import make_plan
 from crdtstore.query.search import names_in_order, read_row, search_fields, search_rows
@@ -103,8 +104,11 @@ def open_rows(
 
     Raises:
         UnknownIndex: The source names an index that the collection does not have.
+        Forbidden: A field is asked for that is not shown.
     """
     asked = ask(source, where, names, context)
+    if order.keys and not source.system:
+        context.rules.check_paths(source.name, (key.path for key in order.keys))
     if source.system:
         return Opened(filter_rows(read_system(view, source, context, budget), asked.tests), ordered=False)
     collection = view.catalog.by_name.get(source.name)
@@ -114,7 +118,8 @@ def open_rows(
     if is_declared(source, context.profile):
         stored = look_up(view, collection, plan, asked, budget)
         rows: Iterator[Row] = (
-            show_declared(view.catalog, collection, each, source, context.profile) for each in stored
+            show_declared(view.catalog, collection, seen(view, collection, each, context), source, context.profile)
+            for each in stored
         )
     elif view.draft is not None:
         stored = find_stored(view, collection, plan, asked.node, budget)
@@ -136,8 +141,24 @@ def ask(source: Source, where: Expression | None, names: Names, context: Context
     if not source.system:
         node = context.rules.seen(source.name, node)
     needed = names_of(rest, names)
+    if not source.system and source.name in context.rules.fields:
+        check_asked(source, where, needed, scope, context)
+        needed = (ID_FIELD, *context.rules.fields[source.name]) if needed is None else needed
     shown = None if needed is None else names_in_order(needed)
     return Asked(node, tuple(compile_expression(part, context) for part in rest), shown)
+
+
+def check_asked(source: Source, where: Expression | None, names: Names, scope: Scope, context: Context) -> None:
+    """Refuse a condition, and names of what is wanted, that ask for a field that is not shown."""
+    for part in parts_of(where):
+        context.rules.check_paths(source.name, fields_in(resolve(part, scope)))
+    context.rules.check_paths(source.name, ((name,) for name in names or ()))
+
+
+def seen(view: View, collection: Collection, row: StoredRow, context: Context) -> StoredRow:
+    """A document as its reader sees it."""
+    shown = context.rules.fields.get(collection.name)
+    return row if shown is None else row._replace(document=mask(view.catalog.replicas, collection, row.document, shown))
 
 
 def split_where(source: Source, where: Expression | None, context: Context) -> Split:

@@ -250,6 +250,7 @@ def run_one(store: Host, statement: Statement, context: Context, budget: Budget,
     """Run one statement of a transaction."""
     if isinstance(statement, Insert | Update | Remove):
         check_writable(statement.source)
+        context.rules.check_all_fields(statement.source.name)
     match statement:
         case Select():
             return Mutated(

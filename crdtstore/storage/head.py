@@ -114,19 +114,24 @@ class Head:
         if covered is None:
             covered = self.coverages[origin] = array("Q")
             self.cover(covered, self.authors.get(origin, {}))
-        self.cover(covered, observed)
-        own = self.reached(origin)
-        if own.position:
-            self.cover(covered, {origin: own})
+        if observed:
+            self.cover(covered, observed)
+        own = self.vector.get(origin)
+        if own is not None and own.position:
+            self.enter(covered, origin, own.timestamp)
         return covered
 
     def cover(self, covered: array[int], vector: Mapping[bytes, Reached]) -> None:
         """Enter a vector's timestamps."""
         for origin, reached in vector.items():
-            number = self.origins.intern(origin)
-            if number >= len(covered):
-                covered.extend([0] * (number + 1 - len(covered)))
-            covered[number] = reached.timestamp
+            self.enter(covered, origin, reached.timestamp)
+
+    def enter(self, covered: array[int], origin: bytes, timestamp: int) -> None:
+        """Enter the timestamp of one origin."""
+        number = self.origins.intern(origin)
+        if number >= len(covered):
+            covered.extend([0] * (number + 1 - len(covered)))
+        covered[number] = timestamp
 
     def advance(self, origin: bytes, reached: Reached, observed: Mapping[bytes, Reached]) -> None:
         """Enter a transaction that was appended to the log."""

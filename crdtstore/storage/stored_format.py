@@ -2,7 +2,8 @@
 
 Rules: a store has the lowest format that describes it, so that older versions read what they can read whole. What a
 version does not know it would not keep: a store that gets its first index, its first attachment, or its first
-collection that keeps images of changes raises its format in the same commit.
+collection that keeps images of changes raises its format in the same commit. While a store runs with a write-ahead log
+it has a format of its own: who does not look for the log must not open it. What it has without one stands beside that.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ WITH_ATTACHMENTS: Final = 3
 WITH_IMAGES: Final = 4
 """As 3, with images of changes, which who knows only 3 would neither keep nor trim."""
 
-FORMAT: Final = WITH_IMAGES
+WITH_LOG: Final = 5
+"""Any of them, while there is a write-ahead log, which who knows only 4 would neither apply nor miss."""
+
+WITHOUT_LOG: Final = "without_log"
+"""The key of the format record under which the format stands that the store has once the log is gone."""
+
+FORMAT: Final = WITH_LOG
 """The newest stored format that this version reads."""
 
 FORMAT_KEY: Final = b"format"
@@ -43,8 +50,27 @@ def raise_format(batch: Batch, needed: int) -> None:
     row = batch.get(Table.META, FORMAT_KEY)
     if row is not None:
         record = msgpack.unpackb(row)
-        if record["format"] < needed:
-            batch.put(Table.META, FORMAT_KEY, msgpack.packb({**record, "format": needed}))
+        key = WITHOUT_LOG if WITHOUT_LOG in record else "format"
+        if record[key] < needed:
+            batch.put(Table.META, FORMAT_KEY, msgpack.packb({**record, key: needed}))
+
+
+def mark_logged(batch: Batch) -> None:
+    """Let a store be refused by who does not know the write-ahead log."""
+    row = batch.get(Table.META, FORMAT_KEY)
+    if row is not None:
+        record = msgpack.unpackb(row)
+        marked = {**record, "format": WITH_LOG, WITHOUT_LOG: record.get(WITHOUT_LOG, record["format"])}
+        batch.put(Table.META, FORMAT_KEY, msgpack.packb(marked))
+
+
+def mark_unlogged(batch: Batch) -> None:
+    """Give a store back the format that it has without a log."""
+    row = batch.get(Table.META, FORMAT_KEY)
+    record = {} if row is None else msgpack.unpackb(row)
+    if WITHOUT_LOG in record:
+        before = record.pop(WITHOUT_LOG)
+        batch.put(Table.META, FORMAT_KEY, msgpack.packb({**record, "format": before}))
 
 
 def check_format(storage: Storage, directory: Path) -> None:

@@ -32,11 +32,12 @@ from crdtstore.limits import WAL_COMMITS_MAX, WAL_SECONDS_MAX, WAL_SEGMENT_BYTES
 from crdtstore.storage import wal_file
 from crdtstore.storage.interface import Storage
 from crdtstore.storage.settle import sync_path
+from crdtstore.storage.stored_format import mark_logged, mark_unlogged
 from crdtstore.storage.tables import Table
 from crdtstore.storage.wal_file import Header, encode_frame, encode_header, header_at, segment_at, write_all
 
 if TYPE_CHECKING:
-    from crdtstore.storage.interface import Snapshot
+    from crdtstore.storage.interface import Batch, Snapshot
     from crdtstore.storage.lock import StoreLock
 
 logger = logging.getLogger(__name__)
@@ -183,7 +184,10 @@ class Wal:
         storage.wal = self
         with storage.batch() as batch:
             batch.put(Table.META, KEY, self.header.identity)
+            mark_logged(batch)
             batch.commit()
+        # From here on the file may lack what was acknowledged: on disk it says so before.
+        self.checkpoint(switching=True)
         if helped:
             self.thread = Thread(target=self.make_checkpoints, name="crdtstore-checkpoint", daemon=True)
             self.thread.start()
@@ -265,7 +269,7 @@ class Wal:
         self.finished = True
         try:
             with self.storage.batch() as batch:
-                batch.delete(Table.META, KEY)
+                forget_log(batch)
                 batch.commit()
         except StoreFenced:
             # Who reopens the store finds in the log what counts.
@@ -317,6 +321,12 @@ def create_wal(directory: Path, lock: StoreLock, *, segment_bytes: int = WAL_SEG
 
 
 ZEROS_BYTES: Final = 1 << 20
+
+
+def forget_log(batch: Batch) -> None:
+    """Make of a store with a log one as any other."""
+    batch.delete(Table.META, KEY)
+    mark_unlogged(batch)
 
 
 def newest_meta(data: int) -> bytes:

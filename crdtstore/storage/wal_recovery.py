@@ -28,7 +28,7 @@ from crdtstore.limits import WAL_ALONE_SECONDS_MAX, WAL_REPLAY_BYTES
 from crdtstore.storage import wal_file
 from crdtstore.storage.settle import sync_path
 from crdtstore.storage.tables import Table
-from crdtstore.storage.wal import KEY, NEW_NAME, Wal, newest_meta
+from crdtstore.storage.wal import KEY, NEW_NAME, Wal, forget_log, newest_meta
 from crdtstore.storage.wal_file import (
     CANCEL,
     Frame,
@@ -160,7 +160,7 @@ def apply_frames(wal: Wal, frames: list[Frame], storage: Storage) -> None:
                             batch.put(table, key, value)
                 batch.commit()
         with storage.batch() as batch:
-            batch.delete(Table.META, KEY)
+            forget_log(batch)
             batch.commit()
         storage.sync()
         wal.put_header(header._replace(number=header.number + 1, closed=True))
@@ -231,5 +231,5 @@ def settle_missing(storage: Storage, directory: Path, *, copied: bool) -> None:
         why = f"the store {directory} was not closed, and its write-ahead log {wal_file.NAME} is not there"
         raise Corrupted("meta", KEY, why)
     with storage.batch() as batch:
-        batch.delete(Table.META, KEY)
+        forget_log(batch)
         batch.commit()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
 from crdtstore.storage.catalog import Catalog
 from crdtstore.storage.head import Head
+from crdtstore.version.plain import Plain, can_sequence, sequence_plain
 from crdtstore.version.transaction import RefusedTransaction
 from crdtstore.version.waiters import Waiters
 
@@ -40,6 +41,11 @@ class Job(NamedTuple):
 class Sequencer:
     """Where a store's log stands, and the only one who moves it."""
 
+    # The compiled core compares the catalog at every prepared find: a slot is read without a lookup.
+    __slots__ = ("__dict__", "__weakref__", "catalog")
+
+    catalog: Catalog
+
     def __init__(self, storage: Storage, before_commit: Callable[[], None] = lambda: None) -> None:
         """Read where the log stands; `before_commit` is called on the thread that commits, between two groups."""
         self.storage = storage
@@ -47,6 +53,9 @@ class Sequencer:
         self.before_save: Callable[[Batch, Catalog, Head], None] | None = None
         """Called with the transactions of a group, before names and head are saved, if anybody asks for it."""
         self.fenced = False
+        self.committing = False
+        """Whether the group's commit has begun: then `finish` deals with what comes of it."""
+
         self.loading = Lock()
         self.load()
         self.waiters = Waiters(self.head.txn)
@@ -62,11 +71,13 @@ class Sequencer:
 
     def reload(self) -> None:
         """Read the state back after a group was dropped; where that fails too, no write is taken any more."""
+        self.fenced = True
         try:
             self.load()
         except Exception:
-            self.fenced = True
             logger.exception("The state cannot be read back; the store takes no write until reopened.")
+        else:
+            self.fenced = False
 
     def commit_group(self, jobs: Sequence[Job]) -> None:
         """Run and commit jobs; every future is done when it returns."""
@@ -75,23 +86,39 @@ class Sequencer:
             fail(running, fenced())
             return
         self.before_commit()
+        self.committing = False
         try:
             batch = self.storage.batch()
         except CrdtStoreError as error:
             fail(running, error)
             return
         try:
-            outcomes = [self.run(job, batch) for job in running]
+            outcomes = self.run_all(running, batch)
             if self.before_save is not None:
                 self.before_save(batch, self.catalog, self.head)
             self.catalog.save(batch)
             self.head.save(batch)
+            # Within the same block: a handler of a signal may raise between any two calls.
+            self.finish(batch, running, outcomes)
         except BaseException as error:
+            if self.committing:
+                raise
             self.abort(batch, running, error)
             if not isinstance(error, Exception):
                 raise
-            return
-        self.finish(batch, running, outcomes)
+
+    def run_all(self, jobs: Sequence[Job], batch: Batch) -> list[tuple[Any, Exception | None]]:
+        """Run jobs in order; plain writes that stand behind each other together."""
+        if not can_sequence(batch):
+            return [self.run(job, batch) for job in jobs]
+        outcomes: list[tuple[Any, Exception | None]] = []
+        writes = [job.run if isinstance(job.run, Plain) else None for job in jobs]
+        while len(outcomes) < len(jobs):
+            done = sequence_plain(batch, self.catalog, self.head, writes, len(outcomes))
+            outcomes += [(answer, None) for answer in done]
+            if len(outcomes) < len(jobs):
+                outcomes.append(self.run(jobs[len(outcomes)], batch))
+        return outcomes
 
     def run(self, job: Job, batch: Batch) -> tuple[Any, Exception | None]:
         """Run one job; its error is its own, unless it may have written half, which ends the group."""
@@ -106,13 +133,19 @@ class Sequencer:
 
     def abort(self, batch: Batch, jobs: Sequence[Job], error: BaseException) -> None:
         """Drop a group: nothing of it was written."""
+        self.fenced = True  # until the state is read back, whatever comes in between
         logger.error("A commit group of %d was dropped: %s", len(jobs), error)
         batch.abort()
         self.reload()
         fail(jobs, error)
 
     def finish(self, batch: Batch, jobs: Sequence[Job], outcomes: Sequence[tuple[Any, Exception | None]]) -> None:
-        """Commit, then publish, then answer."""
+        """Commit, then publish, then answer.
+
+        What a handler of a signal raises once the commit was done is raised when all others have their answers.
+        """
+        interrupted: BaseException | None = None
+        self.committing = True
         try:
             batch.commit()
         except StoreFull as error:  # LMDB says that nothing of it was written
@@ -120,18 +153,22 @@ class Sequencer:
             fail(jobs, error)
             return
         except BaseException as error:
-            self.fenced = True
-            logger.exception("A commit failed and its outcome is unknown; the store takes no write until reopened.")
-            fail(jobs, fenced(error))
-            if not isinstance(error, Exception):
-                raise
-            return
+            if not getattr(batch, "committed", False):
+                self.fenced = True
+                logger.exception("A commit failed and its outcome is unknown; the store takes no write until reopened.")
+                fail(jobs, fenced(error))
+                if not isinstance(error, Exception):
+                    raise
+                return
+            interrupted = error
         self.waiters.publish(self.head.txn)
         for job, (result, refusal) in zip(jobs, outcomes, strict=True):
             if refusal is None:
                 job.future.set_result(result)
             else:
                 job.future.set_exception(refusal)
+        if interrupted is not None:
+            raise interrupted
 
 
 def fenced(cause: BaseException | None = None) -> StoreFenced:

@@ -113,6 +113,8 @@ def check_timestamp(clock_milliseconds: int, greatest: int) -> int:
 
 def check_collections(head: Head, collections: Sequence[str]) -> None:
     """Refuse to write what is outside of the store's scope: its vector would not claim it."""
+    if head.scope is None:
+        return
     outside = next((name for name in collections if not holds(head.scope, name)), None)
     if outside is not None:
         message = f"Collection {outside!r} is not in this store, which was made for {format_scope(head.scope)}."
@@ -129,6 +131,8 @@ def check_size(record: bytes) -> bytes:
 
 def large_documents(draft: Draft) -> tuple[str, ...]:
     """A warning for each document beyond DOCUMENT_BYTES_WARN."""
+    if not draft.documents:
+        return ()
     return tuple(
         f"A document of collection {collection} takes {size} bytes; beyond {DOCUMENT_BYTES_WARN} each change is slow."
         for collection, size in draft.sizes()

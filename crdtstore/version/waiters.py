@@ -1,6 +1,6 @@
 """Waiters are the reads that wait for a transaction; they are woken when it is on disk, never by polling.
 
-Rules: `publish` runs on the writer thread, after the commit; each waiter is called exactly once, in the order of
+Rules: `publish` runs on the thread that commits, after the commit; each waiter is called exactly once, in the order of
 the txn ids, outside the lock. A waiter can be cancelled; cancelling one that was called does nothing. At most
 WAITERS_MAX wait at a time. A callback that raises is logged and harms no other. Followers are called after every
 `publish`, after those who waited: the store's own, of whom there are few.

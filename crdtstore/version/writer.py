@@ -1,9 +1,14 @@
-"""The writer is the one thread that writes: it takes what waits, as one commit group, again and again.
+"""The writer is the one thread that writes for others: it takes what waits, as one commit group, again and again.
 
-Rules: the queue is bounded (QUEUE_TRANSACTIONS_MAX), a group is too (GROUP_TRANSACTIONS_MAX, GROUP_BYTES_MAX).
-A group is what arrived while the last one was written: with one caller it has one transaction, with many it
-shares their flush. Nothing waits for a timer. Closing lets the queue run empty. What ends the thread, such as a lack
-of memory between two groups, fences the store, and whoever waits is told: nobody waits for a thread that is gone.
+Rules: who alone submits jobs (ALONE_JOBS in a row) and waits for each (`waiting`) commits them in his own thread: a
+job and what it reads stay with one CPU, and no thread wakes another. Everybody else leaves it to the writer's thread.
+Whoever commits has the *turn*. The queue is bounded (QUEUE_TRANSACTIONS_MAX), a group is too (GROUP_TRANSACTIONS_MAX,
+GROUP_BYTES_MAX). A group is what arrived while the last one was written: with one caller it has one transaction, with
+many it shares their flush. Nothing waits for a timer. What the thread of an event loop submits in one round of it
+(`in_rounds`) arrives together, when the round ends or somebody blocks on a job of it: else the first write of a round
+would be a group of its own. Jobs of one thread are committed in the order in which it submitted them. Closing lets the
+queue run empty. What ends the thread, such as a lack of memory between two groups, fences the store, and whoever waits
+is told: nobody waits for a thread that is gone.
 
 `Inline` is the same without a thread, for storages in memory and for worlds that must replay exactly.
 """
@@ -13,17 +18,19 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import contextmanager
+from threading import Condition, Lock, Thread, get_ident, local
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from crdtstore.errors import ForkedProcess, Overloaded, StoreClosed
+from crdtstore import core
+from crdtstore.errors import ForkedProcess, Overloaded, StoreClosed, StoreError
 from crdtstore.limits import GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX, QUEUE_TRANSACTIONS_MAX
+from crdtstore.version.pending import Pending
 from crdtstore.version.sequencer import Job, Sequencer, fail, fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from crdtstore.storage.catalog import Catalog
     from crdtstore.storage.head import Head
     from crdtstore.storage.interface import Batch
@@ -40,6 +47,46 @@ class Submitter(Protocol):
 
     def close(self) -> None:
         """Finish what was queued and take no more."""
+
+
+ALONE_JOBS: Final = 8
+"""After so many jobs in a row a thread writes alone: with others it would share a flush, so it waits for the writer."""
+
+Later: TypeAlias = "Callable[[Callable[[], None]], object]"
+"""Has something called at the end of a round of an event loop."""
+
+
+class Here(local):
+    """What a thread is."""
+
+    later: Later | None = None
+    """What its event loop does later; None for a thread without one."""
+
+    waits = False
+    """Whether it waits for what it submits."""
+
+
+HERE: Final = Here()
+
+
+@contextmanager
+def in_rounds(later: Later) -> Iterator[None]:
+    """Have what this thread submits within the block arrive in rounds."""
+    before, HERE.later = HERE.later, later
+    try:
+        yield
+    finally:
+        HERE.later = before
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Say that this thread waits for what it submits within the block."""
+    before, HERE.waits = HERE.waits, True
+    try:
+        yield
+    finally:
+        HERE.waits = before
 
 
 class Inline:
@@ -71,7 +118,25 @@ class Writer:
     def __init__(self, sequencer: Sequencer) -> None:
         self.sequencer = sequencer
         self.queue: deque[Job] = deque()
+        self.round: list[Job] = []
+        """What was submitted in a round that has not ended."""
+
+        self.ender: Later | None = None
+        """What was asked to end it."""
+
         self.group: list[Job] = []
+        self.turn = Lock()
+        """Had by the one who commits."""
+
+        self.holder = 0
+        """The thread that commits now."""
+
+        self.last = 0
+        """The thread that submitted last."""
+
+        self.in_row = 0
+        """How many jobs it has submitted since another one did."""
+
         self.ready = Condition()
         self.closed = False
         self.ended = False
@@ -87,27 +152,87 @@ class Writer:
             ForkedProcess: The writer's thread is in the parent process.
             Overloaded: QUEUE_TRANSACTIONS_MAX jobs wait already.
             StoreFenced: The writer's thread has ended by an error.
+            StoreError: This thread commits now, and would wait for itself: a handler of a signal wants to write.
         """
         if os.getpid() != self.pid:
             raise ForkedProcess("This store was opened before fork(): open it again in this process.")
-        future: Future[Any] = Future()
+        if HERE.waits and self.holder == get_ident():
+            raise StoreError("A write cannot wait for another one of its own thread.")
+        self.in_row = self.in_row + 1 if self.last == get_ident() else 0
+        self.last = get_ident()
+        pending, later = Pending(), HERE.later
+        if HERE.waits and self.commit_here(Job(run, pending, size)):
+            return pending
         with self.ready:
             if self.closed:
                 raise StoreClosed("The store was closed.")
             if self.ended:
                 raise fenced()
-            if len(self.queue) >= QUEUE_TRANSACTIONS_MAX:
+            if len(self.queue) + len(self.round) >= QUEUE_TRANSACTIONS_MAX:
                 message = f"{QUEUE_TRANSACTIONS_MAX} transactions wait to be written, the bound."
                 raise Overloaded(message, limit="QUEUE_TRANSACTIONS_MAX", maximum=QUEUE_TRANSACTIONS_MAX)
-            self.queue.append(Job(run, future, size))
-            self.ready.notify()
-        return future
+            if later is None:
+                self.queue.append(Job(run, pending, size))
+                self.ready.notify()
+                return pending
+            pending.hurry = self.end_round
+            self.round.append(Job(run, pending, size))
+            if self.ender is later:
+                return pending
+            self.ender = later
+        self.end_later(later)
+        return pending
+
+    def commit_here(self, job: Job) -> bool:
+        """Commit a job in this thread if nobody else writes or waits to; say whether that was done.
+
+        What a signal's handler raises here ends the job and harms no other. Where Python code writes to a log of its
+        own while it commits, as with a write-ahead log, it could leave the outcome unknown: that is the writer's alone.
+        """
+        if self.in_row < ALONE_JOBS or not self.may_commit_here() or self.turn.locked():
+            return False
+        with self.turn:
+            if self.queue or self.round or self.closed or self.ended:
+                return False
+            self.commit([job])
+        return True
+
+    def commit(self, group: list[Job]) -> None:
+        """Commit a group; the turn is this thread's."""
+        self.holder = get_ident()
+        try:
+            self.sequencer.commit_group(group)
+        finally:
+            self.holder = 0
+
+    def may_commit_here(self) -> bool:
+        """Whether the storage's commit is one call that no signal's handler divides."""
+        storage: Any = self.sequencer.storage
+        return core.lmdb_environment is not None and type(storage) is core.lmdb_environment and storage.wal is None
+
+    def end_later(self, later: Later) -> None:
+        """End the round that has begun, when the loop does."""
+        try:
+            later(self.end_round)
+        except RuntimeError:  # the loop was closed
+            self.end_round()
+
+    def end_round(self) -> None:
+        """Let what was submitted in this round arrive."""
+        with self.ready:
+            self.ender = None
+            if self.round:
+                self.queue += self.round
+                self.round.clear()
+                self.ready.notify()
 
     def write_groups(self) -> None:
         """Commit groups until the writer is closed and its queue is empty."""
         try:
-            while group := self.next_group():
-                self.sequencer.commit_group(group)
+            while self.wait_for_jobs():
+                with self.turn:
+                    group = self.next_group()
+                    self.commit(group)
         except BaseException as error:
             self.give_up(error)
             logger.exception("The writer's thread has ended; the store takes no write until reopened.")
@@ -116,15 +241,21 @@ class Writer:
         """Fence the store, and tell everybody who waits."""
         self.sequencer.fenced = self.ended = True
         with self.ready:
-            jobs = [*self.group, *self.queue]
+            jobs = [*self.group, *self.queue, *self.round]
             self.queue.clear()
+            self.round.clear()
         fail([job for job in jobs if not job.future.done()], fenced(error))
 
-    def next_group(self) -> list[Job]:
-        """What waits, within the bounds of a group; blocks until there is something; empty at the end."""
+    def wait_for_jobs(self) -> bool:
+        """Block until there is something to write; False at the end."""
         with self.ready:
             while not self.queue and not self.closed:
                 self.ready.wait()
+            return bool(self.queue)
+
+    def next_group(self) -> list[Job]:
+        """What waits, within the bounds of a group."""
+        with self.ready:
             group = self.group = []
             size = 0
             while self.queue and len(group) < GROUP_TRANSACTIONS_MAX and size < GROUP_BYTES_MAX:
@@ -138,6 +269,9 @@ class Writer:
         if os.getpid() != self.pid:
             return
         with self.ready:
+            self.end_round()
             self.closed = True
             self.ready.notify()
         self.thread.join()
+        with self.turn:
+            pass  # who began to commit before it was closed has ended

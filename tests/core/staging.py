@@ -39,6 +39,9 @@ IDS_ODD: tuple[Any, ...] = (
     1.5, 1.0, True, {"a": 1}, 2**53, 2**63, None, "", [1], "y" * 600, "z" * 1_100, "\ud800", float("nan"), b"1",
 )  # fmt: skip
 KEYS = ("a", "b", "aa", "a b", "\xe9", "name", "city", "tags", "a", "b", "")
+SHAPES = (("a", "b"), ("name", "city", "tags", "a"), ("b", "name", "a b", "\xe9", "city"), ("tags", "a", "b"))
+"""The keys of objects that come again and again, between others."""
+
 KEYS_ODD: tuple[Any, ...] = ("\0", "a\x01", "\ud800", 7, None, "k" * 600, "l" * 5_000)
 SCALARS: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, -33, 127, 128, -129, 70_000, -40_000, 2**31, 2**32, -(2**63), 2**63 - 1,
@@ -95,7 +98,9 @@ def value(random: Random, depth: int, odd: float) -> Any:
 
 
 def fields(random: Random, depth: int, odd: float) -> dict[Any, Any]:
-    """An object."""
+    """An object; of documents every third one has the keys of others."""
+    if depth == 3 and random.random() < 0.3:
+        return {key: value(random, 1, odd) for key in random.choice(SHAPES)}
     size = random.choice((0, 1, 2, 3, 4, 8, 80) if depth == 3 else (0, 1, 2, 3))
     keys = [random.choice(KEYS_ODD if random.random() < odd else KEYS) for _ in range(min(size, 8))]
     keys += [f"k{random.randrange(10**6)}" for _ in range(size - 8)]

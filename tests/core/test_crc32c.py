@@ -50,6 +50,13 @@ def test_all_sides_agree(data: bytes, start: int, value: int) -> None:
     assert len({side(part, value) for side in SIDES.values()}) == 1
 
 
+def test_long_data_agrees() -> None:
+    """Of every length up to some hundreds, and of those around what three thirds hold at most."""
+    data = bytes(number * 197 % 251 for number in range(5_000))
+    for size in (*range(400), *range(1_500, 1_600), 3_071, 3_072, 3_073, 5_000):
+        assert _core.crc32c(data[:size], size) == _core.crc32c_portable(data[:size], size)
+
+
 @given(data=st.binary(min_size=1, max_size=60), bit=st.integers(min_value=0))
 def test_every_flipped_bit_shows(twin: Checksum, data: bytes, bit: int) -> None:
     damaged = bytearray(data)

@@ -78,3 +78,10 @@ def test_a_key_of_another_length_is_refused(twin: Hash, length: int) -> None:
 def test_what_is_not_a_buffer_is_refused(twin: Hash, data: object) -> None:
     with pytest.raises(TypeError):
         twin(KEY, data)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@given(messages=st.lists(st.binary(max_size=300), min_size=1, max_size=8))
+def test_a_sum_of_hashes_is_their_sum(messages: list[bytes], *, wide: bool) -> None:
+    hashes = [int.from_bytes(plain.siphash128(KEY, message), "little") for message in messages]
+    assert int.from_bytes(_core.siphash128_sum_of(KEY, messages, wide), "little") == sum(hashes) % 2**128

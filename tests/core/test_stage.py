@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from crdtstore import _core, core
+from crdtstore import Store, Upsert, _core, core
 from tests.core.staging import differences
 from tests.laws.conftest import use_core
 
@@ -73,3 +73,21 @@ def test_planted_bugs_are_found(planted: Callable[..., Any], tmp_path: Path, mon
     monkeypatch.setattr(core, "stage_upserts", planted)
     seeds = (differences(tmp_path / str(seed), Random(seed), TRANSACTIONS, monkeypatch) for seed in range(SEQUENCES))
     assert any(seeds)
+
+
+def test_an_object_is_not_taken_for_one_that_was_remembered_before(tmp_path: Path) -> None:
+    """Of many objects that differ few are remembered, and each leaves its own order of paths."""
+    with Store.open(tmp_path / "store", durability="none") as store:
+
+        def others(first: int, count: int) -> None:
+            for number in range(first, first + count):
+                store.write([Upsert("c", {f"{number} z": 1, f"{number} y": 2, f"{number} x": 3}, id=number)])
+
+        for phase in range(8):
+            others(100 * phase, 16 + phase)
+            for time in range(2):
+                store.write([Upsert("c", {"only": phase}, id=f"{phase} {time}")])
+                found = store.get("c", f"{phase} {time}")
+                assert found is not None
+                assert found.fields == {"only": phase}
+                others(100 * phase + 50, 1)

@@ -109,18 +109,21 @@ class Disk:
             self.changes.clear()
 
     def states(self, random: Random, count: int) -> Iterator[dict[str, bytes]]:
-        """Some of what a power cut now may leave: nothing of what is pending, all of it, and anything between."""
-        yield self.state(random, [0.0])
-        yield self.state(random, [1.0])
+        """Some of what a power cut now may leave: nothing of what is pending, all of it, one file's, and any part."""
+        names = sorted({*self.names, *self.on_disk})
+        yield self.state(random, dict.fromkeys(names, 0.0))
+        yield self.state(random, dict.fromkeys(names, 1.0))
         for _ in range(count - 2):
-            yield self.state(random, [0.0, 0.05, 0.5, 0.95, 1.0])
+            whole = random.choice(names)
+            parts = {name: random.choice([0.0, 0.05, 0.5, 0.95, 1.0]) for name in names}
+            yield self.state(random, {name: float(name == whole) for name in names} if random.random() < 0.5 else parts)
 
-    def state(self, random: Random, parts: list[float]) -> dict[str, bytes]:
-        """One of them: of what is pending of each file, and of names, about one of these parts is there."""
+    def state(self, random: Random, parts: dict[str, float]) -> dict[str, bytes]:
+        """One of them: of what is pending of each file about a part is there, and of the names as the greatest says."""
         names = dict(self.on_disk)
-        for name, file in self.changes[: round(len(self.changes) * random.choice(parts))]:
+        for name, file in self.changes[: round(len(self.changes) * random.choice([0.0, *parts.values()]))]:
             apply(names, name, file)
-        return {name: surviving(file, random, random.choice(parts)) for name, file in names.items()}
+        return {name: surviving(file, random, parts.get(name, 0.0)) for name, file in names.items()}
 
 
 def apply(names: dict[str, File], name: str, file: File | None) -> None:

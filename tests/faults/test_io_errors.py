@@ -35,12 +35,12 @@ CALLS_MIN = {
 COMMITS = {"put": 2}
 """How many commits a route makes, where it is not one."""
 
-COPIES = {"backup", "compact", "collect", "wal-create", "wal-recover", "wal-group"}
+LONG = {"create", "put", "backup", "compact", "collect", "wal-create", "wal-open", "wal-recover", "wal-group"}
 """Routes that start processes, or write nothing that is waited for: they take long, so they are on demand."""
 
 
 @pytest.mark.parametrize(
-    "route", [pytest.param(each, marks=pytest.mark.slow if each in COPIES else ()) for each in CALLS_MIN]
+    "route", [pytest.param(each, marks=pytest.mark.slow if each in LONG else ()) for each in CALLS_MIN]
 )
 def test_a_route_survives_the_failure_of_each_call(tmp_path: Path, variables: dict[str, str], route: str) -> None:
     seen = run("io_errors", tmp_path, route, "", environment=variables)

@@ -7,8 +7,8 @@ from crdtstore.storage import wal
 SEGMENT_BYTES = 24 * 1_024
 
 
-def small_segments() -> None:
+def small_segments(segment_bytes: int = SEGMENT_BYTES) -> None:
     """Let every log of this process be small from now on."""
     defaults = wal.create_wal.__kwdefaults__
     assert defaults is not None
-    defaults["segment_bytes"] = SEGMENT_BYTES
+    defaults["segment_bytes"] = segment_bytes

@@ -2,10 +2,11 @@
 
 Rules: runs as a process of its own that the shim was loaded into: `python -m tests.faults.wal_states`. A history is a
 few lives of a store, each in a forked child: it opens, with a log or once without, writes rows in random batches, makes
-checkpoints, and is closed or just ends. The shim records what that does to the disk. At every place of the record some
-states are built that a power cut there may leave (`disk_states`); each is opened as anybody would. What it holds must
-be what a prefix of the batches gives: all that were acknowledged, none that was not begun, none in part. Then it is
-written to, closed and opened once more.
+checkpoints, and is closed or just ends: also where a frame, or a header, is in the page cache only. The shim records
+what that does to the disk. At places of the record, half of them while a store is opened, some states are built that a
+power cut there may leave (`disk_states`); each is opened as anybody would. What it holds must be what a prefix of the
+batches gives: all that were acknowledged, none that was not begun, none in part. Then it is written to, closed and
+opened once more.
 
 Segments are small, so that the log goes round often.
 """
@@ -25,10 +26,10 @@ from typing import Any, Self, TypeAlias
 
 from crdtstore import core
 from crdtstore.errors import CrdtStoreError, NotRecovered
-from crdtstore.storage import wal
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.interface import Storage
 from crdtstore.storage.tables import Table
+from crdtstore.storage.wal_file import Header, encode_header, header_at, write_all
 from tests.faults import planted, shim
 from tests.faults.disk_states import Disk, Event, read_events
 from tests.faults.forking import forked
@@ -39,6 +40,9 @@ TABLES = (Table.DOCUMENTS, Table.LOG, Table.KEYS)
 MAP_BYTES = 1 << 28
 STATES_OF_A_PLACE = 3
 BATCHES = 14
+LATE = 2
+LATE_BYTES = 192 * 1_024
+"""Batches that come while a checkpoint is made, and segments that have room for them in any case."""
 
 
 def rows_of(storage: Storage) -> Rows:
@@ -65,36 +69,60 @@ def write_batch(storage: Storage, random: Random, rows: Rows) -> None:
 def live(path: Path, seed: str, pipe: int) -> None:
     """One life of a store; every batch is noted before it is begun and after it was acknowledged."""
     random = Random(seed)
-    logged = random.random() < 0.8
+    ends_in = random.choice(("none", "frame", "header", "header", "nothing", "nothing", "nothing"))
+    logged = ends_in != "none"
+    late = random.randrange(1, LATE + 1) if ends_in == "header" else 0
+    if late:
+        small_segments(LATE_BYTES)
+    shim.note("opening")
     storage: Any = open_storage(path, create=False, read_only=False, logged=logged, map_bytes=MAP_BYTES)
     shim.note("shown")
     batches = random.randrange(1, BATCHES)
-    os.write(pipe, b"%d" % batches)
+    os.write(pipe, b"%d" % (batches + late))
     for number in range(batches):
-        if logged and number == batches - 1 and random.random() < 0.3:
+        if ends_in == "frame" and number == batches - 1:
             storage.wal.flush = lambda: os._exit(0)
-        shim.note("begun")
-        write_batch(storage, Random(f"{seed}.{number}"), {})
-        shim.note("done")
+        write_noted(storage, seed, number)
         if logged and random.random() < 0.2:
             storage.wal.checkpoint()
-    if logged and random.random() < 0.3:
-        vars(wal)["os"] = Ending()
-        storage.wal.checkpoint()
+    if late:
+        end_in_header(storage, seed, range(batches, batches + late))
     if random.random() < 0.4:
         storage.close()
     os._exit(0)
 
 
-class Ending:
-    """The module `os`, but a flush ends the process: what it wrote is in the page cache only."""
+def write_noted(storage: Storage, seed: str, number: int) -> None:
+    """The batch of a number, noted."""
+    shim.note("begun")
+    write_batch(storage, Random(f"{seed}.{number}"), {})
+    shim.note("done")
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
 
-    def fdatasync(self, _: int) -> None:
-        """End."""
+def end_in_header(storage: Any, seed: str, batches: range) -> None:
+    """Make a checkpoint while batches are written, and end when its header is in the page cache only.
+
+    An opening applies them to pages of the checkpoint before, which is the one that the disk names.
+    """
+    log = storage.wal
+
+    class Meanwhile:
+        """The storage, but writers go on while it is flushed."""
+
+        snapshot = storage.snapshot
+
+        def sync(self) -> None:
+            """Flush it, and write meanwhile."""
+            storage.sync()
+            for number in batches:
+                write_noted(storage, seed, number)
+
+    def put_header(header: Header) -> None:
+        write_all(log.descriptor, encode_header(header), header_at(header.number))
         os._exit(0)
+
+    log.storage, log.put_header = Meanwhile(), put_header
+    log.checkpoint(switching=True)
 
 
 def make_history(folder: Path, seed: str) -> tuple[list[Event], list[Rows], dict[str, bytes]]:
@@ -177,11 +205,25 @@ def wrong(folder: Path, files: dict[str, bytes], versions: list[Rows], done: int
         return [f"it cannot be opened: {error!r}"]
 
 
+def choose(events: list[Event], random: Random, count: int) -> set[int]:
+    """So many places of a record, half of them where a store is opened."""
+    noted, opening = "", list[int]()
+    for place, event in enumerate(events):
+        noted = event.path if event.kind == "N" else noted
+        if noted == "opening":
+            opening.append(place)
+    places = range(len(events))
+    return {
+        *random.sample(opening, min(len(opening), count // 2)),
+        *random.sample(places, min(len(places), count // 2)),
+    }
+
+
 def look(folder: Path, seed: str, states: int, pipe: int) -> None:
     """Build and open some states of a history, at places that are chosen."""
     random = Random(f"look.{seed}")
     events, versions, base = make_history(folder, seed)
-    chosen = set(random.sample(range(len(events)), min(len(events), max(1, states // STATES_OF_A_PLACE))))
+    chosen = choose(events, random, max(1, states // STATES_OF_A_PLACE))
     disk = Disk(folder / "store", base)
     seen, found, begun, done = 0, list[str](), 0, 0
     for place, event in enumerate(events):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import tracemalloc
 from collections.abc import Callable
 from itertools import islice, repeat
 from pathlib import Path
@@ -191,11 +192,17 @@ def test_a_planted_crash_is_found(bug: Callable[[bytes], Any], what: str, monkey
 
 
 @pytest.mark.crash
-def test_memory_is_bounded_below_an_allocation_that_fails() -> None:
-    hungry = Target("hungry", lambda _data: bytearray(engine.MEMORY_BYTES_MAX + 1), (), lambda: [b"x"])
-    finding = run(hungry, engine.CASES_AT_ONCE).finding
-    assert finding is not None
-    assert "bytes of memory" in finding.what
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_memory_is_bounded_below_an_allocation_that_fails(monkeypatch: pytest.MonkeyPatch, *, is_traced: bool) -> None:
+    def take(_data: bytes) -> Any:
+        return bytearray(engine.MEMORY_BYTES_MAX * 3 // 2) if tracemalloc.is_tracing() == is_traced else None
+
+    if is_traced:
+        monkeypatch.setattr(engine, "touched", lambda: 0)
+    done = run(Target("hungry", take, (), lambda: [b"x"]), engine.CASES_PER_TRACE)
+    assert done.executions == (engine.CASES_PER_TRACE if is_traced else 1)
+    assert done.finding is not None
+    assert "bytes of memory" in done.finding.what
 
 
 # --- the engine itself ---

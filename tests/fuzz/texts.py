@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from crdtstore import _core, core
 from crdtstore.auth import key_form
+from crdtstore.auth.credential import Credential
 from crdtstore.cli import reader
 from crdtstore.command import parse
 from crdtstore.crdt import actor, identifier, json_scan, path
@@ -27,6 +28,7 @@ from crdtstore.errors import (
     Unauthenticated,
 )
 from crdtstore.http import headers, request
+from crdtstore.http.channel import Head
 from crdtstore.limits import JSON_DEPTH_MAX
 from crdtstore.query import legacy
 from crdtstore.query.legacy_print import print_legacy
@@ -276,23 +278,12 @@ def header_seeds() -> list[bytes]:
     return [b"\n".join(HEADERS[at] for at in places) for places in chosen]
 
 
-@lru_cache(1)
-def listening() -> dict[str, Any]:
-    return {
-        "http_version": "1.1",
-        "method": "POST",
-        "path": "/",
-        "raw_path": b"/x",
-        "query_string": b"",
-        "server": ("::", 80),
-    }
-
-
 def read_request(data: bytes) -> Any:
     """A head of these lines, and everything that is read of it."""
     pairs = [line.partition(b": ")[::2] for line in data.split(b"\n")]
-    head = request.read_head({**listening(), "headers": [(name.lower(), value) for name, value in pairs]}, None)
-    read = [headers.token_of, headers.actor_of, headers.txn_of, headers.at_of]
+    fields = [(name.lower(), value) for name, value in pairs]
+    head = request.read_head(Head("POST", b"/x", b"", "1.1", fields), "::", None)
+    read = [headers.credential_of, headers.actor_of, headers.txn_of, headers.at_of]
     answers: list[Any] = []
     for one in read:
         try:
@@ -304,8 +295,8 @@ def read_request(data: bytes) -> Any:
 
 
 def check_request(_data: bytes, taken: Any) -> None:
-    _, (token, author, *txns) = taken
-    assert token is Unauthenticated or isinstance(token, str)
+    _, (credential, author, *txns) = taken
+    assert credential is Unauthenticated or isinstance(credential, Credential)
     assert author in (None, MalformedClientId) or len(author) == 16
     assert all(txn in (None, MalformedRequest) or 0 <= txn < 2**63 for txn in txns)
 

@@ -136,3 +136,17 @@ def test_arguments_that_do_not_fit_are_refused(args: dict[str, Any]) -> None:
 def test_a_collection_that_does_not_exist_is_empty() -> None:
     with Store.in_memory() as store:
         assert Prepared(store, "none", "a == :a").find_json(a=1) == []
+
+
+def test_arguments_are_taken_by_their_names_alone(store: Store) -> None:
+    store.write([Upsert(COLLECTION, {"a": number, "b": -number}, id=number) for number in range(3)])
+    store.indexes.create(COLLECTION, ["a", "b"])
+    find = store.prepare(COLLECTION, "a == $args.first && b == $args.second").find_json
+    for _ in range(3):
+        assert find(second=-2, first=2) == find(**{b"first".decode(): 2, b"second".decode(): -2}) == [b'{"a":2,"b":-2}']
+        assert find(first=2, second=2) == []
+        for wrong in ({}, {"first": 2}, {"first": 2, "third": 2}, {"first": 2, "second": 2, "third": 2}):
+            with pytest.raises(InvalidValue):
+                find(**wrong)
+        with pytest.raises(TypeError):
+            find(2, -2)

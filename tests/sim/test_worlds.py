@@ -9,7 +9,7 @@ from crdtstore.sim.play import Outcome, play
 from crdtstore.sim.report import Summary, replay_command
 from crdtstore.sim.run import run
 
-WORLDS = 210
+WORLDS = 178
 EVENTS_MIN = 1_000_000
 
 FAULTS = {

@@ -15,6 +15,7 @@ from crdtstore import limits
 from crdtstore.errors import LimitExceeded, StatementTimeout, StoreError, StoreFull
 from crdtstore.statement.budget import Budget
 from crdtstore.statement.sort import sort_items, sort_rows
+from tests.statement.spilled import spilled_files
 
 
 def make_items(seed: int, count: int) -> list[tuple[bytes, bytes]]:
@@ -68,18 +69,13 @@ def test_rows_survive_a_file_as_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_file_has_no_name_and_goes_with_who_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SORT_KEPT_BYTES_MAX", 1_000)
-    before = open_files()
+    before = spilled_files()
     found = sort_items(make_items(6, 500), Budget(60))
     next(found)
-    assert open_files() == before + 1
+    assert spilled_files() == before + 1
     assert not list(Path(tempfile.gettempdir()).glob("crdtstore-spill-*"))
     found.close()  # type: ignore[attr-defined]
-    assert open_files() == before
-
-
-def open_files() -> int:
-    """How many files this process has open."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    assert spilled_files() == before
 
 
 @pytest.mark.parametrize(("number", "kind"), [(ENOSPC, StoreFull), (EIO, StoreError)])
@@ -98,12 +94,12 @@ def test_a_disk_that_fails_is_said(number: int, kind: type[StoreError], monkeypa
 def test_a_file_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SORT_KEPT_BYTES_MAX", 1_000)
     monkeypatch.setattr(limits, "SPILL_BYTES_MAX", 5_000)
-    before = open_files()
+    before = spilled_files()
     with pytest.raises(LimitExceeded) as refused:
         list(sort_items(make_items(8, 500), Budget(60)))
     assert refused.value.data["limit"] == "SPILL_BYTES_MAX"
     del refused
-    assert open_files() == before
+    assert spilled_files() == before
 
 
 @pytest.mark.parametrize("first", [3, None])

@@ -17,6 +17,7 @@ from crdtstore.command.command import Upsert
 from crdtstore.errors import InvalidQuery, StatementTimeout
 from crdtstore.statement.budget import Budget
 from crdtstore.version.retained import Retained
+from tests.statement.spilled import spilled_files
 
 if TYPE_CHECKING:
     from crdtstore.version.retained import Version
@@ -54,11 +55,6 @@ def fill(store: Store, count: int) -> None:
         store.write([Upsert("c", {"n": n, "t": f"{n * 7919 % count:032}"}, id=n) for n in numbers])
 
 
-def open_files() -> int:
-    """How many files this process has open."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The snapshots that are open."""
@@ -85,13 +81,13 @@ def test_a_stream_that_is_left_closes_what_it_holds(
     monkeypatch.setattr(limits, "SORT_KEPT_BYTES_MAX", 1_000)
     with Store.in_memory() as store:
         fill(store, 40)
-        before = open_files()
+        before = spilled_files()
         with store.stream(text) as rows:
             next(rows)
             assert held
         assert next(rows, None) is None
         assert not held
-        assert open_files() == before
+        assert spilled_files() == before
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -99,10 +95,10 @@ def test_a_stream_whose_time_is_over_closes_what_it_holds(text: str, monkeypatch
     monkeypatch.setattr(limits, "SORT_KEPT_BYTES_MAX", 1_000)
     with Store.in_memory() as store:
         fill(store, 40)
-        before = open_files()
+        before = spilled_files()
         with pytest.raises(StatementTimeout), store.stream(text, seconds=-1.0) as rows:
             list(rows)
-        assert open_files() == before
+        assert spilled_files() == before
 
 
 def test_rows_come_before_the_last_document_is_read() -> None:

@@ -170,6 +170,27 @@ def cut_off_while_open(engine: str, path: Path) -> None:
         answer([code(partial(content, storage, table)) for table in Table])
 
 
+def cut_off_under_reads(path: Path) -> None:
+    """Cut the file off under a read of many documents that has begun, and under a find that comes later."""
+    from crdtstore import Store, Upsert
+
+    class Cutting(list[int]):
+        """Ids that are looked at in an open snapshot, whose file ends then."""
+
+        def __iter__(self) -> Iterator[int]:
+            os.truncate(path / "data.mdb", 2 * PAGE_BYTES)
+            return super().__iter__()
+
+    with Store.open(path, durability="none") as store:
+        store.indexes.create("c", ["n"])
+        store.write([Upsert("c", {"n": number, "text": "x" * 200}, id=number) for number in range(2_000)])
+        find = partial(store.prepare("c", "n >= :low && n < :high").find_json, low=100, high=200)
+        read = partial(store.get_many_json, "c")
+        before = [len(find()), len(read(range(2_000)))]
+        answer([before, [code(partial(read, Cutting(range(2_000)))), code(find)]])
+        os._exit(0)
+
+
 def append_rows(engine: str, path: Path) -> None:
     """Add rows to a store that others read."""
     with open_engine(engine, path) as storage:
@@ -378,6 +399,7 @@ JOBS = (
     take_readers,
     read_all,
     read_all_unchecked,
+    cut_off_under_reads,
     cut_off_while_open,
     use_after_fork,
     fail_writes,

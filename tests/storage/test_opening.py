@@ -321,3 +321,8 @@ def test_a_file_cut_off_under_an_open_store_ends_no_process(path: Path) -> None:
     with open_engine("compiled", path) as storage:
         fill(storage, ROWS)
     assert children.run(children.cut_off_while_open, "compiled", path) == (0, ["corrupted"] * len(Table))
+
+
+@pytest.mark.crash
+def test_a_file_cut_off_under_reads_ends_no_process(path: Path) -> None:
+    assert children.run(children.cut_off_under_reads, path) == (0, [[100, 2_000], ["corrupted"] * 2])

@@ -26,8 +26,9 @@ SHAPES = {
 
 
 def some_key(random: Random, bytes_max: int) -> bytes:
-    """A key that shares its beginning with many."""
-    return random.choice((b"a", b"b" * 9, b"\xff" * 8)) + random.randbytes(random.randrange(2, bytes_max - 9))
+    """A key that shares its beginning with many, or begins with a number."""
+    beginning = random.choice((b"a", b"b" * 9, b"\xff" * 8, b"%d" % random.randrange(100_000)))
+    return beginning + random.randbytes(random.randrange(2, bytes_max - 9))
 
 
 @pytest.fixture(params=DISK)

@@ -15,15 +15,17 @@ from random import Random
 from threading import Timer
 from typing import Any
 
+import msgpack
 import pytest
 
 from crdtstore import Increment, Remove, Store, Update, Upsert
-from crdtstore.errors import Corrupted, NotRecovered, StoreFull
-from crdtstore.storage import wal_file, wal_recovery
+from crdtstore.errors import Corrupted, FormatTooNew, NotRecovered, StoreFull
+from crdtstore.storage import stored_format, wal_file, wal_recovery
 from crdtstore.storage.adapter import Batch
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
 from crdtstore.storage.interface import Storage
+from crdtstore.storage.stored_format import FORMAT_KEY, WITH_IMAGES, WITH_INDEXES, WITH_LOG
 from crdtstore.storage.tables import Table
 from crdtstore.storage.verify import verify_storage
 from crdtstore.storage.wal import KEY, create_wal
@@ -41,20 +43,21 @@ def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(create_wal.__kwdefaults__ or {}, "segment_bytes", SEGMENT_BYTES)
 
 
-def crashed(path: Path) -> Path:
-    """What is left of a store that is open if its process ends now."""
-    copy = path.with_name("crashed")
+def crashed(path: Path, *names: str, name: str = "crashed") -> Path:
+    """What is left of a store that is open if its process ends now; `names`: of its files, all by default."""
+    copy = path.with_name(name)
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
-    for name in ("data.mdb", "wal.log"):
-        shutil.copyfile(path / name, copy / name)
+    for each in names or ("data.mdb", "wal.log"):
+        shutil.copyfile(path / each, copy / each)
     return copy
 
 
 def everything(storage: Storage) -> dict[Table, dict[bytes, bytes]]:
-    """All rows but the one that says that there is a log."""
+    """All rows but those that say that there is a log."""
     rows = {table: content(storage, table) for table in Table}
     rows[Table.META].pop(KEY, None)
+    del rows[Table.META][FORMAT_KEY]
     return rows
 
 
@@ -262,6 +265,33 @@ def test_a_clean_end_leaves_a_store_as_any_other(disk_engine: str, tmp_path: Pat
     with open_engine(disk_engine, tmp_path / "store", read_only=True) as storage:
         assert len(content(storage)) == 4
         assert content(storage, Table.META).keys() == {b"format"}
+
+
+def format_of(path: Path) -> int:
+    """The format that a data file says it has, to who knows of no log."""
+    with open_engine("adapter", path, read_only=True) as storage:
+        found: int = msgpack.unpackb(content(storage, Table.META)[FORMAT_KEY])["format"]
+        return found
+
+
+def test_a_version_that_knows_no_log_refuses_a_store_that_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store"
+    with Store.open(path, durability="wal") as store:
+        assert format_of(crashed(path, "data.mdb")) == WITH_LOG
+        store.indexes.create("c", ("f",))
+        left = crashed(path)
+        assert format_of(crashed(path, "data.mdb", name="file")) == WITH_LOG
+    for each in (left, path):
+        Store.open(each).close()
+        assert format_of(each) == WITH_INDEXES
+    with Store.open(path, durability="wal"):
+        file = crashed(path, "data.mdb")
+        monkeypatch.setattr(stored_format, "FORMAT", WITH_IMAGES)
+        with pytest.raises(FormatTooNew):
+            Store.open(file)
+    Store.open(path).close()
 
 
 def test_who_only_reads_is_refused_until_somebody_recovered(disk_engine: str, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_an_index_that_goes_while_a_prepared_query_looks_is_not_used(
     prepared = store.prepare("cities", "name == $args.name")
     expected = prepared.find_json(name="city 3")
     assert len(expected) == 1
-    assert prepared.look is not None
+    assert prepared.way is not None
 
     def dropping(*arguments: Any) -> Any:
         monkeypatch.undo()
@@ -267,7 +267,7 @@ def test_a_prepared_query_of_a_store_that_is_only_read_looks_into_no_index(tmp_p
     with Store.open(tmp_path / "store", read_only=True) as store:
         prepared = store.prepare("cities", "name == $args.name")
         assert prepared.find_json(name="city 3") == expected
-        assert prepared.look is None
+        assert prepared.way is None
 
 
 # --- what fails ---

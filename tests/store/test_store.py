@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
+from random import Random
 from threading import Event, Thread
 from typing import Any
 
@@ -334,6 +335,18 @@ def test_get_many_is_get(store: Store) -> None:
     assert store.get_json("none", 1) is None
     with pytest.raises(InvalidId):
         store.get_many_json("c", [1, None])
+
+
+def test_get_many_is_get_of_thousands(store: Store) -> None:
+    """Whatever stands between: what is not there any more, ids that the core leaves alone, documents of many pages."""
+    random = Random(11)
+    ids: list[Any] = [*range(2_000), *map(str, range(300)), *(number + 0.5 for number in range(50))]
+    for start in range(0, len(ids), 500):
+        texts = (random.choice(("", "x" * 70, "y" * 9_000)) if random.random() < 0.1 else "z" for _ in range(500))
+        store.write([Upsert("c", {"t": t}, id=id_) for id_, t in zip(ids[start : start + 500], texts, strict=False)])
+    store.write([Remove("c", f"_id == {id_}") for id_ in range(0, 2_000, 97)])
+    for asked in (ids, random.choices([*ids, -1, "none", 3_000], k=2_000), sorted(range(2_000), key=str)):
+        assert store.get_many_json("c", asked) == [store.get_json("c", id_) for id_ in asked]
 
 
 def test_finding(store: Store) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from crdtstore.command.command import Increment, Update, Upsert
+from crdtstore.command.result import Updated
 from crdtstore.errors import CrdtStoreError, InvalidId, Overloaded, StoreClosed, StoreFenced
+from crdtstore.limits import COMMAND_BYTES
 from crdtstore.storage.identity import give_identity
 from crdtstore.store import Store
 from crdtstore.version import writer
@@ -73,11 +75,12 @@ def test_what_waits_is_one_group(held: Held) -> None:
 def test_a_group_is_bounded(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its number of transactions, and by their bytes."""
     monkeypatch.setattr(writer, "GROUP_TRANSACTIONS_MAX", 4)
-    monkeypatch.setattr(writer, "GROUP_BYTES_MAX", 100)
+    bytes_max = 5 * COMMAND_BYTES
+    monkeypatch.setattr(writer, "GROUP_BYTES_MAX", bytes_max)
     held.hold()
     small = [held.store.submit([Upsert("a", {"n": number}, id=number)]) for number in range(9)]
     submit = held.store.submitter.submit
-    large = [submit(job_of([Upsert("b", {"n": number}, id=number)]), 100) for number in range(3)]
+    large = [submit(job_of([Upsert("b", {"n": number}, id=number)]), bytes_max) for number in range(3)]
     held.release.set()
     assert [future.result(60).txn for future in [*small, *large]] == list(range(2, 14))
     # One; then of the small ones 4 and 4 and, up to the bytes' bound, the last one with a large one; 2 large ones.
@@ -146,7 +149,7 @@ def test_many_threads(kind: str, tmp_path: Path) -> None:
             update = Update("sum", "_id == 0", [Increment("n", 1)])
             written = store.write([Upsert("a", {"thread": thread}, id=id_), update], actor=origin_of(thread))
             assert written.results[0] == (id_,)
-            assert written.results[1] == (1, 0)
+            assert written.results[1] == Updated(1, 0)
             assert store.get("a", id_) is not None
             done.append((written.txn, id_))
         return done
