@@ -13,8 +13,11 @@ Rules:
   the store can neither use nor test anything with it. Refused ones are remembered too, shorter and apart, so
   that a flood of wrong keys cannot push the right ones out.
 - Every change of a key changes the generation in the store, and what was remembered under another one counts no
-  more: it is read with each request, so a key that is revoked in one process is refused in all.
+  more. It is looked at with each request, and read where a job was run since or another process may have run one: a
+  key that is revoked in one process is refused in all.
 - A key that was rotated has two suffixes for a while, under one salt: each request still costs one scrypt at most.
+- An account's name and password are verified on the same path. Its name is known to more than its owner, so an unknown
+  one costs what a wrong password does, where there are accounts at all.
 
 Not here: what a key may do (`permission`), what is stored (`stored_key`), how it travels (`http/headers.py`).
 """
@@ -36,11 +39,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from crdtstore import limits
-from crdtstore.auth.key_form import FIXED_PART, SUFFIX_LENGTH, check_form, draw_key, random_text, refuse, split
+from crdtstore.auth.account_form import ACCOUNT, split_account
+from crdtstore.auth.key_form import FIXED_PART, SUFFIX_LENGTH, check_form, draw_key, random_text, refuse
+from crdtstore.auth.key_form import split as split_key
 from crdtstore.auth.last_use import LastUse
 from crdtstore.auth.permission import Permission
 from crdtstore.auth.rate import Buckets, network_of, too_often
 from crdtstore.auth.stored_key import (
+    ACCOUNTS_PREFIX,
     CHANGES_PREFIX,
     GENERATION,
     SETTING_PREFIX,
@@ -70,6 +76,8 @@ HASH_BYTES: Final = 32
 SCRYPT_N: Final = 2**15
 SCRYPT_R: Final = 8
 SCRYPT_P: Final = 1
+ACCOUNT_SCRYPT_P: Final = 3
+"""Of passwords, which people choose: thrice the time in the same memory."""
 
 HERE: Final = "here"
 """By whose hand a key was changed that no key changed: by who has the store's directory."""
@@ -118,6 +126,7 @@ class KeyRing:
         self.hashing = threading.BoundedSemaphore(limits.SCRYPT_AT_ONCE_MAX)
         self.threads = ThreadPoolExecutor(limits.SCRYPT_AT_ONCE_MAX, "crdtstore-key")
         self.uses = LastUse(store, monotonic, clock)
+        self.known_generation: tuple[object, bytes] = (None, b"")
         self.wrong = Buckets(limits.REFUSED_KEYS_PER_SECOND, limits.REFUSED_KEYS_MAX)
 
     # --- changes ---
@@ -146,7 +155,7 @@ class KeyRing:
         Raises:
             CallerError: The name or description is none, or the key would have ended already.
         """
-        prefix, suffix = split(draw_key())
+        prefix, suffix = split_key(draw_key())
         stored = self.make(suffix, name, permission, description, expires_ms)
         self.change("created", prefix, by, lambda _before: stored)
         return prefix + FIXED_PART + suffix
@@ -167,7 +176,7 @@ class KeyRing:
             Forbidden: The store knows another key with this prefix.
         """
         check_form(token)
-        prefix, suffix = split(token)
+        prefix, suffix = split_key(token)
         known = self.read(prefix)
         if known is None:
             stored = self.make(suffix, name, permission, "", None)
@@ -238,9 +247,15 @@ class KeyRing:
         logger.info("%s", msgspec.json.encode(self.store.run(job)).decode())
 
     def make(
-        self, suffix: str, name: str, permission: Permission, description: str, expires_ms: int | None
+        self,
+        suffix: str,
+        name: str,
+        permission: Permission,
+        description: str,
+        expires_ms: int | None,
+        p: int = SCRYPT_P,
     ) -> StoredKey:
-        """What is to be kept of a new key."""
+        """What is to be kept of a new key, or of an account whose password is `suffix`."""
         now_ms = self.clock()
         check_text("name", name, 1, limits.KEY_NAME_CHARACTERS_MAX)
         check_text("description", description, 0, limits.KEY_DESCRIPTION_CHARACTERS_MAX)
@@ -248,8 +263,8 @@ class KeyRing:
             raise CallerError("A key that has expired already is of no use: give a time to come.")
         salt = os.urandom(SALT_BYTES)
         with self.hashing:
-            derived = derive(suffix, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P)
-        return StoredKey(salt, SCRYPT_N, SCRYPT_R, SCRYPT_P, derived, permission, now_ms, name, description, expires_ms)
+            derived = derive(suffix, salt, SCRYPT_N, SCRYPT_R, p)
+        return StoredKey(salt, SCRYPT_N, SCRYPT_R, p, derived, permission, now_ms, name, description, expires_ms)
 
     # --- what there is ---
 
@@ -258,8 +273,13 @@ class KeyRing:
         for key, data in self.store.scan_settings(SETTING_PREFIX):
             yield key.removeprefix(SETTING_PREFIX).decode(), decode(data)
 
+    def accounts(self) -> Iterator[tuple[str, StoredKey]]:
+        """All accounts, each behind its name, in the order of these."""
+        for key, data in self.store.scan_settings(ACCOUNTS_PREFIX):
+            yield key.removeprefix(ACCOUNTS_PREFIX).decode(), decode(data)
+
     def read(self, prefix: str) -> StoredKey | None:
-        """Read what the store keeps of the key with `prefix`."""
+        """Read what the store keeps of the key with `prefix`, or of an account."""
         with self.store.storage.snapshot() as snapshot:
             return read_key(snapshot, prefix)
 
@@ -290,13 +310,23 @@ class KeyRing:
             Unauthenticated: The key is not known; always with the same message.
             Overloaded: Too many keys wait to be hashed, or were refused.
         """
-        found = self.recall(self.mark(token))
-        if found is None:
-            found = await self.compute_apart(token, network_of(address))
+        found = self.recall(self.mark(token)) or await self.compute_apart(token, network_of(address))
         permission = permitted(found)
-        if self.uses.note(found.prefix, self.monotonic()):
-            self.threads.submit(self.uses.write)
+        self.note_use(found.prefix)
         return permission
+
+    def recognize(self, mark: bytes) -> Permission | None:
+        """Say what a key that was verified and is remembered may do, by its mark; None where it must be verified."""
+        found = self.recall(mark)
+        if found is None or found.permission is None:
+            return None
+        self.note_use(found.prefix)
+        return found.permission
+
+    def note_use(self, prefix: str) -> None:
+        """Note that a key is used, and write that down if it is time to."""
+        if self.uses.note(prefix, self.monotonic()):
+            self.threads.submit(self.uses.write)
 
     async def compute_apart(self, token: str, network: str) -> Remembered:
         """Do what `compute` does in a thread, in its turn."""
@@ -321,7 +351,7 @@ class KeyRing:
 
         It is what memories are kept by.
         """
-        if len(token) > limits.API_KEY_BYTES_MAX:
+        if len(token) > limits.ACCOUNT_CHARACTERS_MAX:
             refuse()
         hasher = self.hasher.copy()
         hasher.update(token.encode(errors="surrogatepass"))
@@ -335,8 +365,14 @@ class KeyRing:
         return found
 
     def generation(self) -> bytes:
-        """What changes in the store with each change of a key."""
-        return self.store.read_setting(GENERATION) or b""
+        """What changes in the store with each change of a key; read again once a job was run, as each change is one."""
+        turn = self.store.turn
+        known, generation = self.known_generation
+        if known is not turn:
+            generation = self.store.read_setting(GENERATION) or b""
+            # Of a read-only store the writer is another process, whose jobs are not seen here.
+            self.known_generation = (None if self.store.storage.read_only else turn, generation)
+        return generation
 
     def compute(self, token: str) -> Remembered:
         """Answer from the store, and remember the answer.
@@ -348,7 +384,7 @@ class KeyRing:
         prefix, suffix = split(token)
         while True:
             generation = self.generation()
-            stored = self.read(prefix)
+            stored = self.read(prefix) or self.nobody(prefix)
             if stored is None or stored.has_expired(self.clock()):
                 return Remembered(None, generation, 0.0)
             with self.hashing:
@@ -359,6 +395,13 @@ class KeyRing:
                 until_ms = valid_until(hash_of(suffix, stored), stored)
             if generation == self.generation():
                 return self.remember(mark, Remembered(None, generation, 0.0, prefix), stored, until_ms)
+
+    def nobody(self, prefix: str) -> StoredKey | None:
+        """What an account that is not there is taken for, so that it takes as long; nothing else is."""
+        if not prefix.startswith(ACCOUNT) or not self.store.scan_settings(ACCOUNTS_PREFIX):
+            return None
+        salt = self.mark(prefix)[:SALT_BYTES]
+        return StoredKey(salt, SCRYPT_N, SCRYPT_R, ACCOUNT_SCRYPT_P, b"", Permission(), 0, "")
 
     def remember(self, mark: bytes, found: Remembered, stored: StoredKey, until_ms: float) -> Remembered:
         """Keep an answer for a while, and let the oldest go beyond the bound."""
@@ -381,10 +424,19 @@ def permitted(found: Remembered) -> Permission:
     return found.permission or refuse()
 
 
+def split(token: str) -> tuple[str, str]:
+    """Take a credential apart into what finds it and what is secret.
+
+    Raises:
+        Unauthenticated: It has neither the form of a key nor that of an account with its password.
+    """
+    return split_account(token) if ":" in token else split_key(token)
+
+
 def derive(suffix: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     """Compute scrypt, in just the memory that OpenSSL takes for these parameters."""
     maxmem = 128 * r * (n + p + 2)
-    return hashlib.scrypt(suffix.encode("ascii"), salt=salt, n=n, r=r, p=p, maxmem=maxmem, dklen=HASH_BYTES)
+    return hashlib.scrypt(suffix.encode(), salt=salt, n=n, r=r, p=p, maxmem=maxmem, dklen=HASH_BYTES)
 
 
 def hash_of(suffix: str, stored: StoredKey) -> bytes:

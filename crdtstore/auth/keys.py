@@ -16,7 +16,9 @@ from msgspec import Meta
 
 from crdtstore import limits
 from crdtstore.auth.api_key import HERE, KeyRing
+from crdtstore.auth.explained import AskedDocument, ExplainedDocument, explain_document
 from crdtstore.auth.key_form import FIXED_PART
+from crdtstore.auth.permission import Permission
 from crdtstore.auth.permission_form import PermissionForm, form_of, permission_of
 from crdtstore.auth.stored_key import Change, StoredKey, refuse_unknown, time_of
 
@@ -89,6 +91,9 @@ class Keys(Protocol):
     def explain(self, prefix: str) -> KeyView:
         """One key."""
 
+    def explain_document(self, prefix: str, asked: AskedDocument) -> ExplainedDocument:
+        """What one key may do with a document."""
+
     def rotate(self, prefix: str, asked: Rotation) -> MadeKey:
         """Give a key another suffix."""
 
@@ -133,6 +138,18 @@ class KeysHere:
         """
         stored = self.keyring.read(prefix) or refuse_unknown(prefix)
         return self.view(prefix, stored, self.keyring.uses.read().get(prefix))
+
+    def explain_document(self, prefix: str, asked: AskedDocument) -> ExplainedDocument:
+        """What one key may do with a document, and which rule decides it.
+
+        Raises:
+            NotFound: There is no key with this prefix.
+            InvalidId: The id is none.
+            Forbidden: A series lies in the collection: nobody is told which of its events were there.
+        """
+        Permission.full().check_no_series("read", asked.collection)
+        stored = self.keyring.read(prefix) or refuse_unknown(prefix)
+        return explain_document(self.keyring.store, prefix, stored.permission, asked)
 
     def rotate(self, prefix: str, asked: Rotation) -> MadeKey:
         """Give a key another suffix.

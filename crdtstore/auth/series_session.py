@@ -9,40 +9,27 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 
-import msgspec
-
-from crdtstore.auth.permission import Permission
+from crdtstore.auth.held_store import HeldStore
+from crdtstore.auth.permission import Verb
 from crdtstore.command.result import Written
 from crdtstore.crdt.value import Value
-from crdtstore.errors import Forbidden
-from crdtstore.once import Once
-from crdtstore.store import Store
 from crdtstore.timeseries.append import submit_events
 from crdtstore.timeseries.read import Reading, ask, reading
 from crdtstore.timeseries.remove import submit_removal
 from crdtstore.timeseries.series import Span
 
 
-class SeriesSession(msgspec.Struct, frozen=True, eq=False):
+class SeriesSession(HeldStore, frozen=True, eq=False):
     """One store and one permission."""
 
-    store: Store
-    permission: Permission
-    once: Once | None = None
-    """The request, if it is to be done once."""
-
-    def is_for(self, permission: Permission) -> bool:
-        """Whether this is what a permission sees."""
-        return permission == self.permission
-
-    def check_author(self, actor: bytes | None) -> None:
-        """Refuse an author who would pass for the store.
+    def check_series(self, verb: Verb, series: str) -> None:
+        """Refuse `verb` on a series, of which no rule of documents says anything.
 
         Raises:
-            Forbidden: It is the store's own origin.
+            Forbidden: The permission does not cover it, or some documents of the collection of its name only.
         """
-        if actor == self.store.origin:
-            raise Forbidden("This client ID belongs to the store itself; choose another one.")
+        self.permission.check_no_series(verb, series)
+        self.permission.check_whole(verb, series)
 
     def append_events(
         self,
@@ -58,9 +45,9 @@ class SeriesSession(msgspec.Struct, frozen=True, eq=False):
         Raises:
             Forbidden: The permission does not cover it.
         """
-        self.permission.check("write", series)
+        self.check_series("write", series)
         self.check_author(actor)
-        return submit_events(self.store, series, events, ttl_seconds, actor=actor, after=after, once=self.once)
+        return submit_events(self.whole, series, events, ttl_seconds, actor=actor, after=after, once=self.once)
 
     def remove_events(
         self, series: str, start: str | None, end: str | None, *, actor: bytes | None, after: int | None
@@ -70,9 +57,9 @@ class SeriesSession(msgspec.Struct, frozen=True, eq=False):
         Raises:
             Forbidden: The permission does not cover it.
         """
-        self.permission.check("write", series)
+        self.check_series("write", series)
         self.check_author(actor)
-        return submit_removal(self.store, series, start, end, actor=actor, after=after, once=self.once)
+        return submit_removal(self.whole, series, start, end, actor=actor, after=after, once=self.once)
 
     def events(
         self,
@@ -90,8 +77,8 @@ class SeriesSession(msgspec.Struct, frozen=True, eq=False):
         Raises:
             Forbidden: The permission does not cover it.
         """
-        self.permission.check("read", series)
-        return reading(self.store, ask(self.store, series, start, end, query, order, limit, seconds))
+        self.check_series("read", series)
+        return reading(self.whole, ask(self.whole, series, start, end, query, order, limit, seconds))
 
     def span_of_events(
         self, series: str, start: str | None, end: str | None, *, query: str, order: Sequence[str]
@@ -101,5 +88,5 @@ class SeriesSession(msgspec.Struct, frozen=True, eq=False):
         Raises:
             Forbidden: The permission does not cover it.
         """
-        self.permission.check("read", series)
-        return ask(self.store, series, start, end, query, order).span
+        self.check_series("read", series)
+        return ask(self.whole, series, start, end, query, order).span

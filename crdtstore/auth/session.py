@@ -1,9 +1,11 @@
 """A session is a store as one bearer of a permission sees it: what the HTTP layer holds instead of the store.
 
-Rules: every method asks the permission before it touches the store, so that no route can forget to. The exchange
-between stores is the one that needs the store itself: it gets it from `for_exchange`, for one request.
+Rules: every method asks the permission before it touches the store, so that no route can forget to, and touches it
+under the permission's rules. Who may not read a collection reads it as one that is empty, as far as documents are read;
+what goes on, tells of the past or says how something is found is refused instead. What may not be written is refused.
 
-Not here: who the bearer is (`api_key`), what the permission means (`permission`).
+Not here: who the bearer is (`api_key`), what the permission means (`permission`); time series (`series_session`),
+statements (`statement_session`), the store as a whole (`whole_session`).
 """
 
 from __future__ import annotations
@@ -11,52 +13,42 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
-from crdtstore._version import __version__
 from crdtstore.attachments.attachments import Attachments
 from crdtstore.attachments.fetching import unknown
-from crdtstore.auth.permission import Verb
 from crdtstore.auth.series_session import SeriesSession
+from crdtstore.auth.statement_session import StatementSession
+from crdtstore.auth.whole_session import WholeSession
 from crdtstore.command.command import Command
 from crdtstore.command.condition import Condition
 from crdtstore.command.result import Written
 from crdtstore.command.serial import submit_serially
-from crdtstore.crdt.actor import format_actor
 from crdtstore.crdt.cell import CellType
-from crdtstore.crdt.scope import Scope
 from crdtstore.crdt.value import Value, decode_value
-from crdtstore.errors import Forbidden
 from crdtstore.feed.filter import make_filter
-from crdtstore.feed.kept import KeptImages
 from crdtstore.feed.reader import Reader
 from crdtstore.finding import Counted, Found, JsonLines, Matching
 from crdtstore.live.observation import Observation
-from crdtstore.query.dql.profile import Profile
-from crdtstore.query.dql.reach import Reach, reach_of
 from crdtstore.query.find import Document, Form
-from crdtstore.statement.answer import Executed
-from crdtstore.statement.run import Streamed, parse_kept, stream
 from crdtstore.storage.history import History
-from crdtstore.storage.stats import Stats
-from crdtstore.store import Store
 from crdtstore.timeseries.series import PREFIX as SERIES_PREFIX
 from crdtstore.writing import answer
 
 
-class Session(SeriesSession, frozen=True, eq=False):
+class Session(SeriesSession, StatementSession, WholeSession, frozen=True, eq=False):
     """One store and one permission."""
 
     @property
     def applied(self) -> int:
         """The newest transaction that reads see; every answer says it, so it is no secret."""
-        return self.store.applied
+        return self.whole.applied
 
     @property
     def oldest_readable(self) -> int | None:
         """The oldest version that is retained; None where none but the newest is."""
-        return min(self.store.retained.txns, default=None)
+        return min(self.whole.retained.txns, default=None)
 
     def submit(
         self,
@@ -107,9 +99,9 @@ class Session(SeriesSession, frozen=True, eq=False):
         """Find documents, as `Store.find`.
 
         Raises:
-            Forbidden: The permission does not cover it.
+            Forbidden: The events of a series lie there.
         """
-        self.permission.check("read", collection)
+        self.permission.check_no_series("read", collection)
         return self.store.find(
             collection,
             query,
@@ -128,9 +120,9 @@ class Session(SeriesSession, frozen=True, eq=False):
         """Find documents one by one, as `Store.matching`.
 
         Raises:
-            Forbidden: The permission does not cover it.
+            Forbidden: The events of a series lie there.
         """
-        self.permission.check("read", collection)
+        self.permission.check_no_series("read", collection)
         return self.store.matching(collection, query, limit=limit, at=at, seconds=seconds)
 
     def find_json_lines(
@@ -150,9 +142,9 @@ class Session(SeriesSession, frozen=True, eq=False):
         """Find documents as lines, as `Store.find_json_lines`.
 
         Raises:
-            Forbidden: The permission does not cover it.
+            Forbidden: The events of a series lie there.
         """
-        self.permission.check("read", collection)
+        self.permission.check_no_series("read", collection)
         return self.store.find_json_lines(
             collection,
             query,
@@ -167,16 +159,8 @@ class Session(SeriesSession, frozen=True, eq=False):
         )
 
     def collections(self) -> tuple[str, ...]:
-        """The names of the collections that hold a document and that the permission lets be read."""
+        """The names of the collections that hold a document that the permission shows."""
         return tuple(filter(self.may_read, self.store.collections()))
-
-    def may_read(self, collection: str) -> bool:
-        """Whether the permission covers reading a collection."""
-        try:
-            self.permission.check("read", collection)
-        except Forbidden:
-            return False
-        return True
 
     def count(
         self, collection: str, query: str, *, args: Mapping[str, Value] | None = None, at: int | None = None
@@ -184,9 +168,9 @@ class Session(SeriesSession, frozen=True, eq=False):
         """Count documents, as `Store.count`.
 
         Raises:
-            Forbidden: The permission does not cover it.
+            Forbidden: The events of a series lie there.
         """
-        self.permission.check("read", collection)
+        self.permission.check_no_series("read", collection)
         return self.store.count(collection, query, args=args, at=at)
 
     def explain(
@@ -212,10 +196,19 @@ class Session(SeriesSession, frozen=True, eq=False):
         """Read one document, as `Store.get`.
 
         Raises:
-            Forbidden: The permission does not cover it.
+            Forbidden: The events of a series lie there.
         """
-        self.permission.check("read", collection)
+        self.permission.check_no_series("read", collection)
         return self.store.get(collection, identifier, form=form, at=at)
+
+    def get_json(self, collection: str, identifier: Value) -> bytes | None:
+        """Read the fields of one document, as `Store.get_json`.
+
+        Raises:
+            Forbidden: The events of a series lie there.
+        """
+        self.permission.check_no_series("read", collection)
+        return self.store.get_json(collection, identifier)
 
     def get_with_digest(
         self, collection: str, identifier: Value, *, form: Form = "values", at: int | None = None
@@ -223,9 +216,9 @@ class Session(SeriesSession, frozen=True, eq=False):
         """Read one document and its digest, as `Store.get_with_digest`.
 
         Raises:
-            Forbidden: The permission does not cover it.
+            Forbidden: The events of a series lie there.
         """
-        self.permission.check("read", collection)
+        self.permission.check_no_series("read", collection)
         return self.store.get_with_digest(collection, identifier, form=form, at=at)
 
     def history(self, collection: str, identifier: Value, *, before: int | None, limit: int) -> History:
@@ -258,7 +251,8 @@ class Session(SeriesSession, frozen=True, eq=False):
             self.permission.check("read", collection)
         node = None if query is None else self.store.read_node(query, language, None)
         # Expired events lie in the collections of series: they are read as series only.
-        told = make_filter(collections, node, self.store.rules, SERIES_PREFIX)
+        rules = self.store.rules.narrow(collections or ())
+        told = make_filter(collections, node, rules, SERIES_PREFIX)
         return self.store.feed.open(told, since, images=images)
 
     def observe(
@@ -292,110 +286,6 @@ class Session(SeriesSession, frozen=True, eq=False):
             form=form,
         )
 
-    def reach(self, statements: Sequence[str], profile: Profile) -> Reach:
-        """What statements touch, all of which the permission covers.
-
-        Raises:
-            QuerySyntaxError: One cannot be parsed.
-            Forbidden: The permission does not cover all of it.
-        """
-        reached = reduce(Reach.join, (reach_of(parse_kept(text, profile)) for text in statements), Reach())
-        if reached.whole:
-            self.permission.check_full()
-        for collection in sorted(reached.reads):
-            self.permission.check("read", collection)
-        for collection in sorted(reached.writes):
-            self.permission.check("write", collection)
-        return reached
-
-    def execute(
-        self,
-        statement: str,
-        parameters: Mapping[str, Value] | None,
-        *,
-        profile: Profile,
-        actor: bytes | None,
-        after: int | None,
-        at: int | None,
-        seconds: float | None,
-        dry: bool = False,
-    ) -> Executed:
-        """Run a statement, as `Store.execute`.
-
-        Raises:
-            Forbidden: The permission does not cover all that it touches.
-        """
-        self.reach([statement], profile)
-        self.check_author(actor)
-        return self.store.execute(
-            statement,
-            parameters,
-            profile=profile,
-            actor=actor,
-            after=after,
-            at=at,
-            seconds=seconds,
-            once=self.once,
-            dry=dry,
-        )
-
-    def stream(
-        self,
-        statement: str,
-        parameters: Mapping[str, Value] | None,
-        *,
-        profile: Profile,
-        at: int | None,
-        seconds: float | None,
-    ) -> AbstractContextManager[Streamed]:
-        """Read the rows of a SELECT while they are found, as `Store.stream`.
-
-        Raises:
-            Forbidden: The permission does not cover all that it touches.
-        """
-        self.reach([statement], profile)
-        return stream(self.store, statement, parameters, profile=profile, at=at, seconds=seconds)
-
-    def execute_together(
-        self,
-        statements: Sequence[str],
-        parameters: Mapping[str, Value] | None,
-        *,
-        profile: Profile,
-        actor: bytes | None,
-        after: int | None,
-        seconds: float | None,
-        dry: bool = False,
-    ) -> tuple[Executed, ...]:
-        """Run statements as one transaction, as `Store.execute_together`.
-
-        Raises:
-            Forbidden: The permission does not cover all that they touch.
-        """
-        self.reach(statements, profile)
-        self.check_author(actor)
-        return self.store.execute_together(
-            statements,
-            parameters,
-            profile=profile,
-            actor=actor,
-            after=after,
-            seconds=seconds,
-            once=self.once,
-            dry=dry,
-        )
-
-    def as_peer(self) -> dict[str, Value]:
-        """What statements for peers know of this store, which answers them with whatever it holds.
-
-        Raises:
-            Forbidden: The permission does not cover reading the whole store, or asking peers.
-        """
-        self.permission.check_remote_query()
-        return {"peerKeyString": format_actor(self.store.origin), "version": __version__}
-
-    # --- attachments ---
-
     def for_putting(self) -> Attachments:
         """Give the attachments to put a file.
 
@@ -403,7 +293,7 @@ class Session(SeriesSession, frozen=True, eq=False):
             Forbidden: The permission lets nothing be written: nobody could refer to the file.
         """
         self.permission.check_some("write")
-        return self.store.attachments
+        return self.whole.attachments
 
     def for_attachment(self, id: str, collection: str | None, document: Value) -> tuple[Attachments, int | None]:
         """Give the attachments to read one file, and how long a token says that it is, if one was named.
@@ -420,70 +310,22 @@ class Session(SeriesSession, frozen=True, eq=False):
         """
         if collection is None:
             self.permission.check_scope("read", None)
-            return self.store.attachments, None
+            return self.whole.attachments, None
         if not self.may_read(collection) or self.get(collection, document) is None:
             raise unknown(id)
         cells = (cell.value for cell in self.store.cells(collection, document) if cell.type == CellType.ATTACHMENT)
         lengths = [token["len"] for token in map(decode_value, cells) if isinstance(token, dict) and token["id"] == id]
         if not lengths:
             raise unknown(id)
-        return self.store.attachments, max(lengths)
+        return self.whole.attachments, max(lengths)
 
     def notify(self, collections: Iterable[str], txn: int, callback: Callable[[], None]) -> Callable[[], None]:
         """Be told when a transaction is applied, on behalf of a read of `collections`, as `Store.notify`.
 
         Raises:
-            Forbidden: The permission does not cover the read, so nothing may wait for it.
+            Forbidden: The events of a series lie in one of them.
             Overloaded: Too many reads wait.
         """
         for collection in collections:
-            self.permission.check("read", collection)
-        return self.store.notify(txn, callback)
-
-    def check_full(self) -> None:
-        """Refuse what concerns the store as a whole, its keys among it, as `Permission.check_full`.
-
-        Raises:
-            Forbidden: The permission is not the full one.
-        """
-        self.permission.check_full()
-
-    def stats(self) -> Stats:
-        """Say what the store holds, as `Store.stats`: the names of all collections among it.
-
-        Raises:
-            Forbidden: The permission is not the full one.
-        """
-        self.permission.check_full()
-        return self.store.stats()
-
-    def change_images(self) -> KeptImages:
-        """Give what says which images of changes are kept.
-
-        Raises:
-            Forbidden: The permission is not the full one.
-        """
-        self.permission.check_full()
-        return self.store.change_images
-
-    def for_backup(self) -> Store:
-        """Give the store to copy all of it, keys and what the layers above keep in it too.
-
-        Raises:
-            Forbidden: The permission is not the full one.
-        """
-        self.permission.check_full()
-        return self.store
-
-    def for_exchange(self, verb: Verb, scope: Scope) -> Store:
-        """Give the store to answer one request of another store.
-
-        Args:
-            verb: What the request does.
-            scope: What the other store holds.
-
-        Raises:
-            Forbidden: The permission does not cover the whole of it.
-        """
-        self.permission.check_scope(verb, scope)
-        return self.store
+            self.permission.check_no_series("read", collection)
+        return self.whole.notify(txn, callback)

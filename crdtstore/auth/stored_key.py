@@ -1,4 +1,4 @@
-"""What a store keeps of an API key: all but the key, in three kinds of rows; and what became of keys, in a fourth.
+"""What a store keeps of API keys and accounts: all but the secrets, in rows; and what became of them, in others.
 
 Rules:
 
@@ -8,6 +8,8 @@ Rules:
   knows that what he remembers is out of date, in whichever process.
 - The time of the last use stands apart, since it is written in passing. It goes with the key.
 - What became of keys is kept in order, the newest KEY_CHANGES_MAX.
+- An account is a key whose secret people choose. It is named by `account:` and its name where a key is by its prefix,
+  and lies apart, where an older version sees nothing.
 
 Not here: how a key is verified (`api_key`).
 """
@@ -24,6 +26,7 @@ import msgpack
 import msgspec
 
 from crdtstore import limits
+from crdtstore.auth.account_form import ACCOUNT, NAME_FORM
 from crdtstore.auth.key_form import PREFIX_FORM
 from crdtstore.auth.permission import Permission
 from crdtstore.errors import CallerError, Corrupted, NotFound
@@ -31,6 +34,7 @@ from crdtstore.storage.interface import Batch, Snapshot
 from crdtstore.storage.tables import Table
 
 SETTING_PREFIX: Final = b"api-key/"
+ACCOUNTS_PREFIX: Final = b"account/"
 USES_PREFIX: Final = b"api-key-used/"
 CHANGES_PREFIX: Final = b"api-key-change/"
 GENERATION: Final = b"api-key-generation"
@@ -55,7 +59,7 @@ NAMES: Final = msgspec.msgpack.Decoder(PermissionNames)
 
 
 class StoredKey(NamedTuple):
-    """What is kept of a key: everything but the key. Times are in milliseconds since 1970."""
+    """What is kept of a key or an account: everything but its secret. Times are in milliseconds since 1970."""
 
     salt: bytes
     n: int
@@ -115,22 +119,30 @@ def decode(data: bytes) -> StoredKey:
         raise Corrupted("keys", SETTING_PREFIX, f"a row is no API key: {error}") from None
 
 
+def row_of(prefix: str) -> bytes | None:
+    """Where a key or an account is kept; None for what can be neither."""
+    if PREFIX_FORM.fullmatch(prefix) is not None:
+        return SETTING_PREFIX + prefix.encode()
+    name = prefix.removeprefix(ACCOUNT)
+    is_account = name != prefix and NAME_FORM.fullmatch(name) is not None
+    return ACCOUNTS_PREFIX + name.encode() if is_account else None
+
+
 def read_key(snapshot: Snapshot, prefix: str) -> StoredKey | None:
     """What is kept of the key with this prefix, if there is such a key."""
-    if PREFIX_FORM.fullmatch(prefix) is None:
-        return None
-    data = snapshot.get(Table.KEYS, SETTING_PREFIX + prefix.encode())
+    row = row_of(prefix)
+    data = None if row is None else snapshot.get(Table.KEYS, row)
     return None if data is None else decode(data)
 
 
 def put_key(batch: Batch, prefix: str, stored: StoredKey | None, change: Change) -> None:
     """Keep a key, or forget it; from then on nothing counts that was remembered of any."""
-    row = prefix.encode()
+    row = row_of(prefix) or refuse_unknown(prefix)
     if stored is None:
-        batch.delete(Table.KEYS, SETTING_PREFIX + row)
-        batch.delete(Table.KEYS, USES_PREFIX + row)
+        batch.delete(Table.KEYS, row)
+        batch.delete(Table.KEYS, USES_PREFIX + prefix.encode())
     else:
-        batch.put(Table.KEYS, SETTING_PREFIX + row, encode(stored))
+        batch.put(Table.KEYS, row, encode(stored))
     generation = batch.get(Table.KEYS, GENERATION) or b""
     batch.put(Table.KEYS, GENERATION, number_after(generation))
     append_change(batch, change)
@@ -153,7 +165,8 @@ def number_after(data: bytes) -> bytes:
 def put_uses(batch: Batch, uses: dict[str, int]) -> None:
     """Keep when keys were used, in milliseconds by prefix; of those that are still known."""
     for prefix, used_ms in uses.items():
-        if batch.get(Table.KEYS, SETTING_PREFIX + prefix.encode()) is not None:
+        row = row_of(prefix)
+        if row is not None and batch.get(Table.KEYS, row) is not None:
             batch.put(Table.KEYS, USES_PREFIX + prefix.encode(), used_ms.to_bytes(NUMBER_BYTES))
 
 

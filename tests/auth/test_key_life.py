@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import msgpack
 import msgspec
 import pytest
 
-from crdtstore import Store, limits
+from crdtstore import Store, Upsert, limits
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.auth.permission import Permission
@@ -179,6 +180,45 @@ def test_what_another_process_revokes_is_refused_at_once(tmp_path: Path) -> None
         assert passes(keyring, key)
         subprocess.run([sys.executable, "-c", REVOKE, tmp_path / "store", prefix_of(key)], check=True)
         assert not passes(keyring, key)
+
+
+def test_a_remembered_key_is_looked_up_again_once_a_job_was_run(
+    store: Store, keyring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, other = keyring.create("a", FULL), keyring.create("b", FULL)
+    reads: list[bytes] = []
+    read = store.read_setting
+
+    def counted(name: bytes) -> bytes | None:
+        reads.append(name)
+        return read(name)
+
+    monkeypatch.setattr(store, "read_setting", counted)
+    monkeypatch.setattr(keyring.uses, "due", math.inf)  # that would be a job
+    assert passes(keyring, key)
+    reads.clear()
+    assert all(passes(keyring, key) for _ in range(10))
+    store.write([Upsert("c", {"_id": "a", "n": 1})])
+    assert passes(keyring, key)
+    assert not reads, "documents are not keys"
+    KeyRing(store).revoke(prefix_of(other))
+    assert all(passes(keyring, key) for _ in range(10))
+    assert reads
+
+
+def test_a_job_that_fails_counts_too(store: Store, keyring: KeyRing) -> None:
+    """What came of it may not be known: its rows are read again."""
+    key = keyring.create("a", FULL)
+    assert passes(keyring, key)
+    turn = store.turn
+
+    def fail(_batch: object, _catalog: object, _head: object) -> None:
+        raise NotFound("no")
+
+    with pytest.raises(NotFound):
+        store.run(fail)
+    assert store.turn is not turn
+    assert passes(keyring, key)
 
 
 def test_a_memory_of_another_generation_would_pass(keyring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import pytest
 from crdtstore import Store
 from crdtstore.command.command import Command, Increment, Remove, Set, Update, Upsert
 from crdtstore.command.condition import Condition
+from crdtstore.command.result import Removed, Updated
 from crdtstore.errors import CrdtStoreError, Forbidden, PreconditionFailed
 from crdtstore.query import rules as module
 from crdtstore.query.legacy import parse
@@ -231,6 +232,18 @@ def test_statements_are_held_to_rules(statement: str, *, is_refused: bool) -> No
         assert contents(store)[2] == {"owner": "you"}
 
 
+def test_what_an_insert_meets_and_is_not_seen_stays_untold() -> None:
+    with Store.in_memory() as store:
+        store.write([Upsert("c", {"owner": owner, "secret": 7}, id=owner) for owner in ("me", "you")])
+        held = store.under(Rules({"c": parse("owner == 'me'")}))
+        text = "INSERT INTO c DOCUMENTS ({'_id': :id, 'n': 1}) ON ID CONFLICT DO UPDATE RETURNING *"
+        assert [len(held.execute(text, {"id": id_}).rows_json) for id_ in ("me", "you", "new")] == [1, 0, 0]
+        text = "INSERT INTO c DOCUMENTS ({'_id': :id, 'secret': 7}) ON ID CONFLICT DO UPDATE_LOCAL_DIFF"
+        assert held.execute(text, {"id": "me"}).mutated == ()
+        with pytest.raises(Forbidden):
+            held.execute(text, {"id": "you"})
+
+
 def test_a_document_that_is_not_seen_counts_as_absent_in_conditions() -> None:
     mine = {"c": parse("owner == 'me'")}
     with Store.in_memory() as store:
@@ -245,10 +258,56 @@ def test_a_document_that_is_not_seen_counts_as_absent_in_conditions() -> None:
 def test_what_is_of_the_whole_store_is_refused() -> None:
     with Store.in_memory() as store:
         store.write([Upsert("c", {"owner": "you"}, id=2)])
-        held = store.under(Rules({"c": parse("false")}))
+        held = store.under(Rules({"c": parse("owner == 'me'")}))
         for ask in (held.digest, lambda: next(held.changes()), lambda: held.history("c", 2, limit=1)):
             with pytest.raises(Forbidden):
                 ask()
+
+
+def test_the_past_of_a_document_is_told_where_the_rule_is_about_its_id() -> None:
+    with Store.in_memory() as store:
+        store.write([Upsert("c", {"owner": "you"}, id=id_) for id_ in (1, 2)])
+        store.write([Remove("c", "_id == 1")])
+        held = store.under(Rules({"c": parse("_id == 1")}))
+        whole = store.history("c", 1, limit=9)
+        assert len(whole.transactions) == 2
+        assert held.history("c", 1, limit=9) == whole
+        assert held.history("c", 2, limit=1) == store.history("c", "none", limit=1)
+
+
+def test_plans_are_told_of_collections_that_are_seen_whole() -> None:
+    with Store.in_memory() as store:
+        store.write([Upsert(name, {"owner": "you"}, id=2) for name in ("c", "d", "e")])
+        held = store.under(Rules({"c": parse("owner == 'me'")}, whole=frozenset({"d"})))
+        assert held.explain("d") == store.explain("d")
+        assert held.execute("EXPLAIN SELECT * FROM d").rows_json == store.execute("EXPLAIN SELECT * FROM d").rows_json
+        for name in ("c", "e"):
+            for verb in ("EXPLAIN", "PROFILE", "ADVISE"):
+                with pytest.raises(Forbidden):
+                    held.execute(f"{verb} SELECT * FROM {name}")
+            with pytest.raises(Forbidden):
+                held.explain(name)
+
+
+def test_a_collection_that_is_not_seen_is_empty() -> None:
+    with Store.in_memory() as store:
+        store.write([Upsert(name, {"owner": "you"}, id=2) for name in ("c", "d", "e")])
+        held = store.under(Rules({"c": parse("owner == 'me'")}, whole=frozenset({"d"})))
+        assert held.collections() == ("d",)
+        assert [held.count(name).count for name in ("c", "d", "e")] == [0, 1, 0]
+        assert held.get("e", 2) is None
+        assert held.write([Update("e", "true", [Set("n", 1)])]).results == (Updated(0, 0),)
+        store.write([Upsert("c", {"owner": "me"}, id=3)])
+        assert held.collections() == ("c", "d")
+
+
+def test_documents_that_are_seen_and_may_not_be_written_are_counted() -> None:
+    with Store.in_memory() as store:
+        store.write([Upsert("c", {"owner": owner, "n": 1}, id=id_) for id_, owner in enumerate(("me", "you", "they"))])
+        held = store.under(Rules({"c": parse("_id != 2")}, {"c": parse("owner == 'me'")}))
+        assert held.write([Update("c", "n == 1", [Set("n", 2)])]).results == (Updated(1, 0, 1),)
+        assert held.write([Upsert("c", {"owner": "me"}, id=9), Remove("c", "true")]).results[1] == Removed(2, 1)
+        assert sorted(contents(store)) == [1, 2]
 
 
 def without(name: str) -> Callable[[pytest.MonkeyPatch], None]:
@@ -265,7 +324,7 @@ def without(name: str) -> Callable[[pytest.MonkeyPatch], None]:
             case "the draft":
                 monkeypatch.setattr("crdtstore.writing.check_draft", lambda _: None)
             case "what an update selects":
-                monkeypatch.setattr(Rules, "written", lambda _self, _collection, node: node)
+                monkeypatch.setattr(Rules, "to_write", lambda _self, _collection: None)
 
     return plant
 
