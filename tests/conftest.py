@@ -8,6 +8,8 @@ search for new cases is asked for with `--hypothesis-profile=search`. Fixtures o
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +37,25 @@ LONGEST_FIRST = (
     "laws/test_small_histories.py",
     "laws/test_joins.py",
     "sim/test_planted.py",
+    "packaging/test_contents.py",
     "tidy/test_tools.py",
     "query/test_oracles.py",
 )
-"""The files that take longest: one that began last would leave the other processes idle."""
+"""The files that take longest: one that began last would leave the other processes idle. The one that builds what is
+tested after it stands apart from that."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let files be handed out in the order below; xdist's own is by how many tests they have."""
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
+    keep_bytecode()
+
+
+def keep_bytecode() -> None:
+    """Let the many processes that tests start find the package compiled, also where nothing is to be kept of it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,6 @@
-"""`crdtstore inspect`: how documents, transactions, actors and rows are stored, on a damaged store too.
+"""`crdtstore inspect`: how documents, transactions, actors and rows are stored, on a damaged store too; its log.
 
-Not here: how they are read and spelled out (`crdtstore/storage/inspect.py`, `inspect_rows.py`).
+Not here: how they are read and spelled out (`crdtstore/storage/inspect.py`, `inspect_rows.py`, `inspect_wal.py`).
 """
 
 from __future__ import annotations
@@ -143,6 +143,34 @@ def actor(layers: Layers, *, id: str | None, as_json: bool) -> None:
     click.echo()
     names = ("replica", "actor", "origin")
     print_columns([names, *([text_of(row[name]) for name in names] for row in found["replicas"])])
+
+
+@command.command("wal", cls=Documented, example="crdtstore inspect wal --store cities-data")
+@with_settings("store")
+@json_option
+def wal(layers: Layers, *, as_json: bool) -> None:
+    """Print what stands in the write-ahead log.
+
+    It is in use while a server runs, and left behind where one ended without closing the store. What is behind the
+    checkpoint is in the log only, as far as the disk is concerned: commits, their bytes, and the rows that they change.
+    """
+    from crdtstore.cli.output import print_columns, print_json, size_of
+    from crdtstore.cli.target import directory_of
+    from crdtstore.storage.inspect_wal import inspect_wal
+
+    found = inspect_wal(directory_of(layers))
+    if as_json:
+        print_json(found)
+        return
+    told = {name: value for name, value in found.items() if name != "rows"}
+    for name in ("bytes", "segment_bytes", "frame_bytes"):
+        if name in told:
+            told[name] = size_of(told[name])
+    print_columns([(name.replace("_", " "), str(value)) for name, value in told.items()])
+    if found.get("rows"):
+        click.echo()
+        rows = [(name, str(each["put"]), str(each["removed"])) for name, each in found["rows"].items()]
+        print_columns([("table", "put", "removed"), *rows])
 
 
 def notes(row: Mapping[str, Any]) -> str:

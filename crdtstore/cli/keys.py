@@ -9,27 +9,49 @@ Not here: what a key is (`crdtstore/auth/`), key files (`key_file`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from crdtstore.cli.options import Documented, Family, collections_option, json_option, with_settings
+from crdtstore.cli.options import Documented, Family, Function, collections_option, json_option, with_settings
 from crdtstore.settings import Layers
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from crdtstore.auth.api_key import KeyRing
     from crdtstore.auth.keys import Keys, KeyView, MadeKey
     from crdtstore.auth.permission_form import PermissionForm
+    from crdtstore.client.blocking import Client
+
+Managed = TypeVar("Managed")
+"""What is managed: keys, or accounts."""
 
 NEVER: Final = "never"
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 prefix_argument = click.argument("prefix", metavar="PREFIX")
 file_option = click.option("--file", metavar="FILE", help="Write the key to FILE, for you alone.")
+
+
+def permission_options(what: str) -> Callable[[Function], Function]:
+    """The options that say what a key, or an account, may do: `asked_for` reads them."""
+    options = (
+        click.option("--read", is_flag=True, help=f"The {what} may read."),
+        click.option("--write", is_flag=True, help=f"The {what} may write."),
+        collections_option(help="Only in these collections; without it in all, and the store as a whole."),
+        click.option("--permissions", metavar="JSON", help=f"What the {what} may do, in place of these three."),
+    )
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @click.group("keys", cls=Family, example="crdtstore keys list --store cities-data")
@@ -51,10 +73,7 @@ def command() -> None:
     ),
 )
 @click.argument("name")
-@click.option("--read", is_flag=True, help="The key may read.")
-@click.option("--write", is_flag=True, help="The key may write.")
-@collections_option(help="Only in these collections; without it in all, and the store as a whole.")
-@click.option("--permissions", metavar="JSON", help="What the key may do, in place of these three.")
+@permission_options("key")
 @click.option("--description", metavar="TEXT", help="What the key is for.")
 @click.option("--expires", metavar="WHEN", help="When it ends: in 90d, 12h, 30m, or a time, 2027-01-31T00:00:00Z.")
 @click.option("--file", metavar="FILE", help="Write the key to FILE, for you alone; or take the key that is there.")
@@ -316,21 +335,33 @@ def changes(layers: Layers, *, as_json: bool) -> None:
 @contextmanager
 def opened(layers: Layers, *, writes: bool) -> Iterator[Keys]:
     """Open the keys of the store or the server that the settings name."""
-    from crdtstore.auth.api_key import KeyRing
     from crdtstore.auth.keys import KeysHere
     from crdtstore.cli.remote_keys import RemoteKeys
+
+    here: Callable[[KeyRing], Keys] = KeysHere
+    remote: Callable[[Client], Keys] = RemoteKeys
+    with managed(layers, here, remote, writes=writes) as keys:
+        yield keys
+
+
+@contextmanager
+def managed(
+    layers: Layers, here: Callable[[KeyRing], Managed], remote: Callable[[Client], Managed], *, writes: bool
+) -> Iterator[Managed]:
+    """Open what is managed of the store or the server that the settings name: `here`, or behind that."""
+    from crdtstore.auth.api_key import KeyRing
     from crdtstore.cli.target import WITHOUT_SERVER, choose, directory_of, open_server, open_store, reaching
 
     if choose(layers, ("store", "url")) == "url":
-        remote = open_server(layers, None)
+        server = open_server(layers, None)
         try:
-            with reaching(remote.place):
-                yield RemoteKeys(remote.client)
+            with reaching(server.place):
+                yield remote(server.client)
         finally:
-            remote.close()
+            server.close()
     else:
         with open_store(directory_of(layers), writes=writes, advice=WITHOUT_SERVER) as store:
-            yield KeysHere(KeyRing(store))
+            yield here(KeyRing(store))
 
 
 def public_part(text: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from crdtstore.auth.explained import AskedDocument, ExplainedDocument
 from crdtstore.auth.keys import Changes, KeyList, KeyView, MadeKey, NewKey, Revoked, Rotation
 from crdtstore.auth.stored_key import Change
 from crdtstore.client.blocking import Client
@@ -38,6 +39,11 @@ class RemoteKeys:
     def explain(self, prefix: str) -> KeyView:
         """One key, as `KeysHere.explain`."""
         return self.client.call(route_of(prefix), None, KeyView, None, again=True)
+
+    def explain_document(self, prefix: str, asked: AskedDocument) -> ExplainedDocument:
+        """What one key may do with a document, as `KeysHere.explain_document`."""
+        route, body = f"{route_of(prefix)}/explain", msgspec.to_builtins(asked)
+        return self.client.call(route, body, ExplainedDocument, None, again=True)
 
     def rotate(self, prefix: str, asked: Rotation) -> MadeKey:
         """Give a key another suffix, as `KeysHere.rotate`."""

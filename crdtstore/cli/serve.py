@@ -55,11 +55,18 @@ COMMANDS: Final = (
     "apps",
     "apps_on_first_use",
     "listen",
+    "server",
     "root_key_file",
     "allow_remote",
     "tls_certificate_file",
     "tls_key_file",
     "host_names",
+    "allow_origins",
+    "token_keys_file",
+    "token_signing_key_file",
+    "token_issuer",
+    "token_seconds_max",
+    "login_file",
     "key_requests_per_second",
     "address_requests_per_second",
     "durability",
@@ -108,7 +115,10 @@ def command(layers: Layers) -> None:
 
 @contextmanager
 def listening(listen: str) -> Iterator[None]:
-    """Say in a sentence that an address cannot be listened on."""
+    """Make the process one that serves, and say in a sentence that an address cannot be listened on."""
+    from crdtstore.http.serving.garbage import settle_garbage
+
+    settle_garbage()
     try:
         yield
     except OSError as error:
@@ -118,21 +128,32 @@ def listening(listen: str) -> Iterator[None]:
 def serve_several(settings: Settings, named: Named, host: str, port: int, tls: SSLContext | None) -> None:
     """Serve several apps until a signal comes."""
     from crdtstore.cli.serve_apps import apps_of
-    from crdtstore.http.listen import Listener
+    from crdtstore.cli.serve_tokens import let_in
+    from crdtstore.http.listen import listener_of
     from crdtstore.http.server import Application, Rates
 
     with apps_of(settings, named) as apps:
         hosts = names_of(host, settings.host_names)
         rates = Rates(settings.key_requests_per_second, settings.address_requests_per_second)
+        places = [*apps.directories.values(), *([Path(settings.apps)] if settings.apps else [])]
+        others = let_in(settings, places)
         served = Application(
-            apps, hosts=hosts, wait_seconds=settings.wait_seconds, error_form=settings.error_form, rates=rates
+            apps,
+            hosts=hosts,
+            origins=settings.allow_origins,
+            wait_seconds=settings.wait_seconds,
+            error_form=settings.error_form,
+            rates=rates,
+            tokens=others.tokens,
+            login=others.login,
         )
         key = RootKey(None, settings.root_key_file)
         with listening(settings.listen):
-            Listener(
+            listener_of(
                 served,
                 host,
                 port,
+                server=settings.server,
                 tls=tls,
                 on_listening=lambda host, port: announce_apps(origin_of(host, port, tls), apps.directories, key),
             ).run()
@@ -142,13 +163,15 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int, tls: SS
     """Serve a store until a signal comes."""
     from crdtstore.auth.api_key import KeyRing
     from crdtstore.cli.exposed import warn_of_others
+    from crdtstore.cli.serve_store import open_served
+    from crdtstore.cli.serve_tokens import let_in
     from crdtstore.http.listen import serve
     from crdtstore.http.server import Rates
-    from crdtstore.store import Store
 
     directory = Path(settings.store or STORE_DEFAULT).resolve()
     warn_of_others(directory)
-    with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
+    others = let_in(settings, [directory])
+    with open_served(directory, settings) as store:
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)
         store.indexes.start()
@@ -161,10 +184,14 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int, tls: SS
                 host,
                 port,
                 hosts=names_of(host, settings.host_names),
+                origins=settings.allow_origins,
                 wait_seconds=settings.wait_seconds,
                 app=app,
                 error_form=settings.error_form,
                 rates=Rates(settings.key_requests_per_second, settings.address_requests_per_second),
+                server=settings.server,
+                tokens=others.tokens,
+                login=others.login,
                 tls=tls,
                 on_listening=lambda host, port: announce(origin_of(host, port, tls), directory, key),
             )

@@ -115,7 +115,10 @@ def open_app(directory: Path, root_key: str, settings: Settings) -> Iterator[tup
     from crdtstore.store import Store
 
     warn_of_others(directory)
-    with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
+    # A log takes some 100 MB of each store, and a thread.
+    with Store.open(
+        directory, durability=settings.durability or "sync", retained_seconds=settings.retained_seconds
+    ) as store:
         keyring = KeyRing(store)
         keyring.adopt(root_key, ROOT_KEY_NAME, Permission.full())
         store.indexes.start()

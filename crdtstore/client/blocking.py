@@ -74,6 +74,7 @@ class ResultBody(msgspec.Struct, frozen=True, rename="camel"):
     updated: int = 0
     error: int = 0
     deleted: int = 0
+    permission_denied: int = 0
 
 
 class WriteBody(msgspec.Struct, frozen=True):
@@ -314,9 +315,9 @@ class Client:
 def result_of(body: ResultBody) -> Result:
     """Read one result of a write."""
     if body.method == "update":
-        return Updated(body.updated, body.error)
+        return Updated(body.updated, body.error, body.permission_denied)
     if body.method == "remove":
-        return Removed(body.deleted)
+        return Removed(body.deleted, body.permission_denied)
     return Upserted(body.id)
 
 

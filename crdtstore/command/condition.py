@@ -66,9 +66,9 @@ def check_condition(condition: Condition, draft: Draft) -> None:
     encoded_id = encode_id(condition.id)
     known = draft.catalog.by_name.get(condition.collection)
     document = get_document(draft.batch, known, encoded_id) if known else b""
+    if known and draft.rules is not None:
+        document = draft.rules.show(draft.catalog, known, encoded_id, document)
     is_there = bool(document) and not is_grave(document)
-    if is_there and known and draft.rules is not None:
-        is_there = draft.rules.shows(draft.catalog, known, encoded_id, document)
     if condition.digests is not None and known:
         is_there = is_there and digest_of(known, draft.catalog, encoded_id, document) in condition.digests
     if condition.holds is not None and is_there != condition.holds:
@@ -78,12 +78,16 @@ def check_condition(condition: Condition, draft: Draft) -> None:
 
 
 def digest_after(condition: Condition, draft: Draft) -> bytes:
-    """The digest of a document as the transaction leaves it; zeros where there is none."""
+    """The digest of a document as the transaction leaves it; zeros where there is none that is seen."""
     known = draft.catalog.by_name.get(condition.collection)
     if known is None:
         return bytes(DIGEST_BYTES)
     encoded_id = encode_id(condition.id)
-    return digest_of(known, draft.catalog, encoded_id, draft.document(known, encoded_id).document())
+    document = draft.document(known, encoded_id)
+    if draft.rules is None:
+        return digest_of(known, draft.catalog, encoded_id, document.document())
+    seen = draft.rules.show(draft.catalog, known, encoded_id, document.living())
+    return digest_of(known, draft.catalog, encoded_id, seen) if seen else bytes(DIGEST_BYTES)
 
 
 def digest_of(collection: Collection, catalog: Catalog, encoded_id: bytes, document: bytes) -> bytes:

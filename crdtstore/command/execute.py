@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from crdtstore.command.command import Remove, Update, Upsert
 from crdtstore.command.place import place_in
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from crdtstore.storage.draft import Draft
 
 
+KINDS: Final[frozenset[type]] = frozenset((Upsert, Update, Remove))
+
+
 def check_commands(commands: Sequence[object]) -> tuple[Command, ...]:
     """Refuse what is no command, before anything runs.
 
@@ -28,17 +30,19 @@ def check_commands(commands: Sequence[object]) -> tuple[Command, ...]:
         MalformedRequest: Something that is neither an upsert nor an update nor a remove.
     """
     kinds = set(map(type, commands))  # few, while the commands may be many
-    if not all(issubclass(kind, Upsert | Update | Remove) for kind in kinds):
+    if not kinds <= KINDS and not all(issubclass(kind, Upsert | Update | Remove) for kind in kinds):
         raise MalformedRequest("A command is an Upsert, an Update or a Remove; something else was given.")
     return tuple(cast("Sequence[Command]", commands))
 
 
 def execute(commands: Sequence[Command], draft: Draft) -> tuple[Result, ...]:
     """Run commands on a draft; the first that is refused refuses them all, and its error says which, and where."""
-    with suppress(CallerError):  # which command is wrong, and how, is found one by one
+    try:
         staged = stage(tuple(commands), draft)
-        if staged is not None:
-            return staged
+    except CallerError:
+        staged = None  # which command is wrong, and how, is found one by one
+    if staged is not None:
+        return staged
     results: list[Result] = []
     try:
         for command in commands:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def remove(command: Remove, draft: Draft) -> Removed:
     """Run a remove on a draft."""
-    documents = select(draft, draft.catalog.intern(command.collection), command.query, command.args)
+    documents, denied = select(draft, draft.catalog.intern(command.collection), command.query, command.args)
     for document in documents:
         if command.deletes == "permanent":
             document.fold.bury()
         else:
             document.fold.remove(ROOT)
         document.changed()
-    return Removed(len(documents))
+    return Removed(len(documents), denied)

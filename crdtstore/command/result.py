@@ -14,16 +14,21 @@ class Upserted(NamedTuple):
 
 
 class Updated(NamedTuple):
-    """An update changed `updated` documents; on `error` more it matched, its field commands failed."""
+    """An update changed `updated` documents; on `error` more it matched, its field commands failed.
+
+    It left out `denied` more, which are seen and may not be written.
+    """
 
     updated: int
     error: int
+    denied: int = 0
 
 
 class Removed(NamedTuple):
-    """A remove took away `deleted` documents."""
+    """A remove took away `deleted` documents, and left out `denied` more, which are seen and may not be written."""
 
     deleted: int
+    denied: int = 0
 
 
 Result: TypeAlias = Upserted | Updated | Removed

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def stage(commands: tuple[Command, ...], draft: Draft) -> tuple[Upserted, ...] | None:
     """Stage commands on a draft; None where they must run one by one."""
     compiled = core.Batch is not None and isinstance(draft.batch, core.Batch)
-    if not compiled or not draft.is_empty or draft.rules is not None:
+    if not compiled or not draft.is_empty or (draft.rules is not None and draft.rules.write):
         return None
     staged = core.stage_upserts(
         draft.batch,

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 def update(command: Update, draft: Draft) -> Updated:
     """Run an update on a draft."""
     steps = [(field_path(step.path), step) for step in command.commands]
-    documents = select(draft, draft.catalog.intern(command.collection), command.query, command.args)
+    documents, denied = select(draft, draft.catalog.intern(command.collection), command.query, command.args)
     updated = sum(change_document(document, steps) for document in documents)
-    return Updated(updated, len(documents) - updated)
+    return Updated(updated, len(documents) - updated, denied)
 
 
 def change_document(document: DraftDocument, steps: Sequence[tuple[bytes, FieldCommand]]) -> bool:

@@ -6,7 +6,7 @@ Rules:
 - The first segment of the path names it, else the first label of the host, below a name that the server answers to.
   A server of one store serves that to whoever names none; one of several refuses him.
 - Who is not known learns nothing of which apps there are: an app that is not there, one that cannot be opened, and a
-  key that is wrong are refused alike.
+  key that is wrong are refused alike. A login is for those who are not known, and has to say whether it is for an app.
 - An app is made by a request that carries the root key, and by no other.
 
 Not here: which hosts a server answers to (`request`), what the command line makes of it (`cli/serve_apps.py`).
@@ -31,8 +31,9 @@ from typing import Final, Self, TypeAlias
 import msgspec
 
 from crdtstore import limits
-from crdtstore.auth.api_key import KeyRing
-from crdtstore.auth.key_form import refuse, split
+from crdtstore.auth.api_key import KeyRing, split
+from crdtstore.auth.credential import Credential
+from crdtstore.auth.key_form import refuse
 from crdtstore.errors import CallerError, LimitExceeded
 from crdtstore.http.request import Request, app_label, host_name
 from crdtstore.http.routes import ROUTES
@@ -56,6 +57,9 @@ class App:
 
     store: Store
     keyring: KeyRing
+    name: str | None = None
+    """Its id, if it has one."""
+
     pins: Pins = field(default_factory=Pins)
     backups: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(limits.BACKUPS_AT_ONCE_MAX))
     transfers: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(limits.TRANSFERS_MAX))
@@ -129,12 +133,14 @@ class Apps:
             app.pins.close()
             app.keyring.uses.write()
 
-    async def pick(self, request: Request, token: str, domains: Collection[str]) -> tuple[App, Request]:
+    async def pick(
+        self, request: Request, credential: Credential | None, domains: Collection[str]
+    ) -> tuple[App, Request]:
         """Find the app that a request is for, and the request as it is within the app.
 
         Args:
             request: The request.
-            token: The key that it carries, which nobody has looked at yet.
+            credential: What it carries, which nobody has looked at yet; None where it needs none.
             domains: The names below which a label of the host names an app.
 
         Raises:
@@ -147,13 +153,14 @@ class Apps:
             name, path = app_label(host_name(request.headers[b"host"]), domains), request.path
         if name is None:
             return self.only or refuse(), request
-        app = self.opened.get(name) or await self.open(name, token)
+        app = self.opened.get(name) or await self.open(name, credential)
         return app, request if path is request.path else msgspec.structs.replace(request, path=path)
 
-    async def open(self, name: str, token: str) -> App:
+    async def open(self, name: str, credential: Credential | None) -> App:
         """Open an app that is not open, off the event loop; make it if the key is the one that may."""
-        split(token)
-        is_root = self.root is not None and hmac.compare_digest(self.root, digest(token))
+        if credential is not None and credential.kind != "token":
+            split(credential.text)
+        is_root = self.is_root(credential)
         is_new = name not in self.directories
         if is_new:
             if self.made_in is None or not is_root or not is_id(name):
@@ -168,6 +175,12 @@ class Apps:
             if is_root:
                 raise
             refuse()
+
+    def is_root(self, credential: Credential | None) -> bool:
+        """Whether it is the root key."""
+        if self.root is None or credential is None:
+            return False
+        return hmac.compare_digest(self.root, digest(credential.text))
 
     async def opening_of(self, name: str) -> App:
         """Wait until an app is open, whoever asked first."""
@@ -184,7 +197,7 @@ class Apps:
         try:
             if name not in self.opened:
                 assert self.opener is not None
-                self.opened[name] = App(*self.stack.enter_context(self.opener(directory)))
+                self.opened[name] = App(*self.stack.enter_context(self.opener(directory)), name)
             return self.opened[name]
         except Exception as error:
             # In one line: it takes no known key to come here, as often as one likes.
@@ -198,7 +211,7 @@ def of_one(store: Store, keyring: KeyRing, name: str | None = None) -> Apps:
     Raises:
         CallerError: That is no id.
     """
-    return Apps({}, only=App(store, keyring), name=name)
+    return Apps({}, only=App(store, keyring, name), name=name)
 
 
 def named_in(path: str) -> tuple[str | None, str]:

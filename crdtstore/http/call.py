@@ -9,81 +9,125 @@ Not here: how the call came about (`server`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from functools import cache
 from threading import BoundedSemaphore
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from crdtstore import core, limits
+from crdtstore.auth.accounts import AccountsHere
 from crdtstore.auth.api_key import KeyRing
-from crdtstore.auth.key_form import FIXED_PART, refuse
+from crdtstore.auth.credential import Caller
+from crdtstore.auth.key_form import refuse
 from crdtstore.auth.keys import KeysHere
 from crdtstore.auth.session import Session
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.cbor import read_cbor
+from crdtstore.http.channel import Link
 from crdtstore.http.choices import choices_of
-from crdtstore.http.headers import actor_of, token_of, txn_of, wait_of
-from crdtstore.http.negotiate import choose
-from crdtstore.http.request import CBOR, JSON, JSON_LINES, PAYLOAD, Body, Form, Receive, Request
+from crdtstore.http.headers import actor_of, txn_of, wait_of
+from crdtstore.http.request import CBOR, JSON, JSON_LINES, MESSAGE, Body, Form, Request
 from crdtstore.http.route import Route
 from crdtstore.http.store.version import Version
 from crdtstore.http.wait import Held, until_applied
 from crdtstore.replication.pins import Pins
 
+if TYPE_CHECKING:
+    from crdtstore.http.login.login import Login
+
 Result = TypeVar("Result")
+
+
+class Desk(msgspec.Struct, frozen=True, eq=False):
+    """What an app and its server lend to every call.
+
+    `exchange_threads` are for what other stores send, `wait_seconds` says how long a caller may wait for a transaction,
+    `held` who waits, `pins` what other stores join from, `backups` and `transfers` how many more backups and files may
+    be on their way at once, `body_seconds` how long a body may take, `identify` finds out who the caller of a request
+    is, `app` is the app's id if it has one, `login` what lets callers in who are not known yet, if anything does.
+    """
+
+    threads: Executor
+    exchange_threads: Executor
+    wait_seconds: float
+    body_seconds: float
+    held: Held
+    pins: Pins
+    backups: BoundedSemaphore
+    transfers: BoundedSemaphore
+    keyring: KeyRing
+    identify: Callable[[Request, Link], Awaitable[Caller]]
+    app: str | None
+    login: Login | None
 
 
 class Call(msgspec.Struct, frozen=True, eq=False):
     """One request on its way to its answer.
 
-    `wait_seconds` is how long it may wait for a transaction, `held` who waits, `pins` what other stores join from,
-    `backups` and `transfers` how many more backups and files may be on their way at once, `form` what the body is,
-    `content` the body itself, which a route that streams reads within `body_seconds`, `parameters` what the path says.
+    `form` is what the body is, `content` the body itself, which a route that streams reads, `parameters` what the path
+    says, `preferred` the media type that the caller wants, of those that the route gives, `at_once` whether the head
+    names no transaction, to wait for or to read at, `actor` the client ID that it names, if that is one, `who` the
+    caller as he stands in logs.
     """
 
     request: Request
     body: bytes
     session: Session
-    receive: Receive
-    threads: Executor
-    wait_seconds: float
-    held: Held
-    pins: Pins
-    backups: BoundedSemaphore
-    transfers: BoundedSemaphore
     content: Body
-    body_seconds: float
     form: Form
     route: Route
     parameters: Mapping[str, str]
-    keyring: KeyRing
+    preferred: bytes
+    at_once: bool
+    actor: bytes | None
+    who: str
+    desk: Desk
 
     def __repr__(self) -> str:
         """Nothing of its body, nor of what it holds."""
         return f"Call({self.request!r})"
+
+    def gone(self) -> asyncio.Future[None]:
+        """A future that is done when the caller goes away; see `Channel`."""
+        return self.content.channel.gone()
+
+    @property
+    def threads(self) -> Executor:
+        """Where it does what may take long."""
+        return self.desk.exchange_threads if self.form is MESSAGE else self.desk.threads
 
     @property
     def keys(self) -> KeysHere:
         """The store's API keys, in the hands of the caller.
 
         Raises:
-            Forbidden: The caller's key may not do everything.
+            Forbidden: The caller may not do everything.
         """
         self.session.check_full()
-        return KeysHere(self.keyring, token_of(self.request).partition(FIXED_PART)[0])
+        return KeysHere(self.desk.keyring, self.who)
+
+    @property
+    def accounts(self) -> AccountsHere:
+        """The store's accounts, in the hands of the caller.
+
+        Raises:
+            Forbidden: The caller may not do everything.
+        """
+        self.session.check_full()
+        return AccountsHere(self.desk.keyring, self.who)
 
     async def check_key(self) -> None:
         """Ask again whether the caller is let in, in the midst of an answer that goes on.
 
         Raises:
-            Unauthenticated: The key was revoked, has ended, or was made anew with other rights.
+            Unauthenticated: The credential was revoked, has ended, or was made anew with other rights.
             Overloaded: That cannot be told now.
         """
-        permission = await self.keyring.authenticate(token_of(self.request), self.request.address)
-        if not self.session.is_for(permission):
+        caller = await self.desk.identify(self.request, self.content.channel.link)
+        if not self.session.is_for(caller.permission):
             refuse()
 
     @property
@@ -91,11 +135,6 @@ class Call(msgspec.Struct, frozen=True, eq=False):
         """The version of the store API that is spoken."""
         assert self.route.version is not None
         return self.route.version
-
-    @property
-    def preferred(self) -> bytes:
-        """The media type that the caller wants, of those that the route gives."""
-        return choose(self.request.headers.get(b"accept"), self.route.gives)
 
     async def until_readable(self, *collections: str) -> None:
         """Wait for the transaction that the caller names in `X-DITTO-TXN-ID`, if it names one.
@@ -108,15 +147,20 @@ class Call(msgspec.Struct, frozen=True, eq=False):
         actor_of(self.request)
         txn = txn_of(self.request)
         if txn is not None:
-            seconds = wait_of(self.request, self.wait_seconds)
-            await until_applied(self.session, collections, txn, seconds, self.receive, self.held)
+            seconds = wait_of(self.request, self.desk.wait_seconds)
+            await until_applied(self.session, collections, txn, seconds, self.gone, self.desk.held)
 
     async def decode(self, kind: type[Result]) -> Result:
         """Read the body, strictly, as one of this type; in a thread if it is long."""
-        read = READERS[self.form]
         if len(self.body) > limits.INLINE_BODY_BYTES_MAX:
-            return await self.in_thread(lambda: read(self.body, kind))
-        return read(self.body, kind)
+            return await self.in_thread(lambda: self.read(kind))
+        return self.read(kind)
+
+    def read(self, kind: type[Result]) -> Result:
+        """Do the same here and now."""
+        if self.form.media_type == JSON.media_type:
+            return parse_json(self.body, kind)
+        return READERS[self.form](self.body, kind)
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Run what may take long while the event loop goes on."""
@@ -157,8 +201,8 @@ def parse_cbor(body: bytes, kind: type[Result]) -> Result:
         raise misfit(error, kind) from None
 
 
-READERS: Final = {JSON: parse_json, PAYLOAD: parse_json, JSON_LINES: parse_json, CBOR: parse_cbor}
-"""What reads a body as one value, by its form; one line is that, too."""
+READERS: Final = {JSON_LINES: parse_json, CBOR: parse_cbor}
+"""What reads a body as one value, by its form, where it is none of JSON; one line is that, too."""
 
 
 def misfit(error: msgspec.MsgspecError, kind: Any) -> MalformedRequest:

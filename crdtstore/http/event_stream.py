@@ -24,7 +24,7 @@ from crdtstore.errors import CrdtStoreError, Overloaded, StoreClosed, Unauthenti
 from crdtstore.http.call import Call
 from crdtstore.http.request import JSON_LINES
 from crdtstore.http.respond import Answer
-from crdtstore.http.wait import Callback, Held, until_gone, wakes_of
+from crdtstore.http.wait import Callback, Held, wakes_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class EventStream:
 
     def __init__(self, call: Call, source: Source, form: Form) -> None:
         """Begin to listen; on the event loop."""
-        self.held = call.held
+        self.held = call.desk.held
         self.check_key = call.check_key
         self.source = source
         self.form = form
@@ -93,7 +93,7 @@ class EventStream:
         self.quiet = source.listen(self.ring)
         self.beat = self.loop.call_later(limits.STREAM_HEARTBEAT_SECONDS, self.tick)
         self.late = False
-        self.gone = self.loop.create_task(until_gone(call.receive))
+        self.gone = call.gone()
         self.gone.add_done_callback(self.wake)
         self.held.ends.add(self.wake)
 
@@ -197,12 +197,12 @@ def answer_events(call: Call, source: Source, form: Form, txn: int | None = None
         Overloaded: OPEN_STREAMS_MAX are open.
     """
     try:
-        check_streams(call.held)
+        check_streams(call.desk.held)
         stream = EventStream(call, source, form)
     except BaseException:
         source.close()
         raise
-    call.held.streams += 1
+    call.desk.held.streams += 1
     return Answer(200, b"", txn, media_type=form.media_type, stream=stream)
 
 

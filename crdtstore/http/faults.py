@@ -63,6 +63,7 @@ STATUSES: Final[dict[type[errors.CrdtStoreError], int]] = {
     errors.RetryLater: 503,
     errors.VersionNotAvailable: 404,
     errors.Overloaded: 429,
+    errors.ProviderFailed: 502,
     errors.ClockBehind: 503,
     errors.StoreError: 500,
     errors.StoreClosed: 503,
@@ -163,6 +164,8 @@ def written(
     form: ErrorForm, status: int, message: str, data: dict[str, Any], headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> Answer:
     """Write an error in a form."""
+    if form == "login" and status == 405:
+        return Answer(status, OTHER_METHOD, headers=headers, media_type=TEXT)
     media_type = PROBLEM if form == "problem" else JSON.media_type
     return Answer(status, FORMS[form](status, message, data), headers=headers, media_type=media_type)
 
@@ -198,11 +201,15 @@ def in_problem(status: int, message: str, data: dict[str, Any]) -> bytes:
 
 
 PROBLEM: Final = b"application/problem+json"
+TEXT: Final = b"text/plain; charset=utf-8"
+OTHER_METHOD: Final = b"HTTP method not allowed"
+"""What is said, word by word, to who does not post to a login."""
 
 FORMS: Final[dict[ErrorForm, Callable[[int, str, dict[str, Any]], bytes]]] = {
     "both": in_both,
     "error": in_error,
     "message": in_message,
+    "login": in_error,
     "statement": in_statement,
     "problem": in_problem,
 }

@@ -14,9 +14,9 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from crdtstore import limits
-from crdtstore.auth.key_form import FIXED_PART, REFUSAL
+from crdtstore.auth.credential import Credential, read_credential
 from crdtstore.crdt.actor import parse_actor
-from crdtstore.errors import MalformedClientId, MalformedRequest, Unauthenticated
+from crdtstore.errors import MalformedClientId, MalformedRequest
 from crdtstore.http.request import Request
 from crdtstore.once import Once
 
@@ -56,16 +56,13 @@ def arguments_of(request: Request, lists: Collection[str] = ()) -> dict[str, str
     return arguments
 
 
-def token_of(request: Request) -> str:
-    """Take the credential out of `Authorization: Bearer …`; the scheme's case does not matter.
+def credential_of(request: Request) -> Credential:
+    """Take the credential out of `Authorization`.
 
     Raises:
         Unauthenticated: There is none.
     """
-    scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() != b"bearer":
-        raise Unauthenticated(REFUSAL)
-    return token.strip(b" ").decode("latin-1")
+    return read_credential(request.headers.get(b"authorization", b""))
 
 
 def actor_of(request: Request) -> bytes | None:
@@ -102,7 +99,8 @@ def txn_of(request: Request) -> int | None:
     Raises:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
-    return number_of(request.headers.get(b"x-ditto-txn-id"), "X-DITTO-TXN-ID")
+    text = request.headers.get(b"x-ditto-txn-id")
+    return None if text is None else number_of(text, "X-DITTO-TXN-ID")
 
 
 def at_of(request: Request) -> int | None:
@@ -111,7 +109,8 @@ def at_of(request: Request) -> int | None:
     Raises:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
-    return number_of(request.headers.get(b"x-crdtstore-at"), "X-CRDTSTORE-AT")
+    text = request.headers.get(b"x-crdtstore-at")
+    return None if text is None else number_of(text, "X-CRDTSTORE-AT")
 
 
 def last_event_of(request: Request) -> int | None:
@@ -120,7 +119,8 @@ def last_event_of(request: Request) -> int | None:
     Raises:
         MalformedRequest: It is not a decimal number of 0 to 2⁶³ - 1.
     """
-    return number_of(request.headers.get(b"last-event-id"), "Last-Event-ID")
+    text = request.headers.get(b"last-event-id")
+    return None if text is None else number_of(text, "Last-Event-ID")
 
 
 def wait_of(request: Request, seconds: float) -> float:
@@ -135,8 +135,13 @@ def wait_of(request: Request, seconds: float) -> float:
     return seconds if found is None else min(float(found[1]), seconds)
 
 
-def once_of(request: Request, body: bytes) -> Once | None:
-    """Read `Idempotency-Key`: this request under it, if there is one, of this API key and client ID.
+def once_of(request: Request, body: bytes, who: str) -> Once | None:
+    """Read `Idempotency-Key`: this request under it, if there is one, of this caller and client ID.
+
+    Args:
+        request: The request.
+        body: Its body.
+        who: Who asks.
 
     Raises:
         MalformedRequest: It is not 1 to IDEMPOTENCY_KEY_BYTES_MAX visible characters of ASCII.
@@ -147,17 +152,14 @@ def once_of(request: Request, body: bytes) -> Once | None:
     if KEY_FORM.fullmatch(key) is None:
         most = limits.IDEMPOTENCY_KEY_BYTES_MAX
         raise MalformedRequest(f"Idempotency-Key has 1 to {most} visible characters of ASCII.")
-    named = token_of(request).partition(FIXED_PART)[0].encode()
-    client = b"\n".join((named, request.headers.get(b"x-ditto-client-id", b"")))
+    client = b"\n".join((who.encode(), request.headers.get(b"x-ditto-client-id", b"")))
     target = f"{request.method} {request.path}".encode("latin-1")
     asked = (request.headers.get(name, b"") for name in ASKED)
     return Once(client, key, b"\n".join((target, request.query, *asked, body)))
 
 
-def number_of(text: bytes | None, header: str) -> int | None:
-    """Read a header that is a txn id, if there is one."""
-    if text is None:
-        return None
+def number_of(text: bytes, header: str) -> int:
+    """Read a header that is a txn id."""
     txn = int(text) if TXN_FORM.fullmatch(text) else -1
     if not 0 <= txn <= limits.INT_MAX:
         raise MalformedRequest(f"{header} is a decimal number from 0 to {limits.INT_MAX}.")

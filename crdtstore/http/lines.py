@@ -24,7 +24,6 @@ from crdtstore.errors import CrdtStoreError, StatementTimeout
 from crdtstore.http.call import Call
 from crdtstore.http.request import JSON_LINES
 from crdtstore.http.respond import Answer, encode
-from crdtstore.http.wait import until_gone
 
 TIMEOUT: Final = "Timeout"
 STOPPED: Final = "Stopped"
@@ -92,7 +91,7 @@ class Listing:
 
     def watch(self) -> None:
         """End with the reader and at the deadline, whether another piece is asked for or not."""
-        self.gone = asyncio.ensure_future(until_gone(self.call.receive))
+        self.gone = self.call.gone()
         self.timer = asyncio.get_running_loop().call_later(self.deadline - monotonic(), self.expire)
 
     def expire(self) -> None:
@@ -107,7 +106,7 @@ class Listing:
             return first
         if self.ended or (self.gone is not None and self.gone.done()):
             return b""
-        if self.call.held.over:
+        if self.call.desk.held.over:
             return self.break_off(STOPPED)
         try:
             return await self.call.in_thread(self.read_piece)

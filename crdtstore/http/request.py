@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -30,15 +30,13 @@ from crdtstore.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
-
-Scope: TypeAlias = "Mapping[str, Any]"
-Message: TypeAlias = "Mapping[str, Any]"
-Receive: TypeAlias = "Callable[[], Awaitable[Message]]"
-Send: TypeAlias = "Callable[[dict[str, Any]], Awaitable[None]]"
+from crdtstore.http.channel import Channel, Head
 
 KEPT: Final = frozenset(
     {
         b"accept",
+        b"access-control-request-headers",
+        b"access-control-request-method",
         b"authorization",
         b"content-encoding",
         b"content-length",
@@ -50,6 +48,7 @@ KEPT: Final = frozenset(
         b"if-none-match",
         b"last-event-id",
         b"if-range",
+        b"origin",
         b"prefer",
         b"range",
         b"transfer-encoding",
@@ -100,12 +99,9 @@ LINES: Final = (JSON_LINES.media_type, b"application/x-ndjson")
 """Types of answers that have a value a line; they are the same by two names."""
 
 MESSAGE: Final = Form(b"application/msgpack", "MESSAGE_BYTES_MAX")
+FIELDS: Final = Form(b"application/x-www-form-urlencoded", "LOGIN_BYTES_MAX")
 UPLOAD: Final = Form(b"multipart/form-data", "UPLOAD_BYTES_MAX")
 BYTES: Final = Form(b"application/octet-stream", "ATTACHMENT_BYTES_MAX")
-
-
-class Disconnected(Exception):
-    """The caller is gone: an event of the connection, not an error of anyone. There is nobody to answer."""
 
 
 class Request(msgspec.Struct, frozen=True, eq=False):
@@ -115,8 +111,6 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     path: str
     headers: dict[bytes, bytes]
     query: bytes = b""
-    address: str = ""
-    """From where it came; empty where the server does not say."""
 
     def __repr__(self) -> str:
         """Nothing of its headers and its query string, which may hold what is secret."""
@@ -129,13 +123,14 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         return length.strip(b"0") != b"" or b"transfer-encoding" in self.headers
 
 
-def read_head(scope: Scope, hosts: Collection[str] | None, domains: Collection[str] = ()) -> Request:
+def read_head(head: Head, local: str | None, hosts: Collection[str] | None, domains: Collection[str] = ()) -> Request:
     """Check what came before the body.
 
     Args:
-        scope: The ASGI scope.
+        head: The head as it was sent.
+        local: The address that the connection came in on, where the server says it.
         hosts: Names that `Host` may have, in lower case and without a port; None for the names of the
-            loopback and the address that the connection came in on.
+            loopback and that address.
         domains: Names that `Host` may have one more label before, which names an app.
 
     Raises:
@@ -143,20 +138,13 @@ def read_head(scope: Scope, hosts: Collection[str] | None, domains: Collection[s
         LimitExceeded: Too many or too long headers, too long a target, a body that is too long for every route.
         Forbidden: A `Host` that is not ours.
     """
-    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-    check_target(len(raw_path) + len(scope["query_string"]))
-    if scope["http_version"] not in HTTP_VERSIONS:
-        raise MalformedRequest(f"HTTP version {scope['http_version']!r} is not spoken here; use 1.1.")
-    headers = keep_headers(scope["headers"])
+    check_target(len(head.path) + len(head.query))
+    if head.version not in HTTP_VERSIONS:
+        raise MalformedRequest(f"HTTP version {head.version!r} is not spoken here; use 1.1.")
+    headers = keep_headers(head.headers)
     check_framing(headers)
-    check_host(headers, hosts, domains, scope)
-    return Request(scope["method"], raw_path.decode("latin-1"), headers, scope["query_string"], address_of(scope))
-
-
-def address_of(scope: Scope) -> str:
-    """The address of the other side."""
-    client = scope.get("client")
-    return "" if client is None else str(client[0])
+    check_host(headers, hosts, domains, local)
+    return Request(head.method, head.path.decode("latin-1"), headers, head.query)
 
 
 def check_target(length: int) -> None:
@@ -252,27 +240,25 @@ def domains_of(hosts: Collection[str] | None) -> frozenset[str]:
 
 
 def check_host(
-    headers: dict[bytes, bytes], hosts: Collection[str] | None, domains: Collection[str], scope: Scope
+    headers: dict[bytes, bytes], hosts: Collection[str] | None, domains: Collection[str], local: str | None
 ) -> None:
     """Refuse a request that is meant for another name."""
     name = host_name(headers.get(b"host", b""))
-    allowed = name in hosts if hosts is not None else name in LOOPBACK_NAMES or name == listen_name(scope)
+    allowed = name in hosts if hosts is not None else name in LOOPBACK_NAMES or name == listen_name(local)
     if not allowed and app_label(name, domains) is None:
         raise Forbidden(f"This server does not answer to the host {name!r}.", host=name)
 
 
-def listen_name(scope: Scope) -> str | None:
+def listen_name(local: str | None) -> str | None:
     """Write the address that the connection came in on as a Host header has it."""
-    server = scope.get("server")
-    if server is None:
-        return None
-    address: str = server[0]
-    return f"[{address}]" if ":" in address else address
+    return f"[{local}]" if local is not None and ":" in local else local
 
 
 def check_media_type(headers: dict[bytes, bytes], forms: Sequence[Form]) -> Form:
     """Choose a form by the body's type; text is in UTF-8."""
     content_type = headers.get(b"content-type", b"")
+    if content_type == forms[0].media_type and b"content-encoding" not in headers:
+        return forms[0]
     form = next((form for form in forms if form.media_type == content_type), None)
     charset = None
     if form is None:
@@ -289,16 +275,28 @@ def check_media_type(headers: dict[bytes, bytes], forms: Sequence[Form]) -> Form
     return form
 
 
-class Body:
-    """The body of a request on its way in.
+class Body(msgspec.Struct, eq=False):
+    """The body of a request on its way in, from a channel.
 
     `complete` says that nothing of it is left on the connection, so that another request can follow there.
     """
 
-    def __init__(self, receive: Receive) -> None:
-        """Read from an ASGI channel; nothing is read yet."""
-        self.receive = receive
-        self.complete = False
+    channel: Channel
+    complete: bool = False
+
+    def there(self, form: Form) -> bytes | None:
+        """The whole body, if it has come already; else it is to be read.
+
+        Raises:
+            LimitExceeded: It is longer than it may be.
+        """
+        there = self.channel.whole()
+        if there is not None:
+            # Asked twice, since this is done for every request and a body is hardly ever too long.
+            if len(there) > getattr(limits, form.limit):
+                check_body_bytes(len(there), form)
+            self.complete = True
+        return there
 
     async def read(self, form: Form, seconds: float) -> bytes:
         """Read the whole body.
@@ -311,6 +309,9 @@ class Body:
             LimitExceeded: It is longer or slower than it may be.
             Disconnected: The caller went away before its end.
         """
+        there = self.there(form)
+        if there is not None:
+            return there
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
@@ -353,19 +354,19 @@ class Body:
             LimitExceeded: It is longer or slower than it may be.
             Disconnected: The caller went away before its end.
         """
+        there = self.there(form)
+        if there is not None:
+            yield there
         begun, size = asyncio.get_running_loop().time(), 0
         while not self.complete:
             try:
                 async with asyncio.timeout_at(begun + seconds + size / limits.TRANSFER_BYTES_A_SECOND_MIN):
-                    message = await self.receive()
+                    piece, more = await self.channel.part()
             except TimeoutError:
                 raise too_slow(seconds) from None
-            if message["type"] != "http.request":
-                raise Disconnected
-            piece: bytes = message.get("body", b"")
             size += len(piece)
             check_body_bytes(size, form)
-            self.complete = not message.get("more_body", False)
+            self.complete = not more
             yield piece
 
     async def collect(self, form: Form) -> bytes:
@@ -373,14 +374,11 @@ class Body:
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                raise Disconnected
-            part: bytes = message.get("body", b"")
+            part, more = await self.channel.part()
             parts.append(part)
             size += len(part)
             check_body_bytes(size, form)
-            if not message.get("more_body", False):
+            if not more:
                 return b"".join(parts)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crdtstore.http.respond import Answer
     from crdtstore.http.store.version import Version
 
-ErrorForm: TypeAlias = Literal["both", "error", "message", "statement", "problem"]
+ErrorForm: TypeAlias = Literal["both", "error", "message", "statement", "problem", "login"]
 """How an error is written: see `faults`."""
 
 
@@ -42,6 +42,12 @@ class Route(NamedTuple):
 
     open: bool = False
     """Whether it answers callers without a key, too. Such a path has no parameters."""
+
+    for_strangers: bool = False
+    """Whether it is for callers who are not known yet, and reads what they send. Such a path has no parameters."""
+
+    every_site: bool = False
+    """Whether pages of every site may call it, whichever origins are allowed. Such a path has no parameters."""
 
     def described_for(self, method: str) -> Described:
         """What it takes and gives with one of its methods."""

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from crdtstore.errors import MalformedMessage, MalformedRequest, MethodNotAllowed, NotFound, StoreFull
+from crdtstore.http.admin.accounts import ACCOUNT_ROUTES
 from crdtstore.http.admin.backup import MEDIA_TYPE, backup
 from crdtstore.http.admin.change_images import IMAGES_ROUTES
 from crdtstore.http.admin.keys import KEY_ROUTES
@@ -20,6 +21,7 @@ from crdtstore.http.admin.stats import stats
 from crdtstore.http.admin.transactions import TransactionsAnswer, transactions
 from crdtstore.http.described import Described
 from crdtstore.http.index import IndexAnswer, index_of
+from crdtstore.http.login.routes import LOGIN_ROUTES
 from crdtstore.http.openapi.routes import document_routes
 from crdtstore.http.replication.exchange import exchange
 from crdtstore.http.request import MESSAGE, Request
@@ -71,6 +73,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         described=Described(errors=(NotFound,)),
     ),
     *KEY_ROUTES,
+    *ACCOUNT_ROUTES,
+    *LOGIN_ROUTES,
     Route(
         "/api/replication/v1",
         ("POST",),
@@ -92,6 +96,8 @@ HERE: Final = ""
 
 
 OPEN_PATHS: Final = frozenset(route.path for route in ROUTES if route.open)
+STRANGERS_PATHS: Final = frozenset(route.path for route in ROUTES if route.for_strangers)
+EVERY_SITE_PATHS: Final = frozenset(route.path for route in ROUTES if route.every_site)
 
 
 class Found(NamedTuple):

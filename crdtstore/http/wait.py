@@ -10,18 +10,24 @@ Not here: who is woken when, see `crdtstore.version`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from threading import Lock
-from typing import Final, TypeAlias, TypeVar
+from types import coroutine
+from typing import Final, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from crdtstore.auth.session import Session
 from crdtstore.errors import VersionNotAvailable
-from crdtstore.http.request import Disconnected, Receive
+from crdtstore.http.channel import Disconnected
+from crdtstore.version.pending import Pending
 
 Callback: TypeAlias = Callable[[], None]
+Gone: TypeAlias = "Callable[[], asyncio.Future[None]]"
+"""Gives a future that is done when the caller goes away."""
+
 Result = TypeVar("Result")
 
 
@@ -45,27 +51,23 @@ class Wakes:
     """Who is to be woken on one event loop."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
-        self.due: list[Callback] = []
+        self.due: deque[Callback] = deque()
+        self.asked = False
 
     def add(self, loop: asyncio.AbstractEventLoop, wake: Callback) -> None:
         """Have something called on the loop; from any thread. The first since the last round asks for one."""
-        with self.lock:
-            self.due.append(wake)
-            if len(self.due) > 1:
-                return
-        try:
-            loop.call_soon_threadsafe(self.call)
-        except RuntimeError:
-            # The loop was closed between: nobody waits any more, and who wakes must not be disturbed by it.
-            return
+        self.due.append(wake)
+        if not self.asked:
+            self.asked = True
+            # Else the loop was closed between: nobody waits any more, and who wakes must not be disturbed by it.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.call)
 
     def call(self) -> None:
-        """Wake everybody who is due; on the loop."""
-        with self.lock:
-            due, self.due = self.due, []
-        for wake in due:
-            wake()
+        """Wake everybody who is due; on the loop. What comes meanwhile asks for another round."""
+        self.asked = False
+        for _ in range(len(self.due)):
+            self.due.popleft()()
 
 
 WAKES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Wakes]] = WeakKeyDictionary()
@@ -80,7 +82,7 @@ def wakes_of(loop: asyncio.AbstractEventLoop) -> Wakes:
 
 
 async def until_applied(
-    session: Session, collections: Iterable[str], txn: int, seconds: float, receive: Receive, held: Held
+    session: Session, collections: Iterable[str], txn: int, seconds: float, gone_of: Gone, held: Held
 ) -> None:
     """Wait until `txn` is applied.
 
@@ -89,7 +91,7 @@ async def until_applied(
         collections: What will be read then: waiting needs the same permission.
         txn: The transaction to wait for.
         seconds: The deadline.
-        receive: The ASGI channel after the body: it says when the caller goes away.
+        gone_of: Says when the caller goes away.
         held: Who waits.
 
     Raises:
@@ -98,18 +100,18 @@ async def until_applied(
         Disconnected: The caller went away.
     """
     if session.applied < txn:
-        await until_woken(partial(session.notify, collections, txn), seconds, receive, held)
+        await until_woken(partial(session.notify, collections, txn), seconds, gone_of, held)
     if session.applied < txn:
         raise VersionNotAvailable(txn, session.applied)
 
 
-async def until_woken(notify: Callable[[Callback], Callback], seconds: float, receive: Receive, held: Held) -> None:
+async def until_woken(notify: Callable[[Callback], Callback], seconds: float, gone_of: Gone, held: Held) -> None:
     """Wait until a callback is called, the deadline passes or the server stops.
 
     Args:
         notify: Takes the callback, and returns what takes it back.
         seconds: The deadline.
-        receive: The ASGI channel after the body: it says when the caller goes away.
+        gone_of: Says when the caller goes away.
         held: Who waits.
 
     Raises:
@@ -125,7 +127,7 @@ async def until_woken(notify: Callable[[Callback], Callback], seconds: float, re
 
     cancel = notify(partial(wakes_of(loop).add, loop, end))
     deadline = loop.call_later(0 if held.over else seconds, end)
-    gone = loop.create_task(until_gone(receive))
+    gone = gone_of()
     gone.add_done_callback(end)
     held.ends.add(end)
     try:
@@ -141,20 +143,25 @@ async def until_woken(notify: Callable[[Callback], Callback], seconds: float, re
 
 async def until_done(pending: Future[Result]) -> Result:
     """Wait for what another thread does, whoever else waits: a task that is cancelled leaves it on its way."""
+    if pending.done():
+        return pending.result()
+    if isinstance(pending, Pending) and asyncio.current_task() is None:
+        await handed(pending)
+        return cast("Result", pending.result())
     loop = asyncio.get_running_loop()
-    wakes = wakes_of(loop)
     done: asyncio.Future[None] = loop.create_future()
 
     def end() -> None:
         if not done.done():
             done.set_result(None)
 
+    wakes = wakes_of(loop)
     pending.add_done_callback(lambda _: wakes.add(loop, end))
     await done
     return pending.result()
 
 
-async def until_gone(receive: Receive) -> None:
-    """Return when the caller goes away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+@coroutine
+def handed(pending: Pending) -> Generator[Pending, None, None]:
+    """Hand a pending to what drives a coroutine without a task, which goes on once it is done: see `serving.tasks`."""
+    yield pending

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
 from bench import wakeup
+from bench.compiled import compiled
 from bench.load import drive
-from bench.served import READ, Server, answered, running, servers, written
+from bench.served import READ, Server, answered, command_of, running, servers, written
 from bench.targets import TARGETS
 from bench.workloads import COLLECTION
 from crdtstore import Store
@@ -52,6 +54,17 @@ def test_each_request_is_sent_when_the_last_one_was_answered() -> None:
     assert received == [b"one", b"two", b"three", b""]
 
 
+def test_the_client_in_c_does_the_same(tmp_path: Path) -> None:
+    need("cc")
+    program = compiled("load", str(tmp_path))
+    with answering(GOOD, GOOD, GOOD) as (port, received):
+        assert drive(port, [b"one", b"two", b"three"], 1, program) > 0
+    assert received == [b"one", b"two", b"three", b""]
+    refused = pytest.raises(RuntimeError, match="404")
+    with answering(GOOD, b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n") as (port, _), refused:
+        drive(port, [b"one", b"two", b"three"], 1, program)
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_another_answer_ends_the_bench(answer: bytes) -> None:
     with answering(GOOD, answer) as (port, _), pytest.raises((RuntimeError, ValueError)):
@@ -64,23 +77,28 @@ def test_a_connection_that_ends_too_early_ends_the_bench() -> None:
 
 
 def test_a_server_that_does_not_listen_ends_the_bench(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError, match="did not begin to listen"), running("store", "/dev/null"):
+    with (
+        pytest.raises(RuntimeError, match="did not begin to listen"),
+        running(command_of("store", "/dev/null")),
+    ):
         pass
     assert "/dev/null" in capfd.readouterr().err
 
 
 def test_servers_do_what_is_measured() -> None:
-    """Of S9 and S11; the store wrote what the server without storage only answered."""
-    need("uvicorn")
-    with servers("store", "off", "hello", "open") as (store, off, hello, unkeyed):
-        assert (found(store, 7), found(off, 7)) == (True, False)
-        rows = [
-            *written(store, off, hello, rounds=2, count=20),
-            *answered(store, off, hello, unkeyed, rounds=2, count=20),
-        ]
+    """Of S9 to S11; the stores wrote what the server without storage only answered."""
+    need("uvicorn", "cc")
+    with (
+        servers("store", "logged", "off", "hello", "c") as ours,
+        servers("store", "off", "hello", server="uvicorn") as other,
+    ):
+        stores = [ours.by_kind[kind] for kind in ("store", "logged", "off")]
+        assert [found(server, 7) for server in stores] == [True, True, False]
+        rows = [*written(ours, rounds=2, count=20), *answered(ours, other, rounds=2, count=20)]
         last = 4 * 20 + 19
-        assert (found(store, last), found(store, last + 1), found(off, last)) == (True, False, False)
-    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(("S9.", "S11."))}
+        assert [found(server, last) for server in stores] == [True, True, False]
+        assert not any(found(server, last + 1) for server in stores)
+    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(("S9.", "S10.", "S11."))}
     check_rows(rows)
 
 

@@ -13,6 +13,7 @@ from crdtstore.auth import api_key
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
 from crdtstore.http.server import application
+from crdtstore.http.serving import garbage
 from tests.http.calling import serving
 
 
@@ -23,6 +24,8 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("CRDTSTORE_") and name != "CRDTSTORE_CORE"]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(api_key, "SCRYPT_N", 2)
+    # This process serves nothing for good: its garbage is looked for as ever.
+    monkeypatch.setattr(garbage, "settle_garbage", lambda: None)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from crdtstore.settings import describe, flag, variable
 DOCS = Path(__file__).parents[2] / "docs"
 WIDTH = 100
 
-BLOCK = re.compile(r"^<!-- help ([\w ]+) -->\n```text\n.*?^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^<!-- help ([\w -]+) -->\n```text\n.*?^```$", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"^<!-- settings -->\n(?:\|.*\n)*", re.MULTILINE)
 
 
@@ -76,9 +76,9 @@ def documented(page: str) -> list[str]:
     return BLOCK.findall(page)
 
 
-def with_new_commands(page: str) -> str:
-    """Add the help texts that a page lacks."""
-    return page + "".join(f"\n{block_of(name)}\n" for name in ALL if name not in documented(page))
+def with_all_commands(page: str) -> str:
+    """Write the help texts of all commands, in their order, behind what stands before the first."""
+    return page[: page.index("<!-- help ")] + "\n".join(f"{block_of(name)}\n" for name in ALL)
 
 
 PAGES = {"cli.md": with_help, "settings.md": with_settings}
@@ -91,4 +91,4 @@ if __name__ == "__main__":
     for name, anew in PAGES.items():
         path = DOCS / name
         page = anew(path.read_text(encoding="utf-8"))
-        path.write_text(with_new_commands(page) if anew is with_help else page, encoding="utf-8")
+        path.write_text(with_all_commands(page) if anew is with_help else page, encoding="utf-8")

@@ -82,13 +82,14 @@ def test_help_imports_no_command() -> None:
         "crdtstore.cli.options",
         "crdtstore.http",
         "crdtstore.auth",
+        "crdtstore.store",
         "rich",
         "uvicorn",
     }
     assert imported & late == set()
 
 
-@pytest.mark.parametrize("missing", ["click", "uvicorn"])
+@pytest.mark.parametrize("missing", ["click", "httptools"])
 def test_without_the_extra_a_sentence_says_so(missing: str) -> None:
     done = python(
         "import sys\n"

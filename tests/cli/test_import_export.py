@@ -154,6 +154,7 @@ def test_what_only_this_store_refuses_names_the_lines_of_the_batch(
     monkeypatch.setattr("crdtstore.storage.draft.DOCUMENT_BYTES_MAX", 2_000)
     # What is staged is far below the bound as it is.
     monkeypatch.setattr("crdtstore.core.stage_upserts", lambda *_: None)
+    monkeypatch.setattr("crdtstore.core.sequence_upserts", None)
     run("import", "c", "-", *store, given=lines({"_id": 1, "text": "x" * 1_500}))
     given = lines({"_id": 0}, {"_id": 1, "more": "x" * 1_500})
     error = error_of(run("import", "c", "-", *store, "--json", given=given, code=3))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crdtstore import Store, format_actor, make_actor
+from crdtstore import Store, Upsert, format_actor, make_actor
 from crdtstore.cli.inspect import TABLES
 from crdtstore.replication.local import sync
 from crdtstore.storage.tables import TABLE_NAMES, Table
@@ -205,3 +205,26 @@ def test_damaged_names_leave_rows_readable() -> None:
     assert len(inspect("table", "documents")) == 20
     plant(Path("data"), Table.META, b"origin", b"x", sealed=False)
     assert "own origin" in inspect("actor")["wrong"][-1]
+
+
+def test_what_stands_in_a_write_ahead_log(tmp_path: Path) -> None:
+    path = tmp_path / "logged"
+    with Store.open(path) as store:
+        store.write([Upsert("cities", {"name": "Basel"}, "basel")])
+    where = ("--store", str(path))
+    assert json.loads(run("inspect", "wal", *where, "--json").stdout) == {"state": "none"}
+    with Store.open(path, durability="wal") as store:
+        store.write([Upsert("cities", {"name": "Bern"}, "bern")])
+        store.write([Upsert("cities", {"name": "Chur"}, "chur")])
+        found = json.loads(run("inspect", "wal", *where, "--json").stdout)
+        assert (found["state"], found["commits"], found["cancelled"]) == ("in use", 2, 0)
+        assert found["bytes"] == (path / "wal.log").stat().st_size
+        assert (found["rows"]["documents"], found["rows"]["log"]) == ({"put": 2, "removed": 0},) * 2
+        left = tmp_path / "left"
+        left.mkdir()
+        for name in ("data.mdb", "wal.log"):
+            shutil.copyfile(path / name, left / name)
+    said = run("inspect", "wal", "--store", str(left)).stdout
+    assert "left behind" in said
+    assert "documents" in said
+    assert "no store" in run("inspect", "wal", "--store", str(tmp_path / "none"), code=None).stderr

@@ -157,9 +157,12 @@ def test_a_permission_in_json_has_other_collections_to_write() -> None:
         (("--read", "--expires", "2099-01-31T00:00:00"), 2, "--expires takes"),
         (("--read", "--expires", "2020-01-31T00:00:00Z"), 3, "expired already"),
         (
-            ("--permissions", '{"read": {"everything": false, "queriesByCollection": {"c": ["a == 1"]}}}'),
+            (
+                "--permissions",
+                '{"read": {"everything": false, "queriesByCollection": {"c": ["a + 1 = 2"]}}, "qlVersion": 1}',
+            ),
             3,
-            "rules on documents",
+            "could not be enforced",
         ),
     ],
 )

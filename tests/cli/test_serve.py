@@ -123,6 +123,7 @@ def post(url: str, headers: dict[str, str], body: str) -> tuple[int, Any]:
 def test_a_fresh_machine_has_a_server_a_key_and_a_call_that_works() -> None:
     with served() as server:
         assert Path("crdtstore-data/data.mdb").exists()
+        assert Path("crdtstore-data/wal.log").exists()
         status, body = paste(server.said)
         assert (status, body["results"][0]["id"]) == (200, "basel")
         assert documents(run("find", "cities", "--url", server.url, "--key", server.key)) == [
@@ -133,7 +134,9 @@ def test_a_fresh_machine_has_a_server_a_key_and_a_call_that_works() -> None:
         key = server.key
         assert server.stop() == 0
         assert server.errors == ""
-    with served() as server:
+    assert not Path("crdtstore-data/wal.log").exists()
+    with served("--durability", "sync") as server:
+        assert not Path("crdtstore-data/wal.log").exists()
         assert server.key == ""
         assert "$CRDTSTORE_KEY" in server.said
         assert len(documents(run("find", "cities", "--url", server.url, "--key", key))) == 1

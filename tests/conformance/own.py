@@ -6,7 +6,9 @@ Rules: each case gets an empty store in memory and keys of its own. The server e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
@@ -15,15 +17,20 @@ import msgspec
 from crdtstore import Store
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
-from crdtstore.auth.permission_form import PermissionForm, permission_of
+from crdtstore.auth.permission_form import PermissionForm, Rules, permission_of
+from crdtstore.auth.token import Tokens
+from crdtstore.auth.token_keys import TokenKeys, draw_signing_key
 from crdtstore.errors import UnsupportedPermission
 from crdtstore.http.apps import App
+from crdtstore.http.login.login import Login
+from crdtstore.http.login.providers import Webhook
 from crdtstore.http.server import Application, application
 from crdtstore.limits import WAIT_SECONDS_DEFAULT
 from crdtstore.version.clock import wall_milliseconds
 from tests.conformance.case import Case
 from tests.conformance.target import Remote
 from tests.http.calling import serving
+from tests.http.webhook import webhook
 
 DAY_MILLISECONDS = 86_400_000
 
@@ -33,6 +40,9 @@ class Own(Remote):
 
     def __init__(self, base: str, app: Application, store: Store, keyring: KeyRing) -> None:
         super().__init__(base, keyring.create("conformance", Permission.full()))
+        assert app.tokens is not None
+        full = PermissionForm(Rules(True), Rules(True))
+        self.variables["JWT"] = app.tokens.sign("conformance", "app", full, 600).text
         self.app = app
         self.store = store
         self.keyring = keyring
@@ -60,11 +70,33 @@ MakeOwn: TypeAlias = "Callable[[Case], AbstractContextManager[Own]]"
 """Puts an empty store behind our server for a case."""
 
 
+def verdict(asked: Mapping[str, str]) -> Mapping[str, Any]:
+    """What the providers of the cases say: one as its schema has it, the other as examples do."""
+    rules = {"everything": True, "queriesByCollection": {}}
+    granted = {"userID": "user", "expirationSeconds": 600, "permissions": {"read": rules, "write": rules}}
+    if asked["provider"] == "schema-provider":
+        return {"authenticated": True, **granted}
+    return {"authenticate": True, **granted} if asked["token"] != "bad" else {"authenticate": False}
+
+
+@contextmanager
+def logins() -> Iterator[Login]:
+    """Logins with the providers of the cases."""
+    with ExitStack() as stack:
+        file = Path(stack.enter_context(TemporaryDirectory())) / "key.json"
+        file.write_bytes(msgspec.json.encode(draw_signing_key("conformance")))
+        file.chmod(0o600)
+        hook = Webhook(stack.enter_context(webhook(verdict)).url, "x" * 32)
+        tokens = Tokens(TokenKeys(None, file))
+        stack.callback(tokens.close)
+        yield Login({"my-provider": hook, "schema-provider": hook}, tokens)
+
+
 @contextmanager
 def own_targets() -> Iterator[MakeOwn]:
     """Start a server on a free port, and give what puts an empty store behind it for a case."""
-    with Store.in_memory() as before:
-        app = application(before, KeyRing(before))
+    with Store.in_memory() as before, logins() as login:
+        app = application(before, KeyRing(before), tokens=login.tokens, login=login)
         first = app.apps.only
         with serving(app) as (host, port):
 

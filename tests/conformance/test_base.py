@@ -18,6 +18,7 @@ from crdtstore.http.server import application
 from tests.conformance import run
 from tests.conformance.case import FOLDER, Case, read_cases
 from tests.conformance.check import problems_of
+from tests.conformance.own import logins
 from tests.conformance.run import known_failures, main
 from tests.conformance.target import MakeTarget, Renaming, collections_of, remote_target
 from tests.http.calling import serving
@@ -33,12 +34,12 @@ KEYLESS = [name for name, case in CASES.items() if not any("create_key" in step 
 @pytest.fixture(scope="module")
 def given(quick_scrypt: None) -> Iterator[tuple[str, str]]:
     """The address of a server, each of whose collections holds documents, and a key."""
-    with Store.in_memory() as store:
+    with Store.in_memory() as store, logins() as login:
         for name in frozenset[str]().union(*map(collections_of, CASES.values())):
             store.write([Upsert(name, {"a": 1, "name": "x", "price": n}, id=n) for n in range(3)])
         keyring = KeyRing(store)
         key = keyring.create("conformance", Permission.full())
-        with serving(application(store, keyring)) as (host, port):
+        with serving(application(store, keyring, tokens=login.tokens, login=login)) as (host, port):
             yield f"http://{host}:{port}", key
 
 

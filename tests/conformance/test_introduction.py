@@ -18,10 +18,11 @@ from crdtstore.auth.permission import Permission
 from crdtstore.auth.permission_form import PermissionForm
 from tests.conformance import walk
 from tests.conformance.own import Own
+from tests.conformance.target import Answer
 from tests.conformance.walk import FIND, WRITE, Walk, ask, people, upsert
 
 LOGIN = "The login and its tokens are a later part: API keys are the one credential."
-RULES = "Rules on documents are a later part: a key is for collections."
+RULES = "Different here: a rule may be about any field, and holds before and after a write."
 ADVICE = "Advice to clients; nothing that a server does."
 ELSEWHERE = "Points to another page."
 SETTING = "Says what the API is for."
@@ -51,19 +52,23 @@ def keys_are_made_listed_and_revoked(server: Own) -> None:
 
 
 def keys_are_for_verbs_and_collections(server: Own) -> None:
-    def status(permission: Permission, path: str, collection: str) -> int:
+    def asked(permission: Permission, path: str, collection: str) -> Answer:
         token = server.keyring.create("limited", permission)
         command = {"method": "upsert", "collection": collection, "id": "a", "value": {}}
         body = {"collection": collection, "query": "true", "commands": [command]}
-        return ask(server, path, body, headers={"Authorization": f"Bearer {token}"}).status
+        return ask(server, path, body, headers={"Authorization": f"Bearer {token}"})
 
+    for name in ("people", "cars"):
+        asked(Permission.full(), WRITE, name)
     for verbs in (frozenset[str](), frozenset({"read"}), frozenset({"write"}), frozenset({"read", "write"})):
         for collections in (None, frozenset({"people"})):
             permission = Permission.of(verbs, collections)
             for name in ("people", "cars"):
                 allowed = collections is None or name in collections
-                assert status(permission, FIND, name) == (200 if allowed and "read" in verbs else 403)
-                assert status(permission, WRITE, name) == (200 if allowed and "write" in verbs else 403)
+                reads, writes = (allowed and verb in verbs for verb in ("read", "write"))
+                assert asked(permission, WRITE, name).status == (200 if writes else 403)
+                found = asked(permission, FIND, name)
+                assert (found.status, bool(found.json["documents"])) == (200, reads)
 
 
 def the_example_of_a_write_is_answered(server: Own) -> None:

@@ -132,7 +132,7 @@ def layers_of_the_picture() -> list[list[str]]:
 def layers_of_the_project() -> list[list[str]]:
     """The layers that import-linter holds the package to, as far as they exist; entry points left out."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    [contract] = config["tool"]["importlinter"]["contracts"]
+    [contract] = [each for each in config["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
     named = [[name for name in re.findall(r"\w+", layer) if name[0] != "_"] for layer in contract["layers"]]
     package = ROOT / "crdtstore"
     existing = [

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from crdtstore.http.apps import App
-from crdtstore.http.listen import Listener
+from crdtstore.http.listen import ServerName, listener_of
 from crdtstore.http.server import Application
 
 ACTOR = "AAAAAAAAAAUAAAAAAAAAAA=="
@@ -149,10 +149,10 @@ def only_app(application: Application) -> App:
 
 
 @contextmanager
-def serving(application: Application) -> Iterator[tuple[str, int]]:
+def serving(application: Application, server: ServerName = "builtin") -> Iterator[tuple[str, int]]:
     """Serve an application on a free port of the loopback until the block ends."""
     ready = threading.Event()
-    listener = Listener(application, "127.0.0.1", 0, on_listening=lambda host, port: ready.set())
+    listener = listener_of(application, "127.0.0.1", 0, server=server, on_listening=lambda host, port: ready.set())
     address: tuple[str, int] = listener.listening.getsockname()
     thread = threading.Thread(target=listener.run, name="server")
     thread.start()

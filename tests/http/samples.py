@@ -23,7 +23,7 @@ EVENTS: Final = "/api/v1/timeseries/{series}/events"
 GENERAL: Final = {**upsert("a", n=1), "collection": "c", "query": "true", "id": "a"}
 """A body that the routes of documents all take."""
 
-PARAMETERS: Final = {"collection": "c", "id": "a", "series": "s", "prefix": "0" * 11}
+PARAMETERS: Final = {"collection": "c", "id": "a", "series": "s", "prefix": "0" * 11, "name": "nobody"}
 """What stands for the parameters of paths."""
 
 
@@ -47,7 +47,9 @@ BODIES: Final[dict[tuple[str, str], Any]] = {
             "sync/remote_execute": "SYNC CONTEXT (PEERS WHERE true) SELECT * FROM c",
         }.items()
     },
+    ("POST", "/admin/accounts"): {"name": "alice", "permissions": {}},
     ("POST", "/admin/keys"): {"name": "report", "permissions": {}},
+    ("POST", "/admin/keys/{prefix}/explain"): {"collection": "c", "id": "a"},
     ("POST", "/admin/keys/{prefix}/rotate"): {},
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): DOCUMENT,
     ("POST", "/api/v1/collections/{collection}/distinct_values"): {"paths": ["n"]},
@@ -73,9 +75,14 @@ BODIES: Final[dict[tuple[str, str], Any]] = {
 STATUSES: Final[dict[tuple[str, str], int]] = {
     # A store in memory has no backup.
     ("GET", "/admin/backup"): 404,
+    # There is no provider of logins.
+    ("POST", "/_ditto/auth/login"): 400,
+    # There is no such account.
+    ("DELETE", "/admin/accounts/{name}"): 404,
     # There is no such key.
     ("GET", "/admin/keys/{prefix}"): 404,
     ("DELETE", "/admin/keys/{prefix}"): 404,
+    ("POST", "/admin/keys/{prefix}/explain"): 404,
     ("POST", "/admin/keys/{prefix}/rotate"): 404,
     ("GET", "/api/v1/collections/{collection}/documents/{id}"): 404,
     ("POST", "/api/v1/collections/{collection}/documents/{id}"): 202,
@@ -126,3 +133,6 @@ SAMPLES: Final = tuple(samples())
 
 OPEN: Final = frozenset(route.path for route in ROUTES if route.open)
 """What answers callers without a key, too."""
+
+STRANGERS: Final = frozenset(route.path for route in ROUTES if route.for_strangers)
+"""What asks nobody for a key, and reads what is sent."""

@@ -1,7 +1,7 @@
 """A real server on a real socket: what only the wire can show.
 
 Rules: the server listens on a free port of the loopback; a test reads until the server ends the connection,
-so that a server that keeps it open fails by never answering, not by a clock.
+so that a server that keeps it open fails by never answering, not by a clock. Both servers must do the same.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ import pytest
 from crdtstore import Store, Upsert, limits
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.permission import Permission
-from crdtstore.http.listen import Connection, serve
+from crdtstore.http import on_uvicorn
+from crdtstore.http.listen import ServerName, serve
 from crdtstore.http.server import Application, application
+from crdtstore.http.serving import connection
+from crdtstore.http.serving.stall import StallWatch
 from tests.http.calling import (
     answers,
     as_raw,
@@ -40,16 +43,25 @@ ASKED = {"collection": "c", "query": "true"}
 LAST = {"Connection": "close"}
 
 
+SERVERS: tuple[ServerName, ...] = ("builtin", "uvicorn")
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> ServerName:
+    name: ServerName = request.param
+    return name
+
+
 @pytest.fixture
-def address(app: Application) -> Iterator[tuple[str, int]]:
-    with serving(app) as address:
+def address(app: Application, server: ServerName) -> Iterator[tuple[str, int]]:
+    with serving(app, server) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def shared_address() -> Iterator[tuple[str, int]]:
+def shared_address(server: ServerName) -> Iterator[tuple[str, int]]:
     """A server for what never gets as far as the store."""
-    with Store.in_memory() as store, serving(application(store, KeyRing(store))) as address:
+    with Store.in_memory() as store, serving(application(store, KeyRing(store)), server) as address:
         yield address
 
 
@@ -91,6 +103,23 @@ HEAD = f"POST {WRITE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 BROKEN: dict[str, tuple[bytes, int]] = {
     "length and chunks": (HEAD + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+    "signed length": (HEAD + b"Content-Length: +2\r\n\r\n{}", 400),
+    "negative length": (HEAD + b"Content-Length: -2\r\n\r\n{}", 400),
+    "length in hexadecimal": (HEAD + b"Content-Length: 0x2\r\n\r\n{}", 400),
+    "lengths in a list": (HEAD + b"Content-Length: 2, 2\r\n\r\n{}", 400),
+    "length that overflows": (HEAD + b"Content-Length: 99999999999999999999\r\n\r\n{}", 400),
+    "chunks, then something": (HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 400),
+    "chunks twice": (HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "chunks with a tab": (HEAD + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", 400),
+    "negative chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
+    "chunk that overflows": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 400),
+    "chunk without its end": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}x", 400),
+    "zero in a header": (HEAD + b"X-A: b\x00c\r\nContent-Length: 2\r\n\r\n{}", 400),
+    "carriage return in a header": (HEAD + b"X-A: b\rX-B: c\r\nContent-Length: 2\r\n\r\n{}", 400),
+    "header without a name": (HEAD + b": b\r\nContent-Length: 2\r\n\r\n{}", 400),
+    "target that is no ASCII": (b"GET /\xc3\xa4 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400),
+    "another version": (b"GET /a HTTP/3.7\r\nHost: localhost\r\n\r\n", 400),
+    "unknown method": (b"FETCH /a HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "unknown encoding": (HEAD + b"Transfer-Encoding: xchunked\r\n\r\n{}", 400),
     "two hosts": (HEAD + b"Host: localhost\r\nContent-Length: 2\r\n\r\n{}", 400),
     "no host": (b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
@@ -154,26 +183,30 @@ def test_a_body_beyond_its_bound_is_refused_while_it_comes(
     assert (answered.status, answered.headers["connection"], store.applied) == (413, "close", 0)
 
 
-def test_a_body_that_stops_coming_is_refused(store: Store, keyring: KeyRing, key: str) -> None:
+def test_a_body_that_stops_coming_is_refused(store: Store, keyring: KeyRing, key: str, server: ServerName) -> None:
     app = application(store, keyring, body_seconds=0.05)
     headers = {**headers_for(key), "Content-Length": "1000"}
-    with serving(app) as address:
+    with serving(app, server) as address:
         [answered] = raw(address, as_raw("POST", WRITE, headers) + b"{")
     assert (answered.status, answered.headers["connection"], store.applied) == (408, "close", 0)
 
 
-def test_a_head_that_stops_coming_is_refused(app: Application, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_that_stops_coming_is_refused(
+    app: Application, key: str, server: ServerName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "HEAD_SECONDS_MAX", 0.05)
-    with serving(app) as address:
+    with serving(app, server) as address:
         [answered] = raw(address, HEAD)
         assert answered.status == 408
         after_another = raw(address, find_of(key) + HEAD[:10])
         assert [answered.status for answered in after_another] == [200, 408]
 
 
-def test_a_connection_that_asks_nothing_ends(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_asks_nothing_ends(
+    app: Application, server: ServerName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "HEAD_SECONDS_MAX", 0.05)
-    with serving(app) as address:
+    with serving(app, server) as address:
         assert raw(address) == []
 
 
@@ -181,28 +214,33 @@ def test_a_reader_that_takes_nothing_is_cut_off(
     address: tuple[str, int], key: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = threading.Event()
-    connection_lost = Connection.connection_lost
 
-    def tell(connection: Connection, error: Exception | None) -> None:
-        connection_lost(connection, error)
-        lost.set()
+    def telling(connection_lost: Callable[[Any, Exception | None], None]) -> Callable[[Any, Exception | None], None]:
+        def tell(connection: Any, error: Exception | None) -> None:
+            connection_lost(connection, error)
+            lost.set()
 
-    monkeypatch.setattr(Connection, "connection_lost", tell)
+        return tell
+
+    for kind in (connection.Connection, on_uvicorn.Connection):
+        monkeypatch.setattr(kind, "connection_lost", telling(kind.connection_lost))
     monkeypatch.setattr(limits, "STALL_SECONDS_MAX", 0.05)
     for number in range(30):
         store.write([Upsert("c", {"text": "x" * 2**20}, id=number)])
-    with connect(address) as connection:
-        connection.sendall(find_of(key))
+    with connect(address) as opened:
+        opened.sendall(find_of(key))
         assert lost.wait(60)
         received = bytearray()
         with suppress(ConnectionError):
-            while part := connection.recv(2**20):
+            while part := opened.recv(2**20):
                 received += part
     assert len(received) < 30 * 2**20
     assert raw(address, find_of(key, **LAST))[0].status == 200
 
 
 def test_a_reader_that_takes_a_little_is_not_cut_off() -> None:
+    look: Callable[[Any, int], None] = StallWatch.look
+
     class Slow:
         """A connection whose reader takes one byte between two looks, and then none."""
 
@@ -223,9 +261,9 @@ def test_a_reader_that_takes_a_little_is_not_cut_off() -> None:
 
     slow = Slow()
     for left in (10, 9):
-        Connection.look(slow, left)  # type: ignore[arg-type]  # a double
+        look(slow, left)
         assert not slow.aborted
-    Connection.look(slow, 8)  # type: ignore[arg-type]  # a double
+    look(slow, 8)
     assert (slow.watched, slow.aborted) == ([9, 8], True)
 
 
@@ -294,6 +332,22 @@ class watched:  # noqa: N801  # used as a function
         del self.store.notify
 
 
+def test_empty_lines_behind_a_waiting_request_do_not_end_it(
+    address: tuple[str, int], key: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HEAD_SECONDS_MAX", 0.05)
+    waits = threading.Event()
+    with watched(store, waits.set), connect(address) as opened:
+        opened.sendall(find_of(key, **{"X-DITTO-TXN-ID": "1"}) + b"\r\n")
+        assert waits.wait(60)
+        opened.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            opened.recv(1)
+        opened.settimeout(60)
+        store.write([Upsert("c", {"n": 1}, id=1)])
+        assert opened.recv(12) == b"HTTP/1.1 200"
+
+
 def test_a_waiting_caller_who_closes_is_forgotten(address: tuple[str, int], key: str, store: Store) -> None:
     began, ended = threading.Event(), threading.Event()
     with watched(store, began.set, ended.set):
@@ -333,26 +387,57 @@ def test_an_answer_before_the_body_does_not_invite_it(address: tuple[str, int]) 
     assert answered.status == 401
 
 
+def test_an_answer_to_head_has_no_body(address: tuple[str, int], key: str) -> None:
+    with connect(address) as opened:
+        opened.sendall(as_raw("HEAD", "/api/v3/attachments/none", headers_for(key)) + find_of(key, **LAST))
+        received = until_closed(opened)
+    head, _, rest = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 4")
+    assert rest.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_caller_of_http_1_0_is_answered_once(address: tuple[str, int], key: str) -> None:
+    request = find_of(key, Connection="keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
+    [answered] = raw(address, request + request)
+    assert (answered.status, answered.headers["connection"]) == (200, "close")
+
+
+def test_a_connection_that_asks_nothing_more_ends(
+    app: Application, key: str, server: ServerName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "KEEP_ALIVE_SECONDS", 0.05)
+    with serving(app, server) as address:
+        [answered] = raw(address, find_of(key))
+    assert "connection" not in answered.headers
+
+
+def test_what_follows_the_last_request_is_not_answered(address: tuple[str, int], key: str, store: Store) -> None:
+    [answered] = raw(address, find_of(key, **LAST) + write_of(key, 1))
+    assert (answered.status, store.applied) == (200, 0)
+
+
 def test_a_refusal_leaves_the_connection_usable_when_the_body_was_read(address: tuple[str, int], key: str) -> None:
     bad = as_raw("POST", FIND, headers_for(key), b"{")
     found = raw(address, bad, find_of(key, **LAST))
     assert [answered.status for answered in found] == [400, 200]
 
 
-def test_a_stopping_server_lets_a_request_in_progress_end(store: Store, app: Application, key: str) -> None:
-    waits = threading.Event()
+def test_a_stopping_server_lets_a_request_in_progress_end(
+    store: Store, app: Application, key: str, server: ServerName
+) -> None:
+    """Its body is still awaited when the server is told to stop."""
+    head, _, body = write_of(key, 1, Expect="100-continue").partition(b"\r\n\r\n")
     with ExitStack() as stack:
-        stack.enter_context(watched(store, waits.set))
-        server = ExitStack()
-        connection = stack.enter_context(connect(server.enter_context(serving(app))))
-        connection.sendall(find_of(key, **{"X-DITTO-TXN-ID": "1"}))
-        assert waits.wait(60)
-        stopping = threading.Thread(target=server.close)
+        stack_of_server = ExitStack()
+        opened = stack.enter_context(connect(stack_of_server.enter_context(serving(app, server))))
+        opened.sendall(head + b"\r\n\r\n")
+        assert opened.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        stopping = threading.Thread(target=stack_of_server.close)
         stopping.start()
-        store.write([Upsert("c", {"n": 1}, id=1)])
-        [answered] = answers(until_closed(connection))
+        opened.sendall(body)
+        [answered] = answers(until_closed(opened))
         stopping.join()
-    assert answered.status == 200
+    assert (answered.status, store.applied) == (200, 1)
 
 
 PROGRAM = """
@@ -362,16 +447,17 @@ from crdtstore.auth.api_key import KeyRing
 from crdtstore.http.listen import serve
 
 with Store.in_memory() as store:
-    serve(store, KeyRing(store), port=0, on_listening=lambda host, port: print(host, port, flush=True))
+    tell = lambda host, port: print(host, port, flush=True)
+    serve(store, KeyRing(store), port=0, server=sys.argv[1], on_listening=tell)
     print("stopped", store.applied, flush=True)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_server_and_lets_its_caller_finish(number: signal.Signals) -> None:
+def test_a_signal_stops_the_server_and_lets_its_caller_finish(number: signal.Signals, server: ServerName) -> None:
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM, server],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -387,7 +473,7 @@ def test_a_signal_stops_the_server_and_lets_its_caller_finish(number: signal.Sig
 
 
 def test_an_address_that_is_taken_is_an_error_of_the_caller(
-    address: tuple[str, int], store: Store, keyring: KeyRing
+    address: tuple[str, int], store: Store, keyring: KeyRing, server: ServerName
 ) -> None:
     with pytest.raises(OSError, match="in use"):
-        serve(store, keyring, *address)
+        serve(store, keyring, *address, server=server)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,16 @@ import pytest
 from crdtstore import Store, errors
 from crdtstore.auth.api_key import KeyRing
 from crdtstore.auth.key_form import FIXED_PART
+from crdtstore.auth.token import Tokens
+from crdtstore.auth.token_keys import TokenKeys, draw_signing_key
 from crdtstore.client.blocking import Client, tree
 from crdtstore.http.event_stream import MEDIA_TYPE
 from crdtstore.http.faults import LIMIT_STATUSES, STATUSES
+from crdtstore.http.login.login import Login
+from crdtstore.http.login.providers import read_providers
 from crdtstore.http.request import JSON_LINES, MESSAGE
 from crdtstore.http.routes import ROUTES, find_route
-from crdtstore.http.server import Application
+from crdtstore.http.server import Application, application
 from crdtstore.http.store.version import VERSIONS
 from tests.http.calling import Answered, call, serving
 from tests.http.samples import OPEN
@@ -37,6 +41,7 @@ TITLES = {
     "/api/replication/v1": "The exchange between stores",
     "/": "Indexes",
     "/admin/keys/{prefix}": "One key",
+    "/admin/accounts/{name}": "One account",
     **dict.fromkeys(("/admin/change-images", "/admin/change-images/{collection}"), "Images that are kept"),
     "/api/v1/store": "Calls by name",
     "/api/v1/collections/{collection}/distinct_values": "Distinct values",
@@ -62,6 +67,19 @@ ERROR_KEYS = {"both": "`message`, `error`", "error": "`error`"}
 EXAMPLE = re.compile(
     r"^```sh\n(?P<command>.*?)^```\n\n```(?:json|text)\n(?P<answer>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+
+
+@pytest.fixture
+def app(store: Store, keyring: KeyRing, tmp_path: Path) -> Iterator[Application]:
+    """The application, with the providers of logins that a page names."""
+    signing, providers = tmp_path / "key.json", tmp_path / "login.toml"
+    signing.write_text(json.dumps(draw_signing_key("docs")))
+    providers.write_text(re.findall(r"```toml\n(.*?)```", PAGES["http-login.md"], re.DOTALL)[0])
+    for file in (signing, providers):
+        file.chmod(0o600)
+    tokens = Tokens(TokenKeys(None, signing))
+    yield application(store, keyring, tokens=tokens, login=Login(read_providers(providers, ()), tokens))
+    tokens.close()
 
 
 def marked(name: str) -> str:
@@ -155,6 +173,7 @@ VARYING: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("origin", "digest", "peer"), len),
     **dict.fromkeys(("nextCursor", "timestamp"), type),
     **dict.fromkeys(("prefix", "key"), len),
+    **dict.fromkeys(("userId", "identityB64", "accessToken", "accessExpiry"), type),
     **dict.fromkeys(("createdAt", "lastUsedAt", "oldValidUntil", "keys", "changes"), type),
     **dict.fromkeys(("bytes_on_disk", "core", "elapsedMilliseconds", "routes", "version"), type),
 }

@@ -70,12 +70,12 @@ class Asked:
         if self.refusal is not None:
             raise self.refusal
 
-    async def receive(self) -> dict[str, Any]:
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
+    def until_gone(self) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(self.gone.wait())
 
     def open(self, source: Numbers, form: Form = LINES) -> EventStream:
-        call = cast("Call", SimpleNamespace(held=self.held, receive=self.receive, check_key=self.check_key))
+        desk = SimpleNamespace(held=self.held)
+        call = cast("Call", SimpleNamespace(desk=desk, gone=self.until_gone, check_key=self.check_key))
         stream = answer_events(call, source, form).stream
         assert isinstance(stream, EventStream)
         return stream
@@ -214,7 +214,7 @@ def test_it_ends(act: Callable[[Asked, Numbers], None], last: bytes) -> None:
         stream.close()
         assert source.closed
         assert not asked.held.ends
-        assert stream.gone.cancelling() or stream.gone.done()
+        await until(stream.gone.done)
 
     asyncio.run(run())
 

@@ -63,8 +63,10 @@ def renamed(sample: Sample, name: str) -> Sample:
 
 
 def names_collection(sample: Sample) -> bool:
-    """Whether a request names a collection."""
-    return renamed(sample, "x") != sample
+    """Whether a request names a collection; strangers do not."""
+    found = find_route(sample.target)
+    assert found is not None
+    return renamed(sample, "x") != sample and not found.route.for_strangers
 
 
 def ask(app: Application, headers: dict[str, str], sample: Sample) -> Answered:

@@ -7,8 +7,10 @@ import ctypes
 import json
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -143,8 +145,8 @@ def test_what_is_wrong_has_a_status(app: Application, keyring: KeyRing, headers:
         assert call(app, "POST", FINDS[2], body, headers).status == status
     assert call(app, "POST", FINDS[2], asked(), {**headers, "x-crdtstore-at": "1"}).status == 410
     other = headers_for(keyring.create("o", Permission.of({"read"}, frozenset({"d"}))), accept=LINES)
-    assert call(app, "POST", FINDS[2], asked(), other).status == 403
-    assert call(app, "POST", EXECUTES[0], {"statement": "SELECT * FROM c"}, other).status == 403
+    assert values(call(app, "POST", FINDS[2], asked(), other)) == []
+    assert values(call(app, "POST", EXECUTES[0], {"statement": "SELECT * FROM c"}, other)) == []
 
 
 def test_a_version_of_the_past_is_read(app: Application, store: Store, headers: dict[str, str]) -> None:
@@ -235,44 +237,54 @@ def fill(store: Store, count: int) -> None:
         )
 
 
-def measure(folder: Path, count: int) -> tuple[Reader, int, int]:
-    """Read so many documents; how much memory that takes at most, by Python's count and by the system's."""
+class Taken(NamedTuple):
+    """What an answer of many lines took: its longest piece, and memory by Python's count and by the system's."""
+
+    longest: int
+    traced: int
+    anonymous: int
+
+
+def measure(folder: Path, count: int, piece_bytes: int = LINES_PIECE_BYTES) -> Taken:
+    """Read so many documents in a process of its own: what others freed there would be used again and not be seen."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        return processes.submit(measure_here, folder, count, piece_bytes).result()
+
+
+def measure_here(folder: Path, count: int, piece_bytes: int) -> Taken:
+    """Fill a store, read all of it and see how much memory that takes."""
+    limits.LINES_PIECE_BYTES = piece_bytes  # type: ignore[misc]  # the process is for this alone
     with Store.open(folder / "store", durability="none") as store:
         fill(store, count)
         keyring = KeyRing(store)
         app = application(store, keyring)
         headers = headers_for(keyring.create("test", Permission.full()), accept=LINES)
         Reader(headers, FINDS[2], asked(limit=1_000)).run(app)
-        # What earlier tests freed, and the allocator kept, would be used again and not be seen: large blocks are to be
-        # the system's, each time.
+        # What filling freed, and the allocator kept, would not be seen either: large blocks are to be the system's.
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 128 * 1_024)
         before = anonymous_bytes()
         reader = Reader(headers, FINDS[2], asked())
         tracemalloc.start()
-        try:
-            reader.run(app)
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        reader.run(app)
+        traced = tracemalloc.get_traced_memory()[1]
         app.threads.shutdown()
     assert reader.lines == count
     assert reader.bytes > 80 * count
-    return reader, peak, reader.anonymous - before
+    return Taken(reader.longest, traced, reader.anonymous - before)
 
 
 @pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_any_number_of_documents_takes_little_memory(tmp_path: Path, count: int) -> None:
-    reader, traced, anonymous = measure(tmp_path, count)
-    assert reader.longest < 2 * LINES_PIECE_BYTES
-    assert traced < 2**20
-    assert anonymous < 8 * 2**20
+    taken = measure(tmp_path, count)
+    assert taken.longest < 2 * LINES_PIECE_BYTES
+    assert taken.traced < 2**20
+    assert taken.anonymous < 8 * 2**20
 
 
-def test_the_measure_sees_an_answer_that_is_made_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "LINES_PIECE_BYTES", 2**40)
-    _, traced, anonymous = measure(tmp_path, 100_000)
-    assert traced > 8 * 2**20
-    assert anonymous > 8 * 2**20
+def test_the_measure_sees_an_answer_that_is_made_at_once(tmp_path: Path) -> None:
+    taken = measure(tmp_path, 100_000, piece_bytes=2**40)
+    assert taken.traced > 8 * 2**20
+    assert taken.anonymous > 8 * 2**20
 
 
 def test_what_breaks_later_is_the_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

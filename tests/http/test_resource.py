@@ -135,7 +135,7 @@ def test_rights_are_those_of_the_collection(keyring: KeyRing, app: Application) 
     for method, body in (("PATCH", {"n": 1}), ("PUT", {}), ("DELETE", None)):
         assert ask(app, reader, method, body).status == 403
     assert ask(app, reader, "GET").status == 200
-    assert ask(app, writer, "GET").status == 403
+    assert ask(app, writer, "GET").status == 404
     assert ask(app, writer, "GET", path=f"{PATH}/history").status == 403
 
 

@@ -225,8 +225,11 @@ CASES: Final = {
     "a rule on documents": Case(
         "unsupported-permission",
         "/admin/keys",
-        {"name": "n", "permissions": {"read": {"everything": False, "queriesByCollection": {"c": ["a > 1"]}}}},
-        ("'c'", "'a > 1'", "'true'"),
+        {
+            "name": "n",
+            "permissions": {"read": {"everything": False, "queriesByCollection": {"c": ["a + 1 = 2"]}}, "qlVersion": 1},
+        },
+        ("'c'", "'a + 1 = 2'", "could not be enforced"),
         {"verb": "read", "collection": "c"},
     ),
     "a key for another request": Case(
@@ -250,6 +253,7 @@ NEEDS_MORE: Final = {
     "retry-later",
     "overloaded",
     "clock-behind",
+    "provider-failed",
     "feed-cut",
 }
 """Errors that are only a class of others, are tested where they belong, or need a load or a clock."""

@@ -69,7 +69,8 @@ def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "wheel.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "wheel").exists():
-            build(unpacked, "wheel", folder / "wheel.new")
+            # What it holds is the same when the compiler does not optimize, which takes most of the time.
+            build(unpacked, "wheel", folder / "wheel.new", "debug")
             (folder / "wheel.new").rename(folder / "wheel")
     (product,) = (folder / "wheel").iterdir()
     return product

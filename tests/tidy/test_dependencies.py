@@ -17,11 +17,6 @@ from tests.tidy.project import ROOT, files, imports, lay, tree
 
 IMPORTED_AS = {"google-re2": "re2", "import-linter": "importlinter", "pytest-timeout": "pytest_timeout"}
 
-NOT_IMPORTED = {
-    "httptools": "uvicorn takes it by name",
-    "uvloop": "uvicorn takes it by name",
-}
-
 OURS = {"crdtstore", "tests", "bench", "setup"}
 
 OF_CPYTHON = {"_testcapi"}
@@ -67,7 +62,7 @@ def findings(root: Path) -> list[str]:
     ):
         used = third_party(root, folder)
         found += [f"{path} imports {name}, which is not declared" for name, path in used.items() if name not in known]
-    idle = package - set(third_party(root, "crdtstore")) - set(NOT_IMPORTED)
+    idle = package - set(third_party(root, "crdtstore"))
     return found + [f"{name} is declared and never imported" for name in sorted(idle)]
 
 
@@ -80,7 +75,7 @@ def test_a_difference_is_found(tmp_path: Path) -> None:
 [project]
 dependencies = ["lmdb>=3,<4", "msgpack>=1.2"]
 [project.optional-dependencies]
-server = ["google-re2", "httptools>=0.7"]
+server = ["google-re2"]
 [dependency-groups]
 test = ["pytest>=9"]
 bench = ["pycrdt", { include-group = "test" }]

@@ -36,6 +36,15 @@ COMMANDS = {
     "stub": [*STUBTEST, "--allowlist", "tests/tidy/stubtest_allowlist.txt", "crdtstore._core"],
 }
 
+NAMED = [
+    f"crdtstore/{name}.py"
+    for name in (
+        *("__init__", "limits", "errors", "_version", "store", "writing", "reading", "prepared", "http/__init__"),
+        *("http/call", "http/store/__init__", "http/admin/__init__", "http/login/__init__"),
+    )
+]
+"""Modules that contracts about layers name one by one: a project without them is refused for that."""
+
 
 def run(root: Path, command: list[str]) -> tuple[int, str]:
     """Run a tool that is installed beside this Python and return its exit code and what it printed."""
@@ -74,14 +83,18 @@ def test_the_tool_finds_nothing(name: str) -> None:
             {"crdtstore/__init__.py": "", "crdtstore/crdt.py": "", "crdtstore/unplaced.py": ""},
             "unplaced",
         ),
+        (
+            "layers",
+            {"crdtstore/crdt.py": "", "crdtstore/http/store/__init__.py": "import crdtstore.store\n"},
+            "crdtstore.http.store is not allowed to import crdtstore.store",
+        ),
         ("cython", {"ext/a.pyx": "from libc.stdint cimport uint8_t\n"}, "imported but unused"),
         ("spelling", {"docs/a.md": "It is seper" + "ate.\n"}, "separate"),
     ],
 )
 def test_the_tool_finds_a_planted_fault(tmp_path: Path, name: str, sample: dict[str, str], finding: str) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    limits = {"crdtstore/limits.py": "", "crdtstore/errors.py": "", "crdtstore/_version.py": ""}
-    root = lay(tmp_path, {**(limits if name == "layers" else {}), **sample})
+    root = lay(tmp_path, {**(dict.fromkeys(NAMED, "") if name == "layers" else {}), **sample})
     code, output = run(root, COMMANDS[name])
     assert code != 0, output
     assert finding in output

@@ -1,8 +1,7 @@
 """Words that must not stand in the project.
 
-Rules: no vendor is named outside the names of HTTP headers, nothing is marked as unfinished or skipped, and
-nothing depends on one machine or one package host. The patterns are spelled so that they do not match
-themselves.
+Rules: no vendor is named outside the names of HTTP headers and one path, nothing is marked as unfinished or skipped,
+and nothing depends on one machine or one package host. The patterns are spelled so that they do not match themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pytest
 from tests.tidy.project import CODE, ROOT, TEXT, files, lay, place
 
 EVERYWHERE: Mapping[str, str] = {
-    r"(?i)(?<!x[-_])ditt[o](?![-_]?mark)": "a vendor's name outside a header's",
+    r"(?i)(?<!x[-_])(?<!/_)ditt[o](?![-_]?mark)": "a vendor's name outside a header's or the path of logins",
     r"(?i)big[ -]?pee[r]\b": "a vendor's word for a server",
     r"(?i)cumulocit[y]|\bc8[y]\b": "a vendor's name",
     r"/wor[k]/|/far[m]/|/roo[t]/|/tmp/ven[v]": "a path of one machine",

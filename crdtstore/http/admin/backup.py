@@ -10,7 +10,6 @@ Not here: the copy (`crdtstore/storage/backup.py`), who fetches it (`crdtstore/c
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -20,7 +19,6 @@ from crdtstore import limits
 from crdtstore.errors import CrdtStoreError, Overloaded
 from crdtstore.http.call import Call
 from crdtstore.http.respond import Answer
-from crdtstore.http.wait import until_gone
 from crdtstore.storage.backup import file_of, sent
 
 MEDIA_TYPE: Final = b"application/octet-stream"
@@ -38,7 +36,7 @@ async def backup(call: Call) -> Answer:
     """
     storage = call.session.for_backup().storage
     file = file_of(storage)
-    if not call.backups.acquire(blocking=False):
+    if not call.desk.backups.acquire(blocking=False):
         raise Overloaded(f"{limits.BACKUPS_AT_ONCE_MAX} backups are being fetched now: that is as many as may be.")
     return Answer(200, b"", media_type=MEDIA_TYPE, stream=Download(call, sent(storage, file)))
 
@@ -50,11 +48,11 @@ class Download:
         """Begin; nothing is read yet."""
         self.call = call
         self.pieces = pieces
-        self.gone = asyncio.ensure_future(until_gone(call.receive))
+        self.gone = call.gone()
 
     async def piece(self) -> bytes:
         """The next piece; empty at the end, also where the copy fails or its reader is gone: then it lacks its end."""
-        if self.gone.done() or self.call.held.over:
+        if self.gone.done() or self.call.desk.held.over:
             return b""
         try:
             return await self.call.in_thread(lambda: next(self.pieces, b""))
@@ -65,7 +63,7 @@ class Download:
     def close(self) -> None:
         """End the process, if it goes on, and let the next one begin."""
         self.gone.cancel()
-        self.call.backups.release()
+        self.call.desk.backups.release()
         # A thread that is in it just now lets go of it when its piece is read.
         with suppress(ValueError):
             assert isinstance(self.pieces, Generator), "Its end is what ends the process."

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from crdtstore.auth.explained import AskedDocument, ExplainedDocument
 from crdtstore.auth.keys import Changes, KeyList, KeyView, MadeKey, NewKey, Revoked, Rotation
 from crdtstore.errors import NotFound, UnsupportedPermission
 from crdtstore.http.call import Call
@@ -64,6 +65,12 @@ async def rotate(call: Call) -> Answer:
     return await told(call, lambda: keys.rotate(prefix, asked))
 
 
+async def explain_document(call: Call) -> Answer:
+    """Say what a key may do with a document, and which rule decides."""
+    keys, prefix, asked = call.keys, call.parameters["prefix"], await call.decode(AskedDocument)
+    return await told(call, lambda: keys.explain_document(prefix, asked))
+
+
 async def key_changes(call: Call) -> Answer:
     """Answer with what became of keys, the oldest change first."""
     keys = call.keys
@@ -110,6 +117,14 @@ KEY_ROUTES: Final = (
         ("POST",),
         rotate,
         described=Described(Rotation, MadeKey, errors=(NotFound,), example={"oldValidSeconds": 3600}),
+    ),
+    Route(
+        "/admin/keys/{prefix}/explain",
+        ("POST",),
+        explain_document,
+        described=Described(
+            AskedDocument, ExplainedDocument, errors=(NotFound,), example={"collection": "notes", "id": "plan"}
+        ),
     ),
     Route("/admin/key-changes", ("GET",), key_changes, takes_body=False, described=Described(gives=Changes)),
 )

@@ -78,6 +78,7 @@ class Problem(msgspec.Struct):
 FORM_TYPES: Final[dict[ErrorForm, Any]] = {
     "both": FaultAnswer,
     "error": ErrorAnswer,
+    "login": ErrorAnswer,
     "message": MessageAnswer,
     "statement": StatementAnswer,
     "problem": Problem,

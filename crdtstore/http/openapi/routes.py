@@ -18,6 +18,7 @@ from crdtstore.http.openapi.page import page_of
 from crdtstore.http.request import JSON
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.route import Route
+from crdtstore.http.security_headers import POLICY
 from crdtstore.http.store.version import VERSIONS, Version
 
 Routes: TypeAlias = Callable[[], tuple[Route, ...]]
@@ -28,11 +29,11 @@ HTML: Final = b"text/html; charset=utf-8"
 
 
 class Kept(NamedTuple):
-    """What is kept: a body, and the headers that belong to it."""
+    """What is kept: a body, and what a browser may do with it."""
 
     body: bytes
     media_type: bytes = JSON.media_type
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    policy: bytes = POLICY
 
 
 def document_routes(routes: Routes) -> tuple[Route, ...]:
@@ -43,8 +44,7 @@ def document_routes(routes: Routes) -> tuple[Route, ...]:
 
     def page() -> Kept:
         made = page_of(document_of(routes(), "crdtstore"))
-        headers = ((b"content-security-policy", made.policy), (b"referrer-policy", b"no-referrer"))
-        return Kept(made.html, HTML, headers)
+        return Kept(made.html, HTML, made.policy)
 
     def of_version(version: Version) -> Route:
         root = f"/api/{version.name}"
@@ -89,10 +89,17 @@ def kept(make: Callable[[], Kept]) -> Callable[[Call], Any]:
     async def document(call: Call) -> Answer:
         """Answer with it, if the caller does not have it."""
         served, tag = made()
-        headers = (*served.headers, (b"etag", tag))
+        answer = Answer(
+            200,
+            served.body,
+            headers=((b"etag", tag),),
+            media_type=served.media_type,
+            cached=b"no-cache",
+            policy=served.policy,
+        )
         known = call.request.headers.get(b"if-none-match", b"").split(b",")
         if tag in {each.strip().removeprefix(b"W/") for each in known}:
-            return Answer(304, b"", headers=headers, media_type=served.media_type, cached=b"no-cache")
-        return Answer(200, served.body, headers=headers, media_type=served.media_type, cached=b"no-cache")
+            return answer.but(status=304, body=b"")
+        return answer
 
     return document

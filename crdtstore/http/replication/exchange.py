@@ -23,8 +23,8 @@ async def exchange(call: Call) -> Answer:
     """Answer another store."""
     store, given = await call.in_thread(lambda: begin(call))
     if isinstance(given, Later):
-        await until_woken(partial(store.notify, given.txn), given.seconds, call.receive, call.held)
-        given = await call.in_thread(lambda: answer(store, call.body, call.pins, waited=True))
+        await until_woken(partial(store.notify, given.txn), given.seconds, call.gone, call.desk.held)
+        given = await call.in_thread(lambda: answer(store, call.body, call.desk.pins, waited=True))
     assert isinstance(given, bytes), "Who has waited is answered."
     return Answer(200, given, media_type=MESSAGE.media_type)
 
@@ -37,4 +37,4 @@ def begin(call: Call) -> tuple[Store, bytes | Later]:
         Forbidden: The key does not allow it.
     """
     store = call.session.for_exchange(*demands(call.body))
-    return store, answer(store, call.body, call.pins)
+    return store, answer(store, call.body, call.desk.pins)

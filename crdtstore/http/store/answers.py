@@ -14,6 +14,9 @@ Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Transaction: TypeAlias = Natural | msgspec.UnsetType
 """What was only tried out has none."""
 
+Denied: TypeAlias = Natural | msgspec.UnsetType
+"""How many documents match, are seen and may not be written; left out where there are none."""
+
 
 class UpsertResult(msgspec.Struct, tag_field="method", tag="upsert", rename="camel"):
     """A document was written; `id` is the one that it has."""
@@ -28,6 +31,7 @@ class UpdateResult(msgspec.Struct, tag_field="method", tag="update", rename="cam
     updated: Natural
     error: Natural
     transaction_id: Transaction = msgspec.UNSET
+    permission_denied: Denied = msgspec.UNSET
 
 
 class RemoveResult(msgspec.Struct, tag_field="method", tag="remove", rename="camel"):
@@ -35,6 +39,7 @@ class RemoveResult(msgspec.Struct, tag_field="method", tag="remove", rename="cam
 
     deleted: Natural
     transaction_id: Transaction = msgspec.UNSET
+    permission_denied: Denied = msgspec.UNSET
 
 
 class WriteAnswer(msgspec.Struct, rename="camel"):
@@ -46,14 +51,14 @@ class WriteAnswer(msgspec.Struct, rename="camel"):
 
 
 class FullUpdateResult(UpdateResult, tag_field="method", tag="update", rename="camel", kw_only=True):
-    """The same with counts that are always zero."""
+    """The same with a count that is always zero, and that of documents that match and may not be written."""
 
     internal_error: Natural
     permission_denied: Natural
 
 
 class FullRemoveResult(RemoveResult, tag_field="method", tag="remove", rename="camel", kw_only=True):
-    """The same with counts that are always zero."""
+    """The same with a count that is always zero, and that of documents that match and may not be written."""
 
     internal_error: Natural
     permission_denied: Natural

@@ -25,7 +25,7 @@ from crdtstore.http.call import Call
 from crdtstore.http.headers import at_of
 from crdtstore.http.lines import Lines, answer_lines
 from crdtstore.http.request import LINES
-from crdtstore.http.respond import Answer, encode
+from crdtstore.http.respond import ENCODER, Answer, encode
 from crdtstore.http.store.attachments.shown import typed, with_urls
 from crdtstore.query.find import Document, Form
 
@@ -158,4 +158,4 @@ def join(document: Document) -> bytes:
 
 def print_id(id_: Value) -> bytes:
     """An id as JSON, as the store prints it: the common ones the quick way."""
-    return encode(id_) if isinstance(id_, str | int) else write_json(id_)
+    return ENCODER.encode(id_) if isinstance(id_, str | int) else write_json(id_)

@@ -9,17 +9,21 @@ Not here: which ids there can be (`crdtstore.crdt.identifier`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from crdtstore import limits
 from crdtstore.errors import NotFound
 from crdtstore.http.call import Call
 from crdtstore.http.headers import at_of
-from crdtstore.http.respond import Answer
+from crdtstore.http.respond import ENCODER, Answer
 from crdtstore.http.store.attachments.shown import typed, with_urls
 from crdtstore.http.store.find import FORMS, SerializedAs, join
 from crdtstore.query.find import Document
+
+PLAIN_IDS: Final = frozenset({str, int})
+"""Types of ids that are read and written as they were given: the shortest way from the store to the wire."""
 
 
 class FindByIdBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,23 +43,38 @@ class PlainBody(FindByIdBody, frozen=True, rename="camel"):
 
 async def findbyid(call: Call) -> Answer:
     """Answer with the document, and a transaction that it reflects."""
-    asked = await call.decode(FindByIdBody if call.version.sorts else PlainBody)
-    at = at_of(call.request)
-    await call.until_readable(asked.collection)
+    version = call.version
+    kind = FindByIdBody if version.sorts else PlainBody
+    asked = call.read(kind) if len(call.body) <= limits.INLINE_BODY_BYTES_MAX else await call.decode(kind)
+    at = None
+    if not call.at_once:
+        at = at_of(call.request)
+        await call.until_readable(asked.collection)
     # Before the read, so that it never names a transaction that the read may have missed.
     txn = call.session.applied if at is None else at
     shown = FORMS[asked.serialized_as]
-    addressed = call.version.sorts and asked.format_attachment
+    addressed = version.sorts and asked.format_attachment
+    if at is None and shown == "values" and not addressed and asked.id.__class__ in PLAIN_IDS:
+        fields = call.session.get_json(asked.collection, asked.id)
+        if fields is not None:
+            return Answer(200, written(ENCODER.encode(asked.id), fields, txn, inside=version.document_inside), txn)
     form = typed(shown) if addressed else shown
     if at is None:
         document = call.session.get(asked.collection, asked.id, form=form)
     else:
         document = await call.in_thread(lambda: call.session.get(asked.collection, asked.id, form=form, at=at))
-    if document is None and call.version.missing_document == "404":
+    if document is None and version.missing_document == "404":
         raise NotFound(f"Collection {asked.collection} has no document {asked.id!r:.60}.", collection=asked.collection)
     if document is not None and addressed:
-        document = with_urls(document, shown, asked.collection, call.version.name)
-    return Answer(200, body_of(document, txn, inside=call.version.document_inside), txn)
+        document = with_urls(document, shown, asked.collection, version.name)
+    return Answer(200, body_of(document, txn, inside=version.document_inside), txn)
+
+
+def written(id_: bytes, fields: bytes, txn: int, *, inside: bool) -> bytes:
+    """Write the answer of a document that is there, from its parts."""
+    if inside:
+        return b'{"txnId":%d,"document":{"id":%b,"fields":%b}}' % (txn, id_, fields)
+    return b'{"id":%b,"fields":%b,"txnId":%d}' % (id_, fields, txn)
 
 
 def body_of(document: Document | None, txn: int, *, inside: bool) -> bytes:

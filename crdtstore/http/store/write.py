@@ -10,8 +10,12 @@ Not here: what a command does (`crdtstore.command`).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
+import msgspec
+
+from crdtstore import limits
 from crdtstore.command.command import Command
 from crdtstore.command.parse import NamedWriteRequest, WriteRequest, commands_of
 from crdtstore.command.result import Removed, Updated, Upserted, Written
@@ -19,11 +23,11 @@ from crdtstore.crdt.json_scan import format_place
 from crdtstore.errors import CallerError, MalformedJson, MalformedRequest
 from crdtstore.http.call import Call
 from crdtstore.http.headers import actor_of, required_actor_of, txn_of
-from crdtstore.http.respond import Answer, encode
+from crdtstore.http.respond import ENCODER, Answer, encode
 from crdtstore.http.wait import until_done
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """The commands of a body, whether they are only tried out, and whether each stands under its name."""
 
     commands: tuple[Command, ...]
@@ -33,15 +37,21 @@ class Asked(NamedTuple):
 
 async def write(call: Call) -> Answer:
     """Apply the commands of the body in one transaction and answer once it is on disk."""
-    actor = required_actor_of(call.request) if call.version.needs_client_id else actor_of(call.request)
-    after = txn_of(call.request)
-    asked = await read_commands(call)
+    version, actor, after = call.version, call.actor, None
+    if actor is None:
+        actor = required_actor_of(call.request) if version.needs_client_id else actor_of(call.request)
+    if not call.at_once:
+        after = txn_of(call.request)
+    if len(call.body) <= limits.INLINE_BODY_BYTES_MAX:
+        asked = read_commands(call)
+    else:
+        asked = await call.in_thread(partial(read_commands, call))
     pending = call.session.submit(asked.commands, actor=actor, after=after, dry=asked.dry)
     try:
         written = await until_done(pending)
     except CallerError as error:
         raise at_command(error, asked) from None
-    return Answer(200, body_of(written, dry=asked.dry, all_counts=call.version.all_counts), written.txn)
+    return Answer(200, body_of(written, dry=asked.dry, all_counts=version.all_counts), written.txn)
 
 
 def at_command(error: CallerError, asked: Asked) -> CallerError:
@@ -54,19 +64,19 @@ def at_command(error: CallerError, asked: Asked) -> CallerError:
     return error
 
 
-async def read_commands(call: Call) -> Asked:
-    """Read the commands of the body, in either form.
+def read_commands(call: Call) -> Asked:
+    """Read the commands of the body, in either form; a long one takes a thread.
 
     Raises:
         MalformedRequest: They are in neither; what is said is about the first.
     """
     try:
-        plain = await call.decode(WriteRequest)
+        plain = call.read(WriteRequest)
     except MalformedJson:
         raise
     except MalformedRequest as error:
         try:
-            named = await call.decode(NamedWriteRequest)
+            named = call.read(NamedWriteRequest)
         except MalformedRequest:
             raise error from None
         plain = named.plain()
@@ -76,6 +86,11 @@ async def read_commands(call: Call) -> Asked:
 
 def body_of(written: Written, *, dry: bool, all_counts: bool) -> bytes:
     """Write the results as the body of the answer; what was only tried out has no transaction."""
+    if not dry and len(written.results) == 1 and not written.warnings:
+        (result,) = written.results
+        if isinstance(result, Upserted):
+            upserted = b'{"results":[{"method":"upsert","transactionId":%d,"id":%b}]}'
+            return upserted % (written.txn, ENCODER.encode(result.id))
     txn = None if dry else written.txn
     results = [describe(result, txn, all_counts=all_counts) for result in written.results]
     body: dict[str, Any] = {"dryRun": True, "results": results} if dry else {"results": results}
@@ -87,14 +102,20 @@ def body_of(written: Written, *, dry: bool, all_counts: bool) -> bytes:
 def describe(result: Upserted | Updated | Removed, txn: int | None, *, all_counts: bool) -> dict[str, Any]:
     """Write one result with the names that the API gives to its parts.
 
-    No document was left out for an error of the machine or a lacking permission: either refuses the transaction.
+    No document was left out for an error of the machine: it refuses the transaction.
     """
-    never = {"internalError": 0, "permissionDenied": 0} if all_counts else {}
     said = {} if txn is None else {"transactionId": txn}
     match result:
-        case Updated(updated, error):
-            return {"method": "update", **said, "updated": updated, "error": error, **never}
-        case Removed(deleted):
-            return {"method": "remove", **said, "deleted": deleted, **never}
+        case Updated(updated, error, denied):
+            return {"method": "update", **said, "updated": updated, "error": error, **counts(denied, all_counts)}
+        case Removed(deleted, denied):
+            return {"method": "remove", **said, "deleted": deleted, **counts(denied, all_counts)}
         case Upserted(id_):
             return {"method": "upsert", **said, "id": id_}
+
+
+def counts(denied: int, all_counts: bool) -> dict[str, int]:  # noqa: FBT001  a value, as the version says it
+    """How many documents were left out: told always, or where there are some."""
+    if all_counts:
+        return {"internalError": 0, "permissionDenied": denied}
+    return {"permissionDenied": denied} if denied else {}

@@ -20,12 +20,12 @@ from crdtstore import limits
 from crdtstore.attachments.attachments import Attachments
 from crdtstore.errors import Corrupted, UnknownAttachment
 from crdtstore.http.call import Call
+from crdtstore.http.channel import Disconnected
 from crdtstore.http.headers import arguments_of
-from crdtstore.http.request import BYTES, Disconnected
+from crdtstore.http.request import BYTES
 from crdtstore.http.respond import Answer
 from crdtstore.http.store.attachments.ranges import Span, has_it, span_of, tag_of
 from crdtstore.http.store.attachments.upload import begin_transfer
-from crdtstore.http.wait import until_gone
 
 CACHED: Final = b"private, max-age=31536000, immutable"
 DISPOSITION: Final = (b"content-disposition", b"attachment")
@@ -69,7 +69,7 @@ def answer_with(call: Call, file: BinaryIO, id_: str, length: int) -> Answer:
     plain = Answer(200, b"", headers=headers, media_type=BYTES.media_type, cached=CACHED)
     if has_it(call.request, id_):
         file.close()
-        return plain._replace(status=304)
+        return plain.but(status=304)
     # Ranges are for GET alone.
     asked = None if call.request.method == "HEAD" else span_of(call.request, id_, length)
     span = asked or Span(0, length)
@@ -82,7 +82,7 @@ def answer_with(call: Call, file: BinaryIO, id_: str, length: int) -> Answer:
         stream = Nothing()
     else:
         stream = Sending(call, file, span)
-    return plain._replace(status=200 if asked is None else 206, headers=headers, stream=stream)
+    return plain.but(status=200 if asked is None else 206, headers=headers, stream=stream)
 
 
 class Nothing:
@@ -111,7 +111,7 @@ class Sending:
         self.at, self.end = span
         self.start = span.start
         self.begun = monotonic()
-        self.gone = asyncio.ensure_future(until_gone(call.receive))
+        self.gone = call.gone()
 
     async def piece(self) -> bytes:
         """The next piece; empty at the end.
@@ -122,7 +122,7 @@ class Sending:
         if self.at == self.end:
             return b""
         allowed = limits.LISTING_SECONDS_MAX + (self.at - self.start) / limits.TRANSFER_BYTES_A_SECOND_MIN
-        if self.gone.done() or self.call.held.over or monotonic() - self.begun > allowed:
+        if self.gone.done() or self.call.desk.held.over or monotonic() - self.begun > allowed:
             raise Disconnected
         piece = await self.call.in_thread(self.read)
         if not piece:
@@ -140,4 +140,4 @@ class Sending:
         """Let go of the file."""
         self.gone.cancel()
         self.file.close()
-        self.call.transfers.release()
+        self.call.desk.transfers.release()

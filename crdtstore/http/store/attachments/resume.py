@@ -15,10 +15,8 @@ from typing import Final, NamedTuple
 
 from crdtstore import limits
 from crdtstore.attachments.uploads import Upload
-from crdtstore.auth.key_form import FIXED_PART
 from crdtstore.errors import MalformedRequest
 from crdtstore.http.call import Call
-from crdtstore.http.headers import token_of
 from crdtstore.http.request import BYTES, Request
 from crdtstore.http.respond import Answer, encode
 from crdtstore.http.store.attachments.upload import begin_transfer
@@ -38,7 +36,7 @@ async def resume(call: Call) -> Answer:
     """Take a part of a file, and answer how much of it is there; the whole file is put."""
     attachments = call.session.for_putting()
     part = part_of(call.request)
-    owner = token_of(call.request).partition(FIXED_PART)[0].encode()
+    owner = call.who.encode()
     begin_transfer(call)
     try:
         upload = await call.in_thread(
@@ -51,7 +49,7 @@ async def resume(call: Call) -> Answer:
         finally:
             upload.close()
     finally:
-        call.transfers.release()
+        call.desk.transfers.release()
     return Answer(200, encode({"id": call.parameters["id"], "len": part.length, "received": upload.received}))
 
 
@@ -62,7 +60,7 @@ async def receive(call: Call, upload: Upload, size: int) -> None:
         MalformedRequest: It is longer than the range says.
     """
     waiting = bytearray()
-    async for piece in call.content.pieces(BYTES, call.body_seconds):
+    async for piece in call.content.pieces(BYTES, call.desk.body_seconds):
         waiting += piece
         size -= len(piece)
         if size < 0:

@@ -30,7 +30,7 @@ async def upload(call: Call) -> Answer:
     try:
         with await call.in_thread(attachments.incoming) as incoming:
             waiting = bytearray()
-            async for part in call.content.pieces(UPLOAD, call.body_seconds):
+            async for part in call.content.pieces(UPLOAD, call.desk.body_seconds):
                 waiting += form.take(part)
                 if len(waiting) >= limits.ATTACHMENT_PIECE_BYTES:
                     await call.in_thread(partial(attachments.write, incoming, bytes(waiting)))
@@ -39,17 +39,17 @@ async def upload(call: Call) -> Answer:
             await call.in_thread(partial(attachments.write, incoming, bytes(waiting)))
             put = await call.in_thread(partial(attachments.keep, incoming))
     finally:
-        call.transfers.release()
+        call.desk.transfers.release()
     return Answer(200, encode({"id": put.id, "len": put.len}))
 
 
 def begin_transfer(call: Call) -> None:
-    """Count a file that is on its way; whoever calls this releases `call.transfers` in the end.
+    """Count a file that is on its way; whoever calls this releases `call.desk.transfers` in the end.
 
     Raises:
         Overloaded: There are TRANSFERS_MAX.
     """
-    if not call.transfers.acquire(blocking=False):
+    if not call.desk.transfers.acquire(blocking=False):
         message = f"{limits.TRANSFERS_MAX} files are on their way now: that is as many as may be."
         raise Overloaded(message, limit="TRANSFERS_MAX", maximum=limits.TRANSFERS_MAX)
 

@@ -30,7 +30,7 @@ async def changes(call: Call) -> Answer:
     asked = read_asked(call)
     await call.until_readable(*(asked.collections or ()))
     if asked.feed != "normal":
-        check_streams(call.held)
+        check_streams(call.desk.held)
     reader = await call.in_thread(partial(open_reader, call, asked))
     source = ChangesSource(call, reader, asked)
     if asked.feed == "continuous":
@@ -50,11 +50,11 @@ async def page(call: Call, reader: Reader, asked: Asked) -> Answer:
     """Answer with a page; a long poll waits where it would be empty."""
     found = await call.in_thread(partial(read_page, reader, asked))
     if not found.events and asked.feed == "longpoll" and not reader.is_past:
-        call.held.streams += 1
+        call.desk.held.streams += 1
         try:
-            await until_woken(reader.listen, wait_of(call.request, call.wait_seconds), call.receive, call.held)
+            await until_woken(reader.listen, wait_of(call.request, call.desk.wait_seconds), call.gone, call.desk.held)
         finally:
-            call.held.streams -= 1
+            call.desk.held.streams -= 1
         found = await call.in_thread(partial(read_page, reader, asked))
     events = b",".join(event.json for event in found.events)
     txn = max(call.session.applied, found.txn)

@@ -25,7 +25,7 @@ async def live(call: Call) -> Answer:
     asked = await call.decode(LiveBody) if call.request.has_body else read_arguments(call.request)
     seen = last_event_of(call.request)
     await call.until_readable(asked.collection)
-    check_streams(call.held)
+    check_streams(call.desk.held)
     observation = await call.in_thread(partial(observe, call, asked))
     if seen is not None:
         observation.resume(seen)

@@ -185,4 +185,4 @@ def failed(call: Call, error: CrdtStoreError, written: list[Written]) -> Answer:
     body = msgspec.json.decode(answer.body)
     data = body if is_problem else body["error"]["data"]
     data |= {"command": len(written), "results": results_of(call, written)}
-    return answer._replace(body=encode(body))
+    return answer.but(body=encode(body))
