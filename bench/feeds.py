@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Final, cast
 
-from bench.served import Server, running
+from bench.served import Server, command_of, running
 
 FIND: Final = "/api/v4/store/findbyid"
 WRITE: Final = "/api/v4/store/write"
@@ -286,7 +286,10 @@ def memory_of(server: Server) -> int:
 def measure(load: Load) -> Counts:
     """Run a server, and all of them."""
     raise_descriptors(2 * (load.waiting + load.readers + load.writers) + 200)
-    with TemporaryDirectory() as folder, running("feeds", folder) as server:
+    with (
+        TemporaryDirectory() as folder,
+        running(command_of("feeds", folder)) as server,
+    ):
         return asyncio.run(measured(server, load))
 
 

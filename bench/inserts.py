@@ -90,6 +90,7 @@ def side(insert_all: Callable[..., float], made: Sequence[Document], *, is_durab
     """Insert into a folder of the round's own."""
 
     def run(_number: int) -> float:
+        (ROOT / "build").mkdir(exist_ok=True)
         with TemporaryDirectory(prefix="crdtstore-bench-", dir=ROOT / "build") as folder:
             return insert_all(Path(folder), made, is_durable=is_durable)
 

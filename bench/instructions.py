@@ -7,8 +7,9 @@ Rules:
 
 - A child process runs under valgrind. It warms each case up, then runs it between two marks, which are calls of
   a function that nothing else calls: callgrind writes a file at each, and counts what came since the last.
-- `merge` is what the core's merge of one document takes, all that it calls included; `apply` and `get` are all
-  instructions of the process, Python's included. What the kernel of the system does is not counted.
+- `merge` is what the core's merge of one document takes, all that it calls included; the others are all instructions of
+  the process, Python's included: `apply` of a record, `get` by an id, `find` by an index with a prepared query, `write`
+  of one field as a transaction of its own, without flushing. What the kernel of the system does is not counted.
 - Counts depend on compiler, flags and Python: the committed ones are kept by toolchain, and compared within one.
 """
 
@@ -42,7 +43,7 @@ from bench.workloads import (
     person,
     timestamp_at,
 )
-from crdtstore import Store, core
+from crdtstore import Store, Upsert, core
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import give_identity
 from crdtstore.version.writer import Writer
@@ -62,7 +63,7 @@ DOCUMENTS = 110
 TURNS = 10
 """Ten turns of 110 documents: each of 11 fields, a hundred times."""
 
-CASES = ("merge", "apply", "get")
+CASES = ("merge", "apply", "get", "find", "write")
 
 
 # --- in the child ---
@@ -72,7 +73,7 @@ def run_cases(folder: Path) -> None:
     """Run every case between two marks, after a turn that warms it up."""
     gc.disable()
     base = make_base([person(number) for number in range(DOCUMENTS)])
-    for prepare in (prepare_merge, prepare_apply, prepare_get):
+    for prepare in (prepare_merge, prepare_apply, prepare_get, prepare_find, prepare_write):
         work = prepare(base, folder)
         work(0)
         mark()
@@ -117,6 +118,31 @@ def prepare_get(base: Base, folder: Path) -> Callable[[int], None]:
     return work
 
 
+def prepare_find(base: Base, folder: Path) -> Callable[[int], None]:
+    """Every document as JSON by an index of one field, a prepared query, a call each."""
+    store = open_store(folder / "find", base)
+    store.indexes.create(COLLECTION, ["email"])
+    find = store.prepare(COLLECTION, "email == $args.email").find_json
+    assert len(find(email="jane0@example.com")) == 1
+
+    def work(turn: int) -> None:
+        for number in range(DOCUMENTS):
+            find(email=f"jane{number}@example.com")
+
+    return work
+
+
+def prepare_write(base: Base, folder: Path) -> Callable[[int], None]:
+    """One field of every document, a transaction each."""
+    store = open_store(folder / "write", base)
+
+    def work(turn: int) -> None:
+        for number in range(DOCUMENTS):
+            store.write([Upsert(COLLECTION, {"age": turn}, id=number)])
+
+    return work
+
+
 def open_store(folder: Path, base: Base) -> Store:
     """A store with the base; the child ends without closing it.
 
@@ -151,12 +177,9 @@ def measure() -> dict[str, float]:
         if len(parts) != 2 * len(CASES):
             raise RuntimeError(f"{len(parts)} marks were met, not {2 * len(CASES)}: {MARK} is called elsewhere too.")
         operations = TURNS * DOCUMENTS
-        merge, apply, get = (part.read_text(encoding="utf-8") for part in parts[1::2])
-        return {
-            "merge": inclusive(merge, MERGE) / operations,
-            "apply": total(apply) / operations,
-            "get": total(get) / operations,
-        }
+        merge, *others = (part.read_text(encoding="utf-8") for part in parts[1::2])
+        counts = [inclusive(merge, MERGE), *map(total, others)]
+        return {case: count / operations for case, count in zip(CASES, counts, strict=True)}
 
 
 def child_environment(bytecode: Path) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""S9 and S11: single durable writes and reads over HTTP, against a server that does less for each request.
+"""S9 to S11: single durable writes and reads over HTTP, against a server that does less for each request.
 
-Rules: all servers are processes of their own on the same listener, get the same bytes and are asked by the same client,
-one after the other. Writes wait for the disk, so S9 is in wall time, the client's own share included, which all sides
-have alike. S11 is the CPU time of the server alone.
+Rules: all servers are processes of their own, get the same bytes and are asked by the same client, one after the other.
+Writes wait for the disk, so S9 is in wall time, the client's own share included, which all sides have alike: a small
+one where there is a compiler. S10 and S11 are the CPU time of the server alone.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from bench.children import ROOT, STOP_SECONDS_MAX, environment
+from bench.compiled import compiled
 from bench.load import drive
-from bench.measure import Row, Side, race, versus
+from bench.measure import Row, Side, Times, race, versus
 from bench.workloads import COLLECTION, profile
 
 DOCUMENTS = 100
@@ -36,11 +38,11 @@ class Server(NamedTuple):
     port: int
     key: str
 
-    def cpu_ns(self) -> int:
-        """The CPU time that it took so far."""
+    def cpu_ns(self, *, keyed: bool = True) -> int:
+        """The CPU time that it took so far; from then on it looks at keys, or does not."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        print(file=self.process.stdin, flush=True)
+        print("keyed" if keyed else "open", file=self.process.stdin, flush=True)
         return int(self.process.stdout.readline())
 
     def request(self, path: str, body: object) -> bytes:
@@ -57,14 +59,18 @@ class Server(NamedTuple):
         return "\r\n".join([*head, "", ""]).encode() + data
 
 
+def command_of(kind: str, folder: str, server: str = "builtin") -> list[str]:
+    """The command that runs a server in Python."""
+    return [sys.executable, "-m", "bench.server", kind, folder, server]
+
+
 @contextmanager
-def running(kind: str, folder: str) -> Iterator[Server]:
-    """Run a server; it is stopped at the end, whatever happens.
+def running(command: Sequence[str]) -> Iterator[Server]:
+    """Run a server by its command; it is stopped at the end, whatever happens.
 
     Raises:
         RuntimeError: It did not begin to listen.
     """
-    command = [sys.executable, "-m", "bench.server", kind, folder]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment(), cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
         try:
@@ -96,75 +102,111 @@ def reads(server: Server, count: int) -> list[bytes]:
 
 
 def rows(rounds: int) -> list[Row]:
-    """S9: writes."""
-    with servers("store", "off", "hello") as running_ones:
-        return written(*running_ones, rounds=rounds)
+    """S9 and S10: writes."""
+    with servers("store", "logged", "off", "hello", "c") as running_ones:
+        return written(running_ones, rounds=rounds)
 
 
 def adapter_rows(rounds: int) -> list[Row]:
     """S11: the CPU time of a request."""
-    with servers("store", "off", "hello", "open") as running_ones:
-        return answered(*running_ones, rounds=rounds)
+    with servers("store", "off", "hello") as ours, servers("store", "off", "hello", server="uvicorn") as theirs:
+        return answered(ours, theirs, rounds=rounds)
 
 
-def written(store: Server, off: Server, hello: Server, *, rounds: int, count: int = WRITES) -> list[Row]:
+def written(running_ones: Servers, *, rounds: int, count: int = WRITES) -> list[Row]:
     """Send writes of single documents, to all sides alike."""
     found = []
     for series, connections in enumerate(CONNECTIONS):
-
-        def side(server: Server, series: int = series, connections: int = connections) -> Side:
-            def run(number: int) -> float:
-                requests = writes(server, 1 + series * rounds + number, count)
-                return drive(server.port, requests, connections) / count / 1_000
-
-            return run
-
-        times = race({"ours": side(store), "off": side(off), "hello": side(hello)}, rounds)
-        found += [
-            versus(f"S9.off.{connections}", "itself without storage", times, "ours", "off", connections=connections),
-            versus(f"S9.hello.{connections}", "a hello world in ASGI", times, "ours", "hello", connections=connections),
-        ]
+        spent: dict[str, list[float]] = {}
+        first = 1 + series * rounds
+        sides = {
+            kind: writing(server, running_ones.load, connections, first, count, spent.setdefault(kind, []))
+            for kind, server in running_ones.by_kind.items()
+        }
+        found += rows_of(connections, race(sides, rounds), spent)
     return found
 
 
-def answered(
-    store: Server, off: Server, hello: Server, unkeyed: Server, *, rounds: int, count: int = READS
-) -> list[Row]:
+def writing(server: Server, load: Path | None, connections: int, first: int, count: int, spent: list[float]) -> Side:
+    """Writes to one server, in wall time; the server's CPU time is noted in `spent`."""
+
+    def run(number: int) -> float:
+        requests = writes(server, first + number, count)
+        before = server.cpu_ns()
+        wall = drive(server.port, requests, connections, load)
+        spent.append((server.cpu_ns() - before) / count / 1_000)
+        return wall / count / 1_000
+
+    return run
+
+
+def rows_of(connections: int, times: Times, spent: Times) -> list[Row]:
+    """The rows of one number of connections: S9 in wall time, S10 in the server's CPU time."""
+    found = []
+    for ours, name in (("store", ""), ("logged", "wal.")):
+        for peer, what in (("off", "itself without storage"), ("hello", "a hello world in ASGI"), ("c", "one in C")):
+            if peer in times:
+                row_id = f"S9.{name}{peer}.{connections}"
+                found.append(versus(row_id, what, times, ours, peer, connections=connections))
+        row_id = f"S10.{name}{connections}"
+        found.append(versus(row_id, "itself without storage", spent, ours, "off", connections=connections))
+    return found
+
+
+def answered(running_ones: Servers, on_uvicorn: Servers, *, rounds: int, count: int = READS) -> list[Row]:
     """Count the CPU time of a server while it answers."""
 
-    def side(server: Server, requests: Sequence[bytes]) -> Side:
+    def side(server: Server, requests: Sequence[bytes], *, keyed: bool = True) -> Side:
         def run(_number: int) -> float:
-            before = server.cpu_ns()
+            before = server.cpu_ns(keyed=keyed)
             drive(server.port, requests, READING_CONNECTIONS)
             return (server.cpu_ns() - before) / count / 1_000
 
         return run
 
-    times = race(
-        {
-            "read": side(store, reads(store, count)),
-            "write": side(off, writes(off, 0, count)),
-            "open.read": side(unkeyed, reads(unkeyed, count)),
-            "hello.read": side(hello, reads(hello, count)),
-            "hello.write": side(hello, writes(hello, 0, count)),
-        },
-        rounds,
-    )
-    peer = "a hello world in ASGI on the same server"
+    sides: dict[str, Side] = {}
+    for prefix, (by_kind, _) in (("", running_ones), ("uvicorn.", on_uvicorn)):
+        store, off, hello = by_kind["store"], by_kind["off"], by_kind["hello"]
+        sides[f"{prefix}read"] = side(store, reads(store, count))
+        sides[f"{prefix}write"] = side(off, writes(off, 0, count))
+        sides[f"{prefix}hello.read"] = side(hello, reads(hello, count))
+        sides[f"{prefix}hello.write"] = side(hello, writes(hello, 0, count))
+    store = running_ones.by_kind["store"]
+    times = race({**sides, "open.read": side(store, reads(store, count), keyed=False)}, rounds)
+    same, other = "a hello world in ASGI on the same server", "a hello world in ASGI on uvicorn"
     return [
-        versus("S11.read", peer, times, "read", "hello.read"),
-        versus("S11.write", peer, times, "write", "hello.write"),
+        *(versus(f"S11.{name}", same, times, name, f"hello.{name}") for name in ("read", "write")),
+        *(
+            versus(f"S11.uvicorn.{name}", same, times, f"uvicorn.{name}", f"uvicorn.hello.{name}")
+            for name in ("read", "write")
+        ),
+        *(versus(f"S11.across.{name}", other, times, name, f"uvicorn.hello.{name}") for name in ("read", "write")),
         versus("S11.keys", "itself without a look at keys", times, "read", "open.read"),
     ]
 
 
+class Servers(NamedTuple):
+    """Servers that run, by their kinds, and the client in C, if there is one."""
+
+    by_kind: dict[str, Server]
+    load: Path | None
+
+
 @contextmanager
-def servers(*kinds: str) -> Iterator[tuple[Server, ...]]:
-    """Run a server of each kind, on a disk; each has been sent the first hundred documents."""
+def servers(*kinds: str, server: str = "builtin") -> Iterator[Servers]:
+    """Run a server of each kind, on a disk; each has been sent the first hundred documents. `c` is left out at need."""
     (ROOT / "build").mkdir(exist_ok=True)
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="crdtstore-bench-", dir=ROOT / "build"))
-        found = tuple(stack.enter_context(running(kind, folder)) for kind in kinds)
-        for server in found:
-            drive(server.port, writes(server, 0, DOCUMENTS), 1)
-        yield found
+        found = {}
+        for kind in kinds:
+            command = command_of(kind, folder, server)
+            if kind == "c":
+                program = compiled("hello", folder)
+                if program is None:
+                    continue
+                command = [str(program)]
+            found[kind] = stack.enter_context(running(command))
+        for each in found.values():
+            drive(each.port, writes(each, 0, DOCUMENTS), 1)
+        yield Servers(found, compiled("load", folder))

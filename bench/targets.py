@@ -56,6 +56,7 @@ LISTED = "one of {documents:,} documents on its way to a socket, as JSON"
 GROWN = "the same in a store of {documents:,} documents, ten times as many"
 PAGES = "pages touched, ten times as many documents against as many"
 WRITTEN = "a durable write of one document over HTTP, {connections} connections"
+SERVED = "CPU of the server for a durable write of one document over HTTP, {connections} connections"
 ASKED = "CPU of the server for a read by id over HTTP"
 KEYED = "a read by id over HTTP with its key and permission checked, CPU time of the server"
 ANSWERED = "CPU of the server for a write of one document over HTTP, without storage"
@@ -106,12 +107,35 @@ TARGETS: Mapping[str, Target] = {
     "S8.logged.bare": Target(LOGGED, "at least as fast as bare LMDB without", ratio_min=1, unit="wall us/op"),
     "S8.logged.sqlite": Target(LOGGED, "at least as fast as SQLite with two", ratio_min=1, unit="wall us/op"),
     **{
-        f"S9.off.{connections}": Target(WRITTEN, "at least half as fast", ratio_min=0.5, unit="wall us/op")
+        f"S9.{log}off.{connections}": Target(WRITTEN, "at least half as fast", ratio_min=0.5, unit="wall us/op")
         for connections in (16, 64)
+        for log in ("", "wal.")
     },
-    **{f"S9.hello.{connections}": Target(WRITTEN, UNBOUND, unit="wall us/op") for connections in (16, 64)},
-    "S11.read": Target(ASKED, "at most 1.6 times the time", ratio_min=1 / 1.6),
-    "S11.write": Target(ANSWERED, "at most 1.6 times the time", ratio_min=1 / 1.6),
+    **{
+        f"S9.{log}hello.{connections}": Target(WRITTEN, UNBOUND, unit="wall us/op")
+        for connections in (16, 64)
+        for log in ("", "wal.")
+    },
+    **{
+        f"S9.{log}c.{connections}": Target(WRITTEN, "at least a quarter as fast", ratio_min=0.25, unit="wall us/op")
+        for connections in (16, 64)
+        for log in ("", "wal.")
+    },
+    **{
+        f"S10.{log}{connections}": Target(SERVED, "at most 1.8 times the time", ratio_min=1 / 1.8)
+        for connections in (16, 64)
+        for log in ("", "wal.")
+    },
+    **{
+        f"S11.{server}read": Target(ASKED, "at most 1.6 times the time", ratio_min=1 / 1.6)
+        for server in ("", "uvicorn.")
+    },
+    **{
+        f"S11.{server}write": Target(ANSWERED, "at most 1.6 times the time", ratio_min=1 / 1.6)
+        for server in ("", "uvicorn.")
+    },
+    "S11.across.read": Target(ASKED, UNBOUND),
+    "S11.across.write": Target(ANSWERED, UNBOUND),
     "S11.keys": Target(KEYED, "at most 1.15 times the time", ratio_min=1 / 1.15),
     "S12.loop": Target(f"{WOKEN}, on an event loop", "at most 60", value_max=60),
     "S12.thread": Target(f"{WOKEN}, in a thread", UNBOUND),

@@ -13,6 +13,8 @@ from queue import SimpleQueue
 from statistics import median
 from time import perf_counter_ns, sleep
 
+from uvloop import new_event_loop
+
 from bench.measure import Row, counted
 from bench.workloads import COLLECTION
 from crdtstore import Store, Upsert
@@ -69,12 +71,8 @@ def on_a_loop(store: Store, wakes: int) -> list[float]:
     """Reads that wait as those over HTTP do."""
     session, held, commits = Session(store, Permission.full()), Held(), Commits(store)
 
-    async def silence() -> dict[str, str]:
-        await asyncio.Event().wait()
-        return {}
-
     async def wait_for(txn: int) -> float:
-        await until_applied(session, [COLLECTION], txn, SECONDS_MAX, silence, held)
+        await until_applied(session, [COLLECTION], txn, SECONDS_MAX, asyncio.get_running_loop().create_future, held)
         return (perf_counter_ns() - commits.done_ns) / 1_000
 
     async def run() -> list[float]:
@@ -85,7 +83,8 @@ def on_a_loop(store: Store, wakes: int) -> list[float]:
         return found
 
     try:
-        return asyncio.run(run())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(run())
     finally:
         commits.end()
 
