@@ -25,7 +25,7 @@ import logging
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtstore import limits
@@ -43,6 +43,7 @@ from crdtstore.storage.attachments import (
 )
 from crdtstore.storage.environment import system_errors
 from crdtstore.storage.log import check_reach, last_txn, read_entries
+from crdtstore.version.bell import Bell
 from crdtstore.version.transaction import RefusedTransaction
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class Collector:
         self.placing = placing
         self.lock = lock
         self.one = Lock()
-        self.stopped = Event()
+        self.bell = Bell()
+        """Rung at the end."""
+
         self.thread: Thread | None = None
 
     def collect(self, grace_seconds: float = limits.ATTACHMENT_GRACE_SECONDS_DEFAULT) -> Collected:
@@ -191,7 +194,7 @@ class Collector:
 
     def run(self, grace_seconds: float) -> None:
         """Collect again and again; what fails is told, and tried again the next time."""
-        while not self.stopped.wait(limits.COLLECT_SECONDS):
+        while not self.bell.wait(limits.COLLECT_SECONDS):
             try:
                 with system_errors(folder_of(self.store.storage), "collected"):
                     done = self.collect(grace_seconds)
@@ -205,7 +208,7 @@ class Collector:
 
     def close(self) -> None:
         """End the thread, if there is one, once it is done with its collection."""
-        self.stopped.set()
+        self.bell.ring()
         if self.thread is not None:
             self.thread.join(limits.STOP_SECONDS_MAX)
 

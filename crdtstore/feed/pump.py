@@ -1,7 +1,7 @@
 """The pump tells listeners what was committed, in rounds: the store before, the store after, the log between.
 
 Rules: one thread a store, which lives while somebody listens. It is woken after a commit and never polls; to the
-writer it is one event that is set. Rounds follow each other without a gap, the first from the version at which the
+writer it is one bell that is rung. Rounds follow each other without a gap, the first from the version at which the
 listener began; several commit groups are one round where listeners are slow. Both snapshots are the thread's and end
 with the round, so listeners are quick: no network, no waiting. One that raises hears no more, and harms no other.
 
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from threading import Event, Lock, Thread, current_thread
+from threading import Lock, Thread, current_thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from crdtstore.errors import StoreClosed, StoreReadOnly
 from crdtstore.feed.changed import Changed, changed
 from crdtstore.storage.log import check_reach, last_txn, read_entries
+from crdtstore.version.bell import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ class Pump:
         """Nobody listens yet."""
         self.sequencer = sequencer
         self.lock = Lock()
-        self.woken = Event()
+        self.bell = Bell()
         self.listeners: list[Listener] = []
         self.coming: deque[Listener] = deque()
         self.going: deque[Listener] = deque()
@@ -103,7 +104,7 @@ class Pump:
             if self.closed:
                 raise StoreClosed("The store was closed.")
             self.coming.append(listener)
-            self.woken.set()
+            self.bell.ring()
             if self.thread is None:
                 self.thread = Thread(target=self.follow, name="crdtstore-pump", daemon=True)
                 self.thread.start()
@@ -112,13 +113,13 @@ class Pump:
         """Tell a listener nothing more; the round that runs may still reach it, until its `end`."""
         with self.lock:
             self.going.append(listener)
-            self.woken.set()
+            self.bell.ring()
 
     def close(self) -> None:
         """Tell what was committed, then that it is over. Nothing is committed any more when this is called."""
         with self.lock:
             self.closed = True
-            self.woken.set()
+            self.bell.ring()
             thread = self.thread
         if thread is not None:
             thread.join()
@@ -127,7 +128,7 @@ class Pump:
 
     def follow(self) -> None:
         """Go round after round, until nobody listens."""
-        cancel = self.sequencer.waiters.follow(self.woken.set)
+        cancel = self.sequencer.waiters.follow(self.bell.ring)
         error: Exception | None = None
         try:
             ended = self.go_rounds()
@@ -143,8 +144,7 @@ class Pump:
         place = self.open()
         try:
             while True:
-                self.woken.wait()
-                self.woken.clear()
+                self.bell.wait()
                 closed = self.closed
                 self.heed(place)
                 place = self.go_round(place)

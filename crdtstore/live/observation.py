@@ -13,9 +13,11 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from threading import TIMEOUT_MAX, Event
+from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TYPE_CHECKING, Self
+
+from crdtstore.version.bell import Bell
 
 if TYPE_CHECKING:
     from crdtstore.errors import CrdtStoreError
@@ -44,7 +46,7 @@ class Observation:
         self.closed = False
         self.rung = False
         """Whether it was woken since it looked."""
-        self.woken = Event()
+        self.bell = Bell()
         self.waker: Callable[[], None] | None = None
 
     # --- what it is told ---
@@ -80,14 +82,14 @@ class Observation:
         """
         deadline = monotonic() + seconds
         while True:
-            self.woken.clear()
+            self.bell.quiet()
             # What came before the end is there when the end is seen.
             ended = self.ended
             change = self.take()
             left = deadline - monotonic()
             if change is not None or ended or left <= 0:
                 return change
-            self.woken.wait(min(left, TIMEOUT_MAX))
+            self.bell.wait(min(left, TIMEOUT_MAX))
 
     def __iter__(self) -> Self:
         return self
@@ -134,7 +136,7 @@ class Observation:
     def wake(self) -> None:
         """Say that there may be something new, or nothing any more; from any thread."""
         self.rung = True
-        self.woken.set()
+        self.bell.ring()
         waker = self.waker
         if waker is not None:
             waker()

@@ -23,6 +23,7 @@ from crdtstore import limits
 from crdtstore.errors import CrdtStoreError
 from crdtstore.replication.exchange import Options, Report
 from crdtstore.replication.remote import sync
+from crdtstore.version.bell import Bell
 
 if TYPE_CHECKING:
     from crdtstore.store import Store
@@ -130,7 +131,7 @@ class Follower:
         self.watcher = watcher
         self.wires = {direction: connect() for direction in directions}
         self.stopped = threading.Event()
-        self.stirred = threading.Event()
+        self.stirred = Bell()
         self.looked = False
         self.lock = threading.Lock()
         self.troubles = dict.fromkeys(directions, "not met yet")
@@ -147,7 +148,7 @@ class Follower:
     def halt(self) -> None:
         """Break off what is on its way; the threads end soon after."""
         self.stopped.set()
-        self.stirred.set()
+        self.stirred.ring()
         for wire in self.wires.values():
             wire.abort()
 
@@ -181,17 +182,17 @@ class Follower:
         elif self.store.applied == known and patient and not report.equal:
             pause.take()  # nothing came, and the question was not held
         if self.looked:
-            self.stirred.set()
+            self.stirred.ring()
 
     def push(self, pause: Pause) -> None:
         """Give what is new here, and wait until there is more."""
         # Before the exchange: what stirs while it runs asks for another one.
-        self.stirred.clear()
+        self.stirred.quiet()
         known = self.store.applied
         self.exchange(PUSH, Options(pull=False))
         pause.reset()
         if not self.stopped.is_set():
-            cancel = self.store.notify(known + 1, self.stirred.set)
+            cancel = self.store.notify(known + 1, self.stirred.ring)
             self.stirred.wait()
             cancel()
 

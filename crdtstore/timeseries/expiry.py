@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from itertools import islice
-from threading import Condition, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from crdtstore.crdt.identifier import encode_id
@@ -25,6 +25,7 @@ from crdtstore.query.instant import parse_instant
 from crdtstore.storage.tables import Table
 from crdtstore.timeseries.moment import MOMENT_BYTES, moment_at
 from crdtstore.timeseries.series import ID_BYTES, PREFIX
+from crdtstore.version.bell import Bell
 from crdtstore.version.transaction import Sequenced
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class Expiry:
     def __init__(self, store: Host) -> None:
         self.store = store
         self.thread: Thread | None = None
-        self.told = Condition()
-        self.woken = self.closed = False
+        self.bell = Bell()
+        self.closed = False
         self.asleep_until = NEVER
 
     def sweep(self) -> int:
@@ -123,16 +124,13 @@ class Expiry:
 
     def tell(self, moment: str) -> None:
         """Say that an event expires at a moment, once it is on disk."""
-        with self.told:
-            if moment < self.asleep_until:
-                self.woken = True
-                self.told.notify()
+        if moment < self.asleep_until:
+            self.bell.ring()
 
     def close(self) -> None:
         """End the thread."""
-        with self.told:
-            self.closed = True
-            self.told.notify()
+        self.closed = True
+        self.bell.ring()
         if self.thread is not None:
             self.thread.join()
 
@@ -152,10 +150,8 @@ class Expiry:
 
     def sleep(self, seconds: float) -> None:
         """Wait for so long, to be told of an earlier event, or for the end."""
-        with self.told:
-            self.told.wait_for(lambda: self.woken or self.closed, min(seconds, EXPIRY_SLEEP_SECONDS_MAX))
-            self.woken = False
-            self.asleep_until = NEVER
+        self.bell.wait(min(seconds, EXPIRY_SLEEP_SECONDS_MAX))
+        self.asleep_until = NEVER
 
     def next_moment(self) -> str:
         """When the next event expires."""

@@ -1,15 +1,16 @@
 """A pending is the future of a job on its way to disk: one of `concurrent.futures`, made for many at a time.
 
-Rules: what its base needs for those who block on it, or ask to be called, is made when the first of them comes: most
-pendings have nobody but the one event loop whose request waits, and that is woken by `wake`. A pending has a *claim*:
-it is run or cancelled, whichever comes first. Every step is one step of a dict, so none needs a lock; who blocks, or
-asks to be called, has the base's, and makes it before he looks whether the pending is done.
+Rules: what is needed for those who wait is made when the first of them comes: most pendings have nobody but the one
+event loop whose request waits, and that is woken by `wake`. Who blocks has a bell of his own, hung up before he looks
+whether the pending is done, so that a signal's handler that raises there keeps nobody from ending it. A pending has a
+*claim*: it is run or cancelled, whichever comes first. Every step is one step of a dict, so none needs a lock; those
+who ask to be called, and the functions of `concurrent.futures` that wait for several, have the base's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures._base import (  # what its functions `wait` and `as_completed` look at
     CANCELLED,
     CANCELLED_AND_NOTIFIED,
@@ -19,6 +20,8 @@ from concurrent.futures._base import (  # what its functions `wait` and `as_comp
 )
 from threading import Condition
 from typing import Any, Final
+
+from crdtstore.version.bell import Bell
 
 DONE: Final = frozenset((CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED))
 
@@ -55,6 +58,7 @@ class Pending(Future[Any]):
             if self.__dict__.setdefault("claim", CANCELLED) is RUNNING:
                 return False
         cancelled = super().cancel()
+        self.ring()
         self.wake_up()
         return cancelled
 
@@ -78,7 +82,13 @@ class Pending(Future[Any]):
                     (waiter.add_result if self._exception is None else waiter.add_exception)(self)
                 self._condition.notify_all()
             self._invoke_callbacks()
+        self.ring()
         self.wake_up()
+
+    def ring(self) -> None:
+        """Wake those who block."""
+        for bell in self.__dict__.get("bells", ()):
+            bell.ring()
 
     def wake_up(self) -> None:
         """Call who waits by `when_done`, once."""
@@ -98,17 +108,24 @@ class Pending(Future[Any]):
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for what came of it, as the base does."""
-        if self._state == FINISHED and self._exception is None:
-            return self._result
-        self.press()
-        return super().result(timeout)
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        return self._result
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the error that it ended with, as the base does."""
-        self.press()
-        return super().exception(timeout)
+        if self._state not in DONE:
+            self.block(timeout)
+        if self._state != FINISHED:
+            raise CancelledError
+        return self._exception
 
-    def press(self) -> None:
-        """See that the job is on its way: the caller may be the one who would have handed it over."""
-        if self.hurry is not None and self._state not in DONE:
+    def block(self, timeout: float | None) -> None:
+        """Wait until it is done; see that it is on its way, as the caller may be the one who would hand it over."""
+        bell = Bell()
+        self.__dict__.setdefault("bells", []).append(bell)
+        if self.hurry is not None:
             self.hurry()
+        if self._state not in DONE and not bell.wait(timeout):
+            raise TimeoutError

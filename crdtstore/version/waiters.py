@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from threading import Event, Lock
+from threading import Lock
 from typing import TypeAlias
 
 from sortedcontainers import SortedDict
 
 from crdtstore.errors import Overloaded, VersionNotAvailable
 from crdtstore.limits import WAITERS_MAX
+from crdtstore.version.bell import Bell
 
 Callback: TypeAlias = Callable[[], None]
 
@@ -86,9 +87,9 @@ class Waiters:
             VersionNotAvailable: It was not within `seconds`.
         """
         if txn > self.applied:
-            woken = Event()
-            cancel = self.notify(txn, woken.set)
-            if not woken.wait(seconds):
+            bell = Bell()
+            cancel = self.notify(txn, bell.ring)
+            if not bell.wait(seconds):
                 cancel()
         if txn > self.applied:
             raise VersionNotAvailable(txn, self.applied)

@@ -21,12 +21,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from threading import Condition, Lock, Thread, get_ident, local
+from threading import Lock, RLock, Thread, get_ident, local
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from crdtstore import core
 from crdtstore.errors import ForkedProcess, Overloaded, StoreClosed, StoreError
 from crdtstore.limits import GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX, QUEUE_TRANSACTIONS_MAX
+from crdtstore.version.bell import Bell
 from crdtstore.version.pending import Pending
 from crdtstore.version.sequencer import Job, Sequencer, fail, fenced
 
@@ -137,7 +138,10 @@ class Writer:
         self.in_row = 0
         """How many jobs it has submitted since another one did."""
 
-        self.ready = Condition()
+        self.arriving = RLock()
+        """Had by the one who looks at what waits, or adds to it: a handler of a signal may come in between."""
+
+        self.bell = Bell()
         self.closed = False
         self.ended = False
         self.pid = os.getpid()
@@ -163,7 +167,7 @@ class Writer:
         pending, later = Pending(), HERE.later
         if HERE.waits and self.commit_here(Job(run, pending, size)):
             return pending
-        with self.ready:
+        with self.arriving:
             if self.closed:
                 raise StoreClosed("The store was closed.")
             if self.ended:
@@ -172,8 +176,8 @@ class Writer:
                 message = f"{QUEUE_TRANSACTIONS_MAX} transactions wait to be written, the bound."
                 raise Overloaded(message, limit="QUEUE_TRANSACTIONS_MAX", maximum=QUEUE_TRANSACTIONS_MAX)
             if later is None:
+                self.bell.ring()
                 self.queue.append(Job(run, pending, size))
-                self.ready.notify()
                 return pending
             pending.hurry = self.end_round
             self.round.append(Job(run, pending, size))
@@ -219,12 +223,12 @@ class Writer:
 
     def end_round(self) -> None:
         """Let what was submitted in this round arrive."""
-        with self.ready:
+        with self.arriving:
             self.ender = None
             if self.round:
+                self.bell.ring()
                 self.queue += self.round
                 self.round.clear()
-                self.ready.notify()
 
     def write_groups(self) -> None:
         """Commit groups until the writer is closed and its queue is empty."""
@@ -240,7 +244,7 @@ class Writer:
     def give_up(self, error: BaseException) -> None:
         """Fence the store, and tell everybody who waits."""
         self.sequencer.fenced = self.ended = True
-        with self.ready:
+        with self.arriving:
             jobs = [*self.group, *self.queue, *self.round]
             self.queue.clear()
             self.round.clear()
@@ -248,14 +252,15 @@ class Writer:
 
     def wait_for_jobs(self) -> bool:
         """Block until there is something to write; False at the end."""
-        with self.ready:
-            while not self.queue and not self.closed:
-                self.ready.wait()
-            return bool(self.queue)
+        while True:
+            with self.arriving:
+                if self.queue or self.closed:
+                    return bool(self.queue)
+            self.bell.wait()
 
     def next_group(self) -> list[Job]:
         """What waits, within the bounds of a group."""
-        with self.ready:
+        with self.arriving:
             group = self.group = []
             size = 0
             while self.queue and len(group) < GROUP_TRANSACTIONS_MAX and size < GROUP_BYTES_MAX:
@@ -268,10 +273,10 @@ class Writer:
         """Let the queue run empty and end the thread; in a forked child there is none."""
         if os.getpid() != self.pid:
             return
-        with self.ready:
+        with self.arriving:
             self.end_round()
             self.closed = True
-            self.ready.notify()
+            self.bell.ring()
         self.thread.join()
         with self.turn:
             pass  # who began to commit before it was closed has ended

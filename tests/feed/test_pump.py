@@ -155,7 +155,7 @@ def test_a_version_that_cannot_be_opened_ends_all(monkeypatch: pytest.MonkeyPatc
             raise StoreClosed("planted")
 
         monkeypatch.setattr(store.storage, "snapshot", refuse)
-        store.pump.woken.set()
+        store.pump.bell.ring()
         assert isinstance(ear.ended.get(timeout=SECONDS), StoreClosed)
         late = Ear()
         store.pump.attach(late)

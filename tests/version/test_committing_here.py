@@ -101,7 +101,7 @@ def test_signals_leave_no_write_half_done(store: Store) -> None:
     def raise_(_number: int, _frame: object) -> None:
         raise Interrupted
 
-    before = signal.signal(signal.SIGALRM, raise_)
+    before, ends = signal.signal(signal.SIGALRM, raise_), signal.getitimer(signal.ITIMER_REAL)
     try:
         for number in range(WRITES_MAX):
             if interrupted == SIGNALS_SEEN:
@@ -118,6 +118,7 @@ def test_signals_leave_no_write_half_done(store: Store) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *ends)  # what ends a test that hangs
     assert interrupted == SIGNALS_SEEN
     last = store.write([Upsert("a", {}, id="last")]).txn
     numbers = {each.id for each in store.scan("b")}

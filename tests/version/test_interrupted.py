@@ -1,0 +1,169 @@
+"""A signal's handler that raises at any place of a call harms this call alone: the store goes on for everybody else.
+
+Instead of signals, which seldom hit a narrow place, the interpreter's tracing raises where the interpreter looks for
+signals: at the beginning of a function, behind a call, and where a loop goes back. In one run it does so at the first
+of these places that the main thread comes to, in the next one at the second, up to the last.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from threading import Condition, Event, Thread, Timer
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from crdtstore import Store, Upsert
+from crdtstore.version import bell, pending, waiters, writer
+from crdtstore.version.writer import ALONE_JOBS
+
+Act = Callable[[], object]
+
+SECONDS_MAX = 60
+"""Within which a thread that nobody holds up has ended."""
+
+SECONDS_HELD = 1
+"""After which one that is held up counts as such, where it should be."""
+
+PLACES_MIN = 5
+"""Fewer would mean that nothing was interrupted."""
+
+TRACED = frozenset(module.__file__ for module in (bell, pending, waiters, writer, threading))
+"""Where threads meet; what runs between is tested by signals, in `test_committing_here.py`."""
+
+
+class Interrupted(BaseException):
+    """What a handler raises."""
+
+
+class HeldUp(AssertionError):
+    """Somebody else waits for ever."""
+
+
+LOOKED_AFTER = frozenset({"RESUME", "CALL", "CALL_KW", "CALL_FUNCTION_EX", "JUMP_BACKWARD"})
+"""The instructions after which signals are looked for."""
+
+
+@contextmanager
+def interrupted_at(place: int) -> Iterator[list[int]]:
+    """Raise after so many places; gives how many were passed."""
+    passed = [0]
+
+    done: dict[FrameType, int] = {}
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename not in TRACED:
+            return None
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        if event == "opcode":
+            last = done.get(frame)
+            done[frame] = frame.f_lasti
+            if last is not None and dis.opname[frame.f_code.co_code[last]] in LOOKED_AFTER:
+                passed[0] += 1
+                if passed[0] == place:
+                    raise Interrupted
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield passed
+    finally:
+        sys.settrace(before)
+
+
+def every_place(rounds: Iterable[tuple[Act, Act]]) -> int:
+    """Interrupt an act at each of its places in turn, one a round, and check after each; returns how many there are."""
+    for place, (act, check) in enumerate(rounds, 1):
+        with suppress(Interrupted), interrupted_at(place) as passed:
+            act()
+        check()
+        if passed[0] < place:
+            return place - 1
+    raise AssertionError("there was no end")
+
+
+def in_time(act: Act, seconds: float = SECONDS_MAX) -> None:
+    """See that an act ends in a thread of its own."""
+    thread = Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise HeldUp
+
+
+def test_writes(tmp_path: Path) -> None:
+    """By the writer's thread, which others keep using, and in the own thread of who is alone."""
+    with Store.open(tmp_path / "store", durability="none") as store:
+
+        def write(number: int) -> None:
+            store.write([Upsert("a", {"n": number}, id=number), Upsert("b", {"n": number}, id=number)])
+
+        def check() -> None:
+            in_time(lambda: store.write([Upsert("others", {}, id=0)]))
+            assert store.stats().documents % 2 == 1
+            assert not store.sequencer.fenced
+
+        assert every_place((partial(write, number), check) for number in count()) > PLACES_MIN
+
+
+def test_writes_of_one_alone(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", durability="none") as store:
+
+        def write() -> None:
+            store.write([Upsert("a", {}, id=0)])
+
+        def acts() -> Iterator[tuple[Act, Act]]:
+            while True:
+                for _ in range(ALONE_JOBS + 1):
+                    write()
+                yield write, lambda: in_time(write)
+
+        assert every_place(acts()) > PLACES_MIN
+
+
+def test_waits_for_a_transaction(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", durability="none") as store:
+
+        def acts() -> Iterator[tuple[Act, Act]]:
+            while True:
+                until = Timer(0.002, store.write, ([Upsert("others", {}, id=0)],))
+                wait = partial(store.wait, store.applied + 1, SECONDS_MAX)
+                until.start()
+                yield wait, partial(in_time, until.join)
+
+        assert every_place(acts()) > PLACES_MIN
+
+
+def test_ends(tmp_path: Path) -> None:
+    """Who was interrupted closing a store closes it again."""
+
+    def acts() -> Iterator[tuple[Act, Act]]:
+        for number in count():
+            store = Store.open(tmp_path / str(number), durability="none")
+            yield store.close, partial(in_time, store.close)
+
+    assert every_place(acts()) > PLACES_MIN
+
+
+@pytest.mark.parametrize("made", [Event, Condition])
+def test_the_check_finds_what_stays_locked(made: Callable[[], Any]) -> None:
+    """The same with what the standard library offers for this: somebody is held up."""
+    shared = made()
+    wake = shared.set if isinstance(shared, Event) else partial(notify, shared)
+    with pytest.raises(HeldUp):
+        every_place((wake, partial(in_time, wake, SECONDS_HELD)) for _ in count())
+
+
+def notify(condition: Condition) -> None:
+    """Wake one."""
+    with condition:
+        condition.notify()
