@@ -134,6 +134,13 @@ KEY_PREFIX_BYTES: Final = 480
 MAP_BYTES_DEFAULT: Final = 2**40
 """Address space, not disk: LMDB grows its file as needed and must never be resized with readers about."""
 
+FILE_ROOM_BYTES_MAX: Final = 1_024 * 1_024
+"""The data file is made longer by so much ahead of its commits, at most: their flushes then need no journal, and what
+this one writes takes a millisecond."""
+
+FILE_ROOM_PART: Final = 2
+"""It is made longer by half of what it has, so that a small store stays small."""
+
 COPY_PIECE_BYTES: Final = 256 * 1_024
 """A backup goes through memory in pieces of this size: large enough to cost nothing, small enough for many at once."""
 

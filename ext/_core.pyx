@@ -54,6 +54,7 @@ include "evaluate_field.pxi"
 
 # storage
 include "lmdb_library.pxi"
+include "lmdb_room.pxi"
 include "lmdb_node.pxi"
 include "lmdb_pages.pxi"
 include "lmdb_walk.pxi"

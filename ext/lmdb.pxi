@@ -208,6 +208,8 @@ cdef class Environment:
                 if self.batches % lmdb_reader_check_batches == 0:
                     lmdb_reap(self.env)
                 code = lmdb_begin(self.env, 0, &txn)
+                if not code and self.durable:
+                    lmdb_make_room(self.env, lmdb_room_part, lmdb_room_bytes_max)
             if code:
                 self.batching = False
                 self.fenced = self.fenced or code == LMDB_PANIC or code == LMDB_ASSERTED

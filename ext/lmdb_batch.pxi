@@ -1,7 +1,9 @@
 # Twin of crdtstore/storage/adapter.py: the one write transaction of a store over LMDB.
 
 cimport cython
+from cpython.buffer cimport PyBUF_READ
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
@@ -92,7 +94,7 @@ cdef int batch_log(Batch self) except -1:
     """Write the rows to the log, which makes them count; where that fails the batch is aborted."""
     cdef Environment environment = self.environment
     try:
-        environment.wal.write(PyBytes_FromStringAndSize(<const char*>environment.rows, environment.rows_length))
+        environment.wal.write(PyMemoryView_FromMemory(<char*>environment.rows, environment.rows_length, PyBUF_READ))
     except BaseException as error:
         environment.fenced = environment.fenced or not isinstance(error, errors.StoreFull)
         snapshot_end(self)

@@ -76,6 +76,8 @@ cdef extern from *:
         int (*env_sync)(lmdb_env *env, int force);
         void (*env_close)(lmdb_env *env);
         int (*env_info)(lmdb_env *env, lmdb_information *information);
+        int (*env_stat)(lmdb_env *env, lmdb_statistics *statistics);
+        int (*env_get_fd)(lmdb_env *env, int *file);
         int (*reader_check)(lmdb_env *env, int *dead);
         int (*txn_begin)(lmdb_env *env, lmdb_txn *parent, unsigned int flags, lmdb_txn **txn);
         int (*txn_commit)(lmdb_txn *txn);
@@ -113,9 +115,9 @@ cdef extern from *:
             && LMDB_SYMBOL(env_close) && LMDB_SYMBOL(reader_check) && LMDB_SYMBOL(txn_begin)
             && LMDB_SYMBOL(txn_commit) && LMDB_SYMBOL(txn_abort) && LMDB_SYMBOL(txn_reset)
             && LMDB_SYMBOL(txn_renew) && LMDB_SYMBOL(txn_id) && LMDB_SYMBOL(txn_env) && LMDB_SYMBOL(env_info)
-            && LMDB_SYMBOL(dbi_open) && LMDB_SYMBOL(stat) && LMDB_SYMBOL(get)
-            && LMDB_SYMBOL(put) && LMDB_SYMBOL(del) && LMDB_SYMBOL(cursor_open) && LMDB_SYMBOL(cursor_close)
-            && LMDB_SYMBOL(cursor_get) && LMDB_SYMBOL(cursor_put);
+            && LMDB_SYMBOL(env_stat) && LMDB_SYMBOL(env_get_fd) && LMDB_SYMBOL(dbi_open) && LMDB_SYMBOL(stat)
+            && LMDB_SYMBOL(get) && LMDB_SYMBOL(put) && LMDB_SYMBOL(del) && LMDB_SYMBOL(cursor_open)
+            && LMDB_SYMBOL(cursor_close) && LMDB_SYMBOL(cursor_get) && LMDB_SYMBOL(cursor_put);
     }
 
     /* Forks seen from the child's side: what was opened at another count is not ours to touch. */

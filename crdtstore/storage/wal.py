@@ -79,7 +79,7 @@ class Wal:
 
     # --- what a batch does ---
 
-    def write(self, rows: bytes) -> None:
+    def write(self, rows: bytes | memoryview) -> None:
         """Bring the rows of a batch to disk; `written` must follow.
 
         Raises:
@@ -88,7 +88,7 @@ class Wal:
         """
         self.changed.acquire()
         try:
-            self.write_frame(wal_file.ROWS, bytes(rows))
+            self.write_frame(wal_file.ROWS, rows)
         except BaseException:
             self.changed.release()
             raise
@@ -120,7 +120,7 @@ class Wal:
             self.failed = error
             raise StoreFenced(f"A commit failed and cannot be taken back: {error} Reopen the store.") from error
 
-    def write_frame(self, kind: int, content: bytes) -> None:
+    def write_frame(self, kind: int, content: bytes | memoryview) -> None:
         """Write and flush the next frame; the caller has `changed`."""
         size = wal_file.padded(len(content))
         if kind == wal_file.ROWS:

@@ -155,13 +155,13 @@ def padded(size: int) -> int:
     return (FRAME.size + size + FRAME_ALIGNMENT - 1) // FRAME_ALIGNMENT * FRAME_ALIGNMENT
 
 
-def frame_checksum(identity: bytes, rest: bytes, content: bytes) -> int:
+def frame_checksum(identity: bytes, rest: bytes, content: bytes | memoryview) -> int:
     """The CRC-32C of a frame: of the log's identity, of its head behind the checksum, of its content."""
     crc: int = core.crc32c(content, core.crc32c(rest, core.crc32c(identity)))
     return crc
 
 
-def encode_frame(identity: bytes, sequence: int, kind: int, content: bytes) -> bytes:
+def encode_frame(identity: bytes, sequence: int, kind: int, content: bytes | memoryview) -> bytes:
     """Return the bytes of a frame."""
     head = FRAME.pack(FRAME_MAGIC, 0, sequence, len(content), kind, 0)
     crc = frame_checksum(identity, head[8:], content)

@@ -1,7 +1,7 @@
 """A pending is the future of a job on its way to disk: one of `concurrent.futures`, made for many at a time.
 
 Rules: what is needed for those who wait is made when the first of them comes: most pendings have nobody but the one
-event loop whose request waits, and that is woken by `wake`. Who blocks has a bell of his own, hung up before he looks
+event loop whose request waits, and that is woken by `wake`. Who blocks has a lock of his own, hung up before he looks
 whether the pending is done, so that a signal's handler that raises there keeps nobody from ending it. A pending has a
 *claim*: it is run or cancelled, whichever comes first. Every step is one step of a dict, so none needs a lock; those
 who ask to be called, and the functions of `concurrent.futures` that wait for several, have the base's.
@@ -18,10 +18,8 @@ from concurrent.futures._base import (  # what its functions `wait` and `as_comp
     PENDING,
     RUNNING,
 )
-from threading import Condition
+from threading import Condition, Lock
 from typing import Any, Final
-
-from crdtstore.version.bell import Bell
 
 DONE: Final = frozenset((CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED))
 
@@ -58,7 +56,7 @@ class Pending(Future[Any]):
             if self.__dict__.setdefault("claim", CANCELLED) is RUNNING:
                 return False
         cancelled = super().cancel()
-        self.ring()
+        self.release()
         self.wake_up()
         return cancelled
 
@@ -82,13 +80,14 @@ class Pending(Future[Any]):
                     (waiter.add_result if self._exception is None else waiter.add_exception)(self)
                 self._condition.notify_all()
             self._invoke_callbacks()
-        self.ring()
+        if "blocked" in self.__dict__:
+            self.release()
         self.wake_up()
 
-    def ring(self) -> None:
+    def release(self) -> None:
         """Wake those who block."""
-        for bell in self.__dict__.get("bells", ()):
-            bell.ring()
+        for lock in self.__dict__.pop("blocked", ()):
+            lock.release()
 
     def wake_up(self) -> None:
         """Call who waits by `when_done`, once."""
@@ -108,9 +107,10 @@ class Pending(Future[Any]):
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for what came of it, as the base does."""
-        error = self.exception(timeout)
-        if error is not None:
-            raise error
+        if self._state != FINISHED or self._exception is not None:
+            error = self.exception(timeout)
+            if error is not None:
+                raise error
         return self._result
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -123,9 +123,10 @@ class Pending(Future[Any]):
 
     def block(self, timeout: float | None) -> None:
         """Wait until it is done; see that it is on its way, as the caller may be the one who would hand it over."""
-        bell = Bell()
-        self.__dict__.setdefault("bells", []).append(bell)
+        lock = Lock()
+        lock.acquire()
+        self.__dict__.setdefault("blocked", []).append(lock)
         if self.hurry is not None:
             self.hurry()
-        if self._state not in DONE and not bell.wait(timeout):
+        if self._state not in DONE and not lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
             raise TimeoutError

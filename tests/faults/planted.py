@@ -107,8 +107,8 @@ def frames_written_later() -> None:
     """A commit is acknowledged, and then its frame is written: with the one behind it."""
     write, late = Wal.write, list[bytes]()
 
-    def write_before(self: Wal, rows: bytes) -> None:
-        late.append(rows)
+    def write_before(self: Wal, rows: bytes | memoryview) -> None:
+        late.append(bytes(rows))
         write(self, late.pop(0) if len(late) > 1 else b"")
 
     Wal.write = write_before  # type: ignore[method-assign]
