@@ -114,6 +114,27 @@ cdef extern from *:
         return 0;
     }
 
+    /* The leaf behind that of a path, if it stands below the same branch. */
+    static inline const unsigned char *lmdb_leaf_ahead(const lmdb_trees *trees, const lmdb_path *path) {
+        const lmdb_step *above = path->steps + path->depth - 1;
+        lmdb_node node;
+        if (path->depth < 1 || above->index + 1 >= above->count || !lmdb_node_of(trees, above, above->index + 1, &node)
+                || lmdb_child(&node) >= trees->pages)
+            return NULL;
+        return trees->map + lmdb_child(&node) * trees->page_bytes;
+    }
+
+    /* Ask for the memory of the leaf ahead, a share of it at each row of this one: at the first one for where it begins
+       to be read, then from its end on, as a page is filled. */
+    LMDB_IN_PLACE void lmdb_expect_ahead(const lmdb_trees *trees, const unsigned char *ahead, const lmdb_step *step) {
+        size_t lines = trees->page_bytes / LMDB_LINE_BYTES;
+        size_t end = lines - step->index * lines / step->count;
+        if (step->index == 0)
+            __builtin_prefetch(ahead);
+        for (size_t line = lines - (step->index + 1) * lines / step->count; line < end; line++)
+            __builtin_prefetch(ahead + line * LMDB_LINE_BYTES);
+    }
+
     /* Whether a key stands in the leaf of a path, or would: between two of its keys; the path leads to its place. */
     static int lmdb_is_near(const lmdb_trees *trees, const lmdb_value *wanted, lmdb_path *path) {
         lmdb_wanted words;
@@ -212,15 +233,20 @@ cdef extern from *:
     static int lmdb_walk_pages(const lmdb_trees *trees, size_t root, uint32_t seal, lmdb_range *range) {
         lmdb_path path;
         lmdb_row *row = range->rows;
+        const unsigned char *ahead;
         size_t bytes = 0;
-        int ordered, code = lmdb_descend(trees, root, &range->start, 0, &path);
+        int ordered, many = range->wanted == LMDB_ROWS, code = lmdb_descend(trees, root, &range->start, 0, &path);
+        ahead = code || !many ? NULL : lmdb_leaf_ahead(trees, &path);
         while (!code) {
             lmdb_step *step = &path.steps[path.depth];
             lmdb_node node;
             if (step->index == step->count) {
                 code = lmdb_next_leaf(trees, &path);
+                ahead = code || !many ? NULL : lmdb_leaf_ahead(trees, &path);
                 continue;
             }
+            if (ahead)
+                lmdb_expect_ahead(trees, ahead, step);
             if (!lmdb_node_of(trees, step, step->index, &node)
                     || !lmdb_value_of(trees, step, &node, &row->value))
                 return range->count ? 0 : LMDB_UNWALKED;
