@@ -101,6 +101,7 @@ def stage_upserts(
     coverage: array[int],
     table: int,
 ) -> Staged | None: ...
+def write_flushed(file: int, data: bytes, at: int) -> int: ...
 def sequence_upserts(
     batch: Batch,
     catalog: Any,

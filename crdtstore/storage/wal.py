@@ -27,6 +27,7 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, Final, Protocol
 
+from crdtstore import core
 from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
 from crdtstore.limits import WAL_COMMITS_MAX, WAL_SECONDS_MAX, WAL_SEGMENT_BYTES
 from crdtstore.storage import wal_file
@@ -54,6 +55,10 @@ class Logged(Storage, Protocol):
     """A storage on disk, whose batches are written to a log if there is one."""
 
     wal: Wal | None
+
+
+write_flushed: Final = core.write_flushed or wal_file.write_flushed
+"""In one step where the core was compiled: the thread that writes lets others run once, and not twice."""
 
 
 class Wal:
@@ -128,21 +133,17 @@ class Wal:
         if self.failed is not None:
             raise StoreFenced(f"The write-ahead log failed ({self.failed}): reopen the store.")
         data = encode_frame(self.header.identity, self.sequence + 1, kind, content)
-        try:
-            write_all(self.descriptor, data, segment_at(self.header, self.segment) + self.offset)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreFull(f"The disk of the store is full: {error}.") from error
-            raise self.fence(error) from error
-        self.flush()
+        self.bring(data, segment_at(self.header, self.segment) + self.offset)
         self.sequence += 1
         self.offset += size
 
-    def flush(self) -> None:
-        """Bring to disk what was written of the log."""
-        try:
-            os.fdatasync(self.descriptor)
-        except OSError as error:
+    def bring(self, frame: bytes, at: int) -> None:
+        """Write a frame and bring it to disk."""
+        code = write_flushed(self.descriptor, frame, at)
+        if code:
+            error = OSError(abs(code), os.strerror(abs(code)))
+            if code in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull(f"The disk of the store is full: {error}.") from error
             raise self.fence(error) from error
 
     def fence(self, error: BaseException) -> StoreFenced:

@@ -92,6 +92,19 @@ def write_all(descriptor: int, data: bytes, at: int) -> None:
         view, at = view[written:], at + written
 
 
+def write_flushed(descriptor: int, data: bytes, at: int) -> int:
+    """Write bytes at a place, and bring them to disk: 0; or the errno of a write, or minus that of the flush."""
+    try:
+        write_all(descriptor, data, at)
+    except OSError as error:
+        return error.errno or errno.EIO
+    try:
+        os.fdatasync(descriptor)
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+    return 0
+
+
 # --- headers ---
 
 
