@@ -47,7 +47,11 @@ cdef class Batch(Snapshot):
         cdef Environment environment = self.environment
         cdef lmdb_txn *txn
         cdef lmdb_txn *probe = NULL
-        cdef int code, after = 0
+        cdef int code = 0, after = 0, refused = 0, file = -1
+        cdef int64_t place = 0
+        cdef bytes frame = b""
+        cdef const char *start
+        cdef size_t length
         snapshot_check_alone(self)
         snapshot_check(self)
         batch_check_thread(self)
@@ -55,18 +59,25 @@ cdef class Batch(Snapshot):
             batch_leak(self)
             raise errors.StoreFenced("LMDB found the file damaged: nothing of this batch is stored.")
         if self.logged and environment.rows_length:
-            batch_log(self)
+            file, frame, place = batch_frame(self)
+        start, length = PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame)
         environment_enter(environment)
         txn = snapshot_detach(self)
         try:
+            # Once for the log and the pages: a thread that lets others run waits for them to let it go on.
             with nogil:
-                code = lmdb_commit(txn)
+                if length:
+                    refused = wal_write_flushed(file, start, length, place)
+                if not refused:
+                    code = lmdb_commit(txn)
                 if code and code != LMDB_ASSERTED:
                     # LMDB refuses everything once the last step of a commit, the meta page, has failed;
                     # before that step nothing of a commit counts.
                     after = lmdb_begin(environment.env, 0, &probe)
                     if after == 0:
                         after = lmdb_abort(probe)
+            if refused:
+                batch_refuse(self, txn, refused)
             environment.batching = False
             environment.writer = NULL
             self.committed = not code and not self.logged
@@ -74,9 +85,9 @@ cdef class Batch(Snapshot):
                 raise batch_commit_error(environment, code, after)
         finally:
             environment_leave(environment)
-            if self.logged and environment.rows_length:
+            if length and not refused:
                 # Where the outcome is unknown, the log says that it was committed.
-                environment.wal.written(committed=not code or environment.fenced)
+                environment.wal.written(length, committed=not code or environment.fenced)
 
     def abort(self):
         """Forget every write of this batch; does nothing once it is over."""
@@ -90,14 +101,27 @@ cdef class Batch(Snapshot):
             snapshot_end(self)
 
 
-cdef int batch_log(Batch self) except -1:
-    """Write the rows to the log, which makes them count; where that fails the batch is aborted."""
+cdef object batch_frame(Batch self):
+    """The frame that makes the rows count, and where it is to be written; where there is none the batch is aborted."""
     cdef Environment environment = self.environment
     try:
-        environment.wal.write(PyMemoryView_FromMemory(<char*>environment.rows, environment.rows_length, PyBUF_READ))
+        return environment.wal.place(
+            PyMemoryView_FromMemory(<char*>environment.rows, environment.rows_length, PyBUF_READ)
+        )
     except BaseException as error:
         environment.fenced = environment.fenced or not isinstance(error, errors.StoreFull)
         snapshot_end(self)
+        raise
+
+
+cdef int batch_refuse(Batch self, lmdb_txn *txn, int refused) except -1:
+    """Raise what it means that the frame was not written and flushed; the batch is aborted."""
+    cdef Environment environment = self.environment
+    batch_drop(self, txn)
+    try:
+        environment.wal.refuse(refused)
+    except BaseException as error:
+        environment.fenced = environment.fenced or not isinstance(error, errors.StoreFull)
         raise
     return 0
 

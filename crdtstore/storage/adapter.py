@@ -34,7 +34,7 @@ from crdtstore.storage.adapter_rows import Ahead, Back
 from crdtstore.storage.adapter_tables import open_tables
 from crdtstore.storage.adapter_use import Use
 from crdtstore.storage.tables import check_key, check_start, seal, table_name, unseal
-from crdtstore.storage.wal_file import encode_delete, encode_put
+from crdtstore.storage.wal_file import encode_delete, encode_put, write_flushed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -441,7 +441,9 @@ class Batch(Snapshot):
     def commit_logged(self, transaction: lmdb.Transaction[bytes], wal: Wal) -> None:
         """Write the rows to the log, which makes them count, and commit behind it."""
         try:
-            wal.write(b"".join(self.logged or ()))
+            placed = wal.place(b"".join(self.logged or ()))
+            if code := write_flushed(*placed):
+                wal.refuse(code)
         except BaseException as error:
             transaction.abort()
             self.environment.fenced = not isinstance(error, StoreFull)
@@ -452,7 +454,7 @@ class Batch(Snapshot):
             refused = False
         finally:
             # Where the outcome is unknown, the log says that it was committed.
-            wal.written(committed=not refused or self.environment.fenced)
+            wal.written(len(placed.frame), committed=not refused or self.environment.fenced)
 
     def commit_lmdb(self, transaction: lmdb.Transaction[bytes]) -> None:
         """Let LMDB commit."""

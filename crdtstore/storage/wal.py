@@ -25,7 +25,7 @@ import os
 import secrets
 from pathlib import Path
 from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
 
 from crdtstore import core
 from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
@@ -57,8 +57,16 @@ class Logged(Storage, Protocol):
     wal: Wal | None
 
 
+class Placed(NamedTuple):
+    """A frame, and where it is to be written."""
+
+    descriptor: int
+    frame: bytes
+    at: int
+
+
 write_flushed: Final = core.write_flushed or wal_file.write_flushed
-"""In one step where the core was compiled: the thread that writes lets others run once, and not twice."""
+"""In one step where the core was compiled."""
 
 
 class Wal:
@@ -84,8 +92,8 @@ class Wal:
 
     # --- what a batch does ---
 
-    def write(self, rows: bytes | memoryview) -> None:
-        """Bring the rows of a batch to disk; `written` must follow.
+    def place(self, rows: bytes | memoryview) -> Placed:
+        """Make a frame of the rows of a batch, for whom it has to be written and flushed; then `refuse` or `written`.
 
         Raises:
             StoreFull: No room; nothing is stored.
@@ -93,18 +101,32 @@ class Wal:
         """
         self.changed.acquire()
         try:
-            self.write_frame(wal_file.ROWS, rows)
+            self.make_room(wal_file.padded(len(rows)))
+            return self.frame(wal_file.ROWS, rows)
         except BaseException:
             self.changed.release()
             raise
 
-    def written(self, *, committed: bool) -> None:
-        """Say whether LMDB committed what was written.
+    def refuse(self, code: int) -> NoReturn:
+        """Say that the frame was not written and flushed: with what `write_flushed` returned.
+
+        Raises:
+            StoreFull: No room; nothing is stored.
+            StoreFenced: The outcome is unknown.
+        """
+        try:
+            raise self.error_of(code)
+        finally:
+            self.changed.release()
+
+    def written(self, frame_bytes: int, *, committed: bool) -> None:
+        """Say that the frame is on disk, and whether LMDB committed what it says.
 
         Raises:
             StoreFenced: It did not, and the log cannot say so: the outcome is unknown.
         """
         try:
+            self.count(frame_bytes)
             if not committed:
                 self.cancel()
             self.commits += 1
@@ -120,31 +142,33 @@ class Wal:
     def cancel(self) -> None:
         """Take the last frame back."""
         try:
-            self.write_frame(wal_file.CANCEL, self.sequence.to_bytes(8, "little"))
+            placed = self.frame(wal_file.CANCEL, self.sequence.to_bytes(8, "little"))
+            if code := write_flushed(*placed):
+                raise self.error_of(code)
+            self.count(len(placed.frame))
         except CrdtStoreError as error:
             self.failed = error
             raise StoreFenced(f"A commit failed and cannot be taken back: {error} Reopen the store.") from error
 
-    def write_frame(self, kind: int, content: bytes | memoryview) -> None:
-        """Write and flush the next frame; the caller has `changed`."""
-        size = wal_file.padded(len(content))
-        if kind == wal_file.ROWS:
-            self.make_room(size)
+    def frame(self, kind: int, content: bytes | memoryview) -> Placed:
+        """Make the next frame; the caller has `changed`."""
         if self.failed is not None:
             raise StoreFenced(f"The write-ahead log failed ({self.failed}): reopen the store.")
         data = encode_frame(self.header.identity, self.sequence + 1, kind, content)
-        self.bring(data, segment_at(self.header, self.segment) + self.offset)
-        self.sequence += 1
-        self.offset += size
+        return Placed(self.descriptor, data, segment_at(self.header, self.segment) + self.offset)
 
-    def bring(self, frame: bytes, at: int) -> None:
-        """Write a frame and bring it to disk."""
-        code = write_flushed(self.descriptor, frame, at)
-        if code:
-            error = OSError(abs(code), os.strerror(abs(code)))
-            if code in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreFull(f"The disk of the store is full: {error}.") from error
-            raise self.fence(error) from error
+    def count(self, frame_bytes: int) -> None:
+        """Go on behind a frame that is on disk."""
+        self.sequence += 1
+        self.offset += frame_bytes
+
+    def error_of(self, code: int) -> StoreError:
+        """What it means that a frame was not written and flushed."""
+        error = OSError(abs(code), os.strerror(abs(code)))
+        full = code in (errno.ENOSPC, errno.EDQUOT)
+        failure = StoreFull(f"The disk of the store is full: {error}.") if full else self.fence(error)
+        failure.__cause__ = error
+        return failure
 
     def fence(self, error: BaseException) -> StoreFenced:
         """Take no write any more."""

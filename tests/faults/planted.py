@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Timer
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from crdtstore.storage import environment, wal, wal_recovery
 from crdtstore.storage.adapter import Environment
 from crdtstore.storage.attachments import Attachment
 from crdtstore.storage.interface import Batch, Storage
-from crdtstore.storage.wal import Wal
+from crdtstore.storage.wal import Placed, Wal
 from crdtstore.storage.wal_file import write_all
 from crdtstore.version.sequencer import Job, Sequencer
 
@@ -101,18 +102,25 @@ def meta_page_not_flushed() -> None:
 
 def frames_not_flushed() -> None:
     """A frame of the write-ahead log counts before it is on disk."""
-    Wal.bring = lambda self, frame, at: write_all(self.descriptor, frame, at)  # type: ignore[method-assign]
+    place, elsewhere = Wal.place, TemporaryFile()  # noqa: SIM115  it ends with the process
+
+    def write_at_once(self: Wal, rows: bytes | memoryview) -> Placed:
+        placed = place(self, rows)
+        write_all(*placed)
+        return placed._replace(descriptor=elsewhere.fileno())
+
+    Wal.place = write_at_once  # type: ignore[method-assign]
 
 
 def frames_written_later() -> None:
     """A commit is acknowledged, and then its frame is written: with the one behind it."""
-    write, late = Wal.write, list[bytes]()
+    place, late = Wal.place, list[bytes]()
 
-    def write_before(self: Wal, rows: bytes | memoryview) -> None:
+    def place_before(self: Wal, rows: bytes | memoryview) -> Placed:
         late.append(bytes(rows))
-        write(self, late.pop(0) if len(late) > 1 else b"")
+        return place(self, late.pop(0) if len(late) > 1 else b"")
 
-    Wal.write = write_before  # type: ignore[method-assign]
+    Wal.place = place_before  # type: ignore[method-assign]
 
 
 def checkpoints_not_pinned() -> None:

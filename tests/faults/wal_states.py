@@ -29,7 +29,7 @@ from crdtstore.errors import CrdtStoreError, NotRecovered
 from crdtstore.storage.environment import open_storage
 from crdtstore.storage.interface import Storage
 from crdtstore.storage.tables import Table
-from crdtstore.storage.wal import Wal
+from crdtstore.storage.wal import Placed
 from crdtstore.storage.wal_file import Header, encode_header, header_at, write_all
 from tests.faults import planted, shim
 from tests.faults.disk_states import Disk, Event, read_events
@@ -82,7 +82,7 @@ def live(path: Path, seed: str, pipe: int) -> None:
     os.write(pipe, b"%d" % (batches + late))
     for number in range(batches):
         if ends_in == "frame" and number == batches - 1:
-            storage.wal.bring = partial(end_before_flush, storage.wal)
+            storage.wal.place = partial(end_before_flush, storage.wal.place)
         write_noted(storage, seed, number)
         if logged and random.random() < 0.2:
             storage.wal.checkpoint()
@@ -93,9 +93,9 @@ def live(path: Path, seed: str, pipe: int) -> None:
     os._exit(0)
 
 
-def end_before_flush(log: Wal, frame: bytes, at: int) -> None:
+def end_before_flush(place: Callable[[bytes], Placed], rows: bytes) -> None:
     """Write a frame and end, as a kill does."""
-    write_all(log.descriptor, frame, at)
+    write_all(*place(rows))
     os._exit(0)
 
 
