@@ -108,4 +108,5 @@ cdef void top_sink(Top *top) noexcept nogil:
 
 cdef inline void top_sort(Top *top) noexcept nogil:
     """Put the keys into their order; nothing may be offered any more."""
-    qsort(top.keys, top.count, sizeof(TopKey), &top_order)
+    if top.count:
+        qsort(top.keys, top.count, sizeof(TopKey), &top_order)

@@ -18,6 +18,7 @@ from concurrent.futures._base import (  # what its functions `wait` and `as_comp
     PENDING,
     RUNNING,
 )
+from contextlib import suppress
 from threading import Condition, Lock
 from typing import Any, Final
 
@@ -86,7 +87,7 @@ class Pending(Future[Any]):
 
     def release(self) -> None:
         """Wake those who block."""
-        for lock in self.__dict__.pop("blocked", ()):
+        for lock in tuple(self.__dict__.pop("blocked", ())):
             lock.release()
 
     def wake_up(self) -> None:
@@ -129,4 +130,10 @@ class Pending(Future[Any]):
         if self.hurry is not None:
             self.hurry()
         if self._state not in DONE and not lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+            self.unblock(lock)
             raise TimeoutError
+
+    def unblock(self, lock: Lock) -> None:
+        """Leave before it is done."""
+        with suppress(KeyError, ValueError):
+            self.__dict__["blocked"].remove(lock)

@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-PARTS = ("crdtstore", "ext", "tests", "bench", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+PARTS = ("crdtstore", "docs", "ext", "tests", "bench", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 SUITES = (
     "tests/core",
     "tests/unit",

@@ -108,3 +108,34 @@ def test_who_blocks_hurries_it() -> None:
     assert pending.result(0) == 7
     failed = Pending(lambda: failed.set_exception(ValueError()))
     assert isinstance(failed.exception(0), ValueError)
+
+
+def test_who_looks_in_vain_again_and_again_leaves_nothing_behind() -> None:
+    pending = Pending()
+    for _ in range(1_000):
+        with pytest.raises(TimeoutError):
+            pending.result(0)
+    assert sum(len(kept) for kept in vars(pending).values() if isinstance(kept, list)) == 0
+
+
+def test_all_who_block_are_released_while_others_give_up() -> None:
+    """Who gives up leaves at the moment at which the rest are told."""
+    for number in range(50):
+        pending = Pending()
+        pending.set_running_or_notify_cancel()
+        start = Barrier(9)
+
+        def block(seconds: float, pending: Pending = pending, start: Barrier = start) -> object:
+            start.wait(60)
+            try:
+                return pending.result(seconds)
+            except TimeoutError:
+                return None
+
+        with ThreadPoolExecutor(8) as threads:
+            told = [threads.submit(block, 60) for _ in range(4)]
+            gone = [threads.submit(block, 0.000_1 * (number % 10)) for _ in range(4)]
+            start.wait(60)
+            pending.set_result(number)
+            assert [each.result(60) for each in told] == [number] * 4
+            assert {each.result(60) for each in gone} <= {None, number}
