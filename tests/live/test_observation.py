@@ -160,7 +160,7 @@ def test_observers_wait_on_an_event_loop(store: Store) -> None:
     async def main() -> None:
         observers = [asyncio.create_task(observe(wanted)) for wanted in told]
         for number in range(3):
-            while any(each[-1:] != [number] for wanted, each in told.items() if wanted > number):  # noqa: ASYNC110
+            while any(each[-1:] != [number] for wanted, each in told.items() if wanted >= number):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             await asyncio.to_thread(write, store, (number, 100))
         await asyncio.gather(*observers)

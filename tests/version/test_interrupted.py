@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from threading import Condition, Event, Thread, Timer
+from threading import Condition, Event, Thread
+from time import sleep
 from types import FrameType
 from typing import Any
 
@@ -133,12 +134,21 @@ def test_writes_of_one_alone(tmp_path: Path) -> None:
 def test_waits_for_a_transaction(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store", durability="none") as store:
 
+        def write_once_awaited(over: Event) -> None:
+            while not (store.waiters.waiting or over.is_set()):
+                sleep(0.000_5)
+            store.write([Upsert("others", {}, id=0)])
+
+        def check(over: Event, writing: Thread) -> None:
+            over.set()
+            in_time(writing.join)
+
         def acts() -> Iterator[tuple[Act, Act]]:
             while True:
-                until = Timer(0.002, store.write, ([Upsert("others", {}, id=0)],))
-                wait = partial(store.wait, store.applied + 1, SECONDS_MAX)
-                until.start()
-                yield wait, partial(in_time, until.join)
+                over = Event()
+                writing = Thread(target=write_once_awaited, args=(over,))
+                writing.start()
+                yield partial(store.wait, store.applied + 1, SECONDS_MAX), partial(check, over, writing)
 
         assert every_place(acts()) > PLACES_MIN
 
