@@ -101,7 +101,6 @@ def stage_upserts(
     coverage: array[int],
     table: int,
 ) -> Staged | None: ...
-def write_flushed(file: int, data: bytes, at: int) -> int: ...
 def sequence_upserts(
     batch: Batch,
     catalog: Any,

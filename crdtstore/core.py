@@ -61,7 +61,6 @@ __all__ = [
     "sum_documents",
     "value_key",
     "whole_json",
-    "write_flushed",
 ]
 
 
@@ -148,9 +147,6 @@ stage_upserts: Any = pick("stage_upserts", None) if lmdb_environment else None
 
 sequence_upserts: Any = pick("sequence_upserts", None) if lmdb_environment else None
 """Transactions of plain upserts in a row, over the compiled batch; `version/transaction.py` runs all others."""
-
-write_flushed: Any = pick("write_flushed", None) if lmdb_environment else None
-"""Bytes written and flushed in one step; without it `storage/wal_file.py` takes two."""
 
 read_json: Any = pick("read_json", None) if lmdb_environment else None
 read_json_many: Any = pick("read_json_many", None) if lmdb_environment else None

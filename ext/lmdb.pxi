@@ -204,14 +204,14 @@ cdef class Environment:
         self.batches += 1
         environment_unpark(self)
         try:
-            if self.durable or self.batches % lmdb_reader_check_batches == 0:
+            if self.batches % lmdb_reader_check_batches == 0:
                 with nogil:
-                    if self.batches % lmdb_reader_check_batches == 0:
-                        lmdb_reap(self.env)
-                    if self.durable:
-                        lmdb_make_room(self.env, lmdb_room_part, lmdb_room_bytes_max)
+                    lmdb_reap(self.env)
             # It waits for nobody: who may write is decided, by `batching` and by the lock of the store.
             code = lmdb_begin(self.env, 0, &txn)
+            if not code and self.durable:
+                with nogil:
+                    lmdb_make_room(self.env, lmdb_room_part, lmdb_room_bytes_max)
             if code:
                 self.batching = False
                 self.fenced = self.fenced or code == LMDB_PANIC or code == LMDB_ASSERTED

@@ -3,7 +3,6 @@
 # There is one batch at a time, so its environment has the room for them. Whatever changes a row passes here
 # (batch_put_c, batch_delete_c, batch_replace_c); what a batch that was dropped left is forgotten by the next one.
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
@@ -34,16 +33,6 @@ cdef enum:
     WAL_DELETE = 1
     WAL_ROOM_FIRST = 4096
     WAL_ROOM_KEPT = 1 << 20  # beyond it a batch is rare, and its room is given back
-
-
-def write_flushed(int file, bytes data not None, int64_t at):
-    """Write bytes at a place of a file and bring them to disk: 0; or a write's errno, or minus that of the flush."""
-    cdef const char *start = PyBytes_AS_STRING(data)
-    cdef size_t length = PyBytes_GET_SIZE(data)
-    cdef int code
-    with nogil:
-        code = wal_write_flushed(file, start, length, at)
-    return code
 
 
 cdef int wal_raise_memory() except -1 with gil:

@@ -27,7 +27,6 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
 
-from crdtstore import core
 from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
 from crdtstore.limits import WAL_COMMITS_MAX, WAL_SECONDS_MAX, WAL_SEGMENT_BYTES
 from crdtstore.storage import wal_file
@@ -35,7 +34,15 @@ from crdtstore.storage.interface import Storage
 from crdtstore.storage.settle import sync_path
 from crdtstore.storage.stored_format import mark_logged, mark_unlogged
 from crdtstore.storage.tables import Table
-from crdtstore.storage.wal_file import Header, encode_frame, encode_header, header_at, segment_at, write_all
+from crdtstore.storage.wal_file import (
+    Header,
+    encode_frame,
+    encode_header,
+    header_at,
+    segment_at,
+    write_all,
+    write_flushed,
+)
 
 if TYPE_CHECKING:
     from crdtstore.storage.interface import Batch, Snapshot
@@ -63,10 +70,6 @@ class Placed(NamedTuple):
     descriptor: int
     frame: bytes
     at: int
-
-
-write_flushed: Final = core.write_flushed or wal_file.write_flushed
-"""In one step where the core was compiled."""
 
 
 class Wal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from crdtstore import Store, Upsert, core
 from crdtstore.errors import StoreFenced, StoreFull
 from crdtstore.limits import FILE_ROOM_BYTES_MAX, FILE_ROOM_PART
 from crdtstore.storage.environment import DATA_NAME, check_file, open_storage
+from crdtstore.storage.interface import Storage
 from crdtstore.storage.tables import Table
 
 COMMITS = 400
@@ -22,31 +23,36 @@ HERE = core.lmdb_environment is not None
 """The plain core makes no room."""
 
 
-def lengths_of(directory: Path, commits: int, row_bytes: int) -> Iterator[tuple[int, int]]:
+def put(storage: Storage, number: int) -> None:
+    """Commit a row."""
+    with storage.batch() as batch:
+        batch.put(Table.LOG, number.to_bytes(8, "big"), bytes(ROW_BYTES))
+        batch.commit()
+
+
+def lengths_of(directory: Path, commits: int) -> Iterator[tuple[int, int]]:
     """The length of the data file after each commit of a row, and how much of it has been used."""
     with open_storage(directory, create=True, read_only=False) as storage:
         for number in range(commits):
-            with storage.batch() as batch:
-                batch.put(Table.LOG, number.to_bytes(8, "big"), bytes(row_bytes))
-                batch.commit()
-            yield (directory / DATA_NAME).stat().st_size, number * row_bytes
+            put(storage, number)
+            yield (directory / DATA_NAME).stat().st_size, number * ROW_BYTES
 
 
 def test_few_commits_lengthen_the_file(tmp_path: Path) -> None:
-    lengths = [length for length, _ in lengths_of(tmp_path / "store", COMMITS, ROW_BYTES)]
+    lengths = [length for length, _ in lengths_of(tmp_path / "store", COMMITS)]
     grown = len(set(lengths))
     assert (grown <= COMMITS / 4) == HERE
     assert lengths == sorted(lengths)
 
 
 def test_the_room_is_a_part_of_the_file(tmp_path: Path) -> None:
-    for length, used in lengths_of(tmp_path / "store", COMMITS, ROW_BYTES):
+    for length, used in lengths_of(tmp_path / "store", COMMITS):
         needed = SMALL_BYTES + 2 * used
         assert length <= needed + min(needed / FILE_ROOM_PART, FILE_ROOM_BYTES_MAX)
 
 
 def test_behind_what_is_used_there_are_zeros(tmp_path: Path) -> None:
-    list(lengths_of(tmp_path / "store", 100, ROW_BYTES))
+    list(lengths_of(tmp_path / "store", 100))
     path = tmp_path / "store" / DATA_NAME
     page_bytes = check_file(path)
     with open_storage(tmp_path / "store", create=False, read_only=True) as storage:
@@ -82,28 +88,22 @@ def file_bytes_max(most: int) -> Iterator[None]:
 
 def test_where_no_room_can_be_made_commits_take_what_there_is(tmp_path: Path) -> None:
     with open_storage(tmp_path / "store", create=True, read_only=False) as storage:
-
-        def put(number: int) -> None:
-            with storage.batch() as batch:
-                batch.put(Table.LOG, number.to_bytes(8, "big"), bytes(ROW_BYTES))
-                batch.commit()
-
         path = tmp_path / "store" / DATA_NAME
         for number in range(40):
-            put(number)
+            put(storage, number)
         length = path.stat().st_size
         with file_bytes_max(length + 1):
-            done = until_full(put, 40)
+            done = until_full(storage, 40)
         assert path.stat().st_size <= length + 1
     with open_storage(tmp_path / "store", create=False, read_only=True) as storage, storage.snapshot() as snapshot:
         assert snapshot.count(Table.LOG) == done
 
 
-def until_full(put: Callable[[int], None], first: int) -> int:
+def until_full(storage: Storage, first: int) -> int:
     """Put rows until one is refused; returns how many there are."""
     for number in range(first, first + COMMITS):
         try:
-            put(number)
+            put(storage, number)
         except (StoreFull, StoreFenced):
             return number
     raise AssertionError(COMMITS)
@@ -112,11 +112,5 @@ def until_full(put: Callable[[int], None], first: int) -> int:
 def test_a_full_map_stays_as_it_is(tmp_path: Path) -> None:
     map_bytes = 4 << 20
     with open_storage(tmp_path / "store", create=True, read_only=False, map_bytes=map_bytes) as storage:
-
-        def put(number: int) -> None:
-            with storage.batch() as batch:
-                batch.put(Table.LOG, number.to_bytes(8, "big"), bytes(ROW_BYTES))
-                batch.commit()
-
-        assert until_full(put, 0) * ROW_BYTES > map_bytes / 2
+        assert until_full(storage, 0) * ROW_BYTES > map_bytes / 2
         assert (tmp_path / "store" / DATA_NAME).stat().st_size <= map_bytes
