@@ -1,4 +1,4 @@
-# Twin of crdtstore/storage/adapter.py: the one write transaction of a store over LMDB.
+# Twin of crdtstore/storage/adapter_batch.py: the one write transaction of a store over LMDB.
 
 cimport cython
 from cpython.buffer cimport PyBUF_READ
@@ -18,7 +18,8 @@ cdef class Batch(Snapshot):
     cdef unsigned long thread
     cdef bint suspect                   # an assertion failed in it: it can be ended by nobody
     cdef bint logged                    # its rows are noted for the write-ahead log
-    cdef readonly bint committed        # and no step follows, as with a log: what it wrote counts, whatever is raised
+    cdef readonly bint committed        # what it wrote counts, whatever is raised
+    cdef readonly bint dropped          # nothing of it was written, and somebody else's error ended it
 
     def put(self, int table, bytes key not None, bytes value not None):
         """Store a value under a key, in place of the one that was there.
@@ -59,7 +60,7 @@ cdef class Batch(Snapshot):
             batch_leak(self)
             raise errors.StoreFenced("LMDB found the file damaged: nothing of this batch is stored.")
         if self.logged and environment.rows_length:
-            file, frame, place = batch_frame(self)
+            file, frame, place = batch_turn(self)
         start, length = PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame)
         environment_enter(environment)
         txn = snapshot_detach(self)
@@ -80,14 +81,15 @@ cdef class Batch(Snapshot):
                 batch_refuse(self, txn, refused)
             environment.batching = False
             environment.writer = NULL
-            self.committed = not code and not self.logged
+            if length:
+                batch_logged(environment, length)
+            self.committed = not code
             if code:
-                raise batch_commit_error(environment, code, after)
+                batch_fail(environment, code, after, length > 0)
         finally:
             environment_leave(environment)
-            if length and not refused:
-                # Where the outcome is unknown, the log says that it was committed.
-                environment.wal.written(length, committed=not code or environment.fenced)
+            if length:
+                environment.wal.writing.release()
 
     def abort(self):
         """Forget every write of this batch; does nothing once it is over."""
@@ -101,15 +103,23 @@ cdef class Batch(Snapshot):
             snapshot_end(self)
 
 
-cdef object batch_frame(Batch self):
-    """The frame that makes the rows count, and where it is to be written; where there is none the batch is aborted."""
+cdef object batch_turn(Batch self):
+    """Place the frame that makes the rows count, and take the log's `writing`; where that fails the batch is aborted.
+
+    As `Wal.turn`, but what is taken or given back is so in one step, whatever a signal's handler raises.
+    """
     cdef Environment environment = self.environment
+    cdef object wal = environment.wal
     try:
-        return environment.wal.place(
-            PyMemoryView_FromMemory(<char*>environment.rows, environment.rows_length, PyBUF_READ)
-        )
+        while True:
+            placed = wal.place(PyMemoryView_FromMemory(<char*>environment.rows, environment.rows_length, PyBUF_READ))
+            wal.writing.acquire()
+            if placed.at == wal.at:
+                return placed
+            wal.writing.release()
     except BaseException as error:
-        environment.fenced = environment.fenced or not isinstance(error, errors.StoreFull)
+        environment.fenced = environment.fenced or isinstance(error, errors.StoreFenced)
+        self.dropped = True
         snapshot_end(self)
         raise
 
@@ -118,12 +128,27 @@ cdef int batch_refuse(Batch self, lmdb_txn *txn, int refused) except -1:
     """Raise what it means that the frame was not written and flushed; the batch is aborted."""
     cdef Environment environment = self.environment
     batch_drop(self, txn)
+    environment.fenced = True
+    error = environment.wal.error_of(refused)
+    environment.fenced = not isinstance(error, errors.StoreFull)
+    raise error
+
+
+cdef int batch_logged(Environment environment, size_t frame_bytes) except -1:
+    """Have the log go on behind a frame; were that not done, the next frame would stand in its place."""
     try:
-        environment.wal.refuse(refused)
-    except BaseException as error:
-        environment.fenced = environment.fenced or not isinstance(error, errors.StoreFull)
+        return wal_written(environment.wal, frame_bytes)
+    except BaseException:
+        environment.fenced = True
         raise
-    return 0
+
+
+cdef int batch_fail(Environment environment, int code, int after, bint logged) except -1:
+    """Raise what it means that LMDB did not commit; where the outcome is unknown, the log says that it did."""
+    error = batch_commit_error(environment, code, after)
+    if logged and not environment.fenced:
+        environment.wal.cancel()
+    raise error
 
 
 cdef object batch_commit_error(Environment environment, int code, int after):

@@ -1,4 +1,4 @@
-# Twin of crdtstore/storage/adapter.py: rows found and read in LMDB's pages, where a read view needs no more than that.
+# Twin of crdtstore/storage/adapter_snapshot.py: rows found in LMDB pages, where a read view needs no more than that.
 #
 # Rules: this knows the file of LMDB 0.9 (`docs/data-file.md`): pages of keys in order, below each other. It saves what
 # LMDB does for a key beyond walking down, and asks for the memory of several keys of a page at once. Pages that a read

@@ -1,4 +1,4 @@
-# Twin of crdtstore/storage/adapter.py: read views of a store over LMDB, and scans of them.
+# Twin of crdtstore/storage/adapter_snapshot.py: read views of a store over LMDB, and scans of them.
 #
 # A scan fetches some rows at a time, checks their seals and their order, and gives them one by one from where
 # they stand in the map. No cursor outlives a fetch, so that none dangles when the view is closed.

@@ -1,4 +1,5 @@
-# Twin of crdtstore/storage/wal_file.py: the rows of a batch as a frame of the write-ahead log holds them.
+# Twin of crdtstore/storage/wal_file.py: the rows of a batch as a frame of the write-ahead log holds them; and of
+# `written` in crdtstore/storage/wal.py.
 #
 # There is one batch at a time, so its environment has the room for them. Whatever changes a row passes here
 # (batch_put_c, batch_delete_c, batch_replace_c); what a batch that was dropped left is forgotten by the next one.
@@ -6,6 +7,8 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
+
+from crdtstore.limits import WAL_COMMITS_MAX as wal_commits_max
 
 cdef extern from *:
     """
@@ -71,3 +74,14 @@ cdef void wal_begin_c(Environment self) noexcept:
 cdef void wal_free_c(Environment self) noexcept:
     free(self.rows)
     self.rows, self.rows_room, self.rows_length = NULL, 0, 0
+
+
+cdef int wal_written(object wal, size_t frame_bytes) except -1:
+    """Wal.written, in one step: no Python code runs in which a signal's handler could raise."""
+    cdef object sequence = wal.sequence + 1, at = wal.at + frame_bytes, commits = wal.commits + 1
+    cdef bint full = at >= wal.due_at or commits >= wal_commits_max
+    wal.sequence, wal.at, wal.commits = sequence, at, commits
+    if (full and not wal.is_due) or sequence == wal.header.sequence + 1:
+        wal.is_due = wal.is_due or full
+        wal.due.rings.put(None)
+    return 0

@@ -1,4 +1,4 @@
-# Twin of crdtstore/storage/adapter.py: rows one after the other in the pages of a commit whose trees are known.
+# Twin of crdtstore/storage/adapter_snapshot.py: rows one behind the other in pages of a commit whose trees are known.
 #
 # Rules: nothing here asks LMDB. Whatever is not as it mostly is, a tree that was not looked up yet, a page that is left
 # to LMDB, damage, is answered by LMDB_UNWALKED, and the caller has it read by a fetch, which says what is wrong. All of

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crdtstore import limits
 from crdtstore.attachments.placing import remove_file
 from crdtstore.attachments.references import referred_in_documents, referred_in_entry
+from crdtstore.bell import Bell
 from crdtstore.crdt.entry import is_join
 from crdtstore.errors import CrdtStoreError, LogTrimmed, Overloaded, StoreClosed
 from crdtstore.storage.attachment_files import folder_of, locked, name_of, names_in
@@ -43,7 +44,6 @@ from crdtstore.storage.attachments import (
 )
 from crdtstore.storage.environment import system_errors
 from crdtstore.storage.log import check_reach, last_txn, read_entries
-from crdtstore.version.bell import Bell
 from crdtstore.version.transaction import RefusedTransaction
 
 if TYPE_CHECKING:

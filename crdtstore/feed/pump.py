@@ -15,10 +15,10 @@ from collections import deque
 from threading import Lock, Thread, current_thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from crdtstore.bell import Bell
 from crdtstore.errors import StoreClosed, StoreReadOnly
 from crdtstore.feed.changed import Changed, changed
 from crdtstore.storage.log import check_reach, last_txn, read_entries
-from crdtstore.version.bell import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

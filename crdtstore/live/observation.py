@@ -17,7 +17,7 @@ from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
-from crdtstore.version.bell import Bell
+from crdtstore.bell import Bell
 
 if TYPE_CHECKING:
     from crdtstore.errors import CrdtStoreError

@@ -20,10 +20,10 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from crdtstore import limits
+from crdtstore.bell import Bell
 from crdtstore.errors import CrdtStoreError
 from crdtstore.replication.exchange import Options, Report
 from crdtstore.replication.remote import sync
-from crdtstore.version.bell import Bell
 
 if TYPE_CHECKING:
     from crdtstore.store import Store

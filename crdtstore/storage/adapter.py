@@ -1,16 +1,15 @@
 """The storage over the plain Python API of LMDB: what runs where the compiled core or its symbols are absent.
 
 Rules: the compiled twin is `ext/lmdb.pxi`; both read and write the same files, and one environment is opened
-through one of them only. Every call holds its snapshot's own lock, so that closing the environment waits for
-calls under way in other threads; LMDB's errors leave as this package's. Two things the twin does and this
-cannot: to go on where LMDB would end the process, on a damaged file, and to open a store that the parent of a
-forked process has open. Opening a directory is not here: see `environment.py`.
+through one of them only. LMDB's errors leave as this package's. Two things the twin does and this cannot: to go on
+where LMDB would end the process, on a damaged file, and to open a store that the parent of a forked process has open.
+
+Not here: read views (`adapter_snapshot`), the write transaction (`adapter_batch`), opening a directory (`environment`).
 """
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import threading
 from pathlib import Path
@@ -21,32 +20,23 @@ import lmdb
 
 from crdtstore import limits
 from crdtstore.errors import (
-    Corrupted,
     ForkedProcess,
     StoreClosed,
     StoreError,
     StoreFenced,
-    StoreFull,
     StoreReadOnly,
 )
+from crdtstore.storage.adapter_batch import Batch
 from crdtstore.storage.adapter_error import opening_error, store_error
-from crdtstore.storage.adapter_rows import Ahead, Back
+from crdtstore.storage.adapter_snapshot import Snapshot
 from crdtstore.storage.adapter_tables import open_tables
 from crdtstore.storage.adapter_use import Use
-from crdtstore.storage.tables import check_key, check_start, seal, table_name, unseal
-from crdtstore.storage.wal_file import encode_delete, encode_put, write_flushed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from crdtstore.errors import CrdtStoreError
     from crdtstore.storage.lock import StoreLock
     from crdtstore.storage.wal import Wal
 
 META_PAGES: Final = 2
-ROWS: Final = 128
-ROWS_FIRST: Final = 8
-"""Rows that a scan fetches at a time, and at first: who wants one row does not pay for many."""
 
 
 class Environment:
@@ -257,244 +247,3 @@ def abandon_environments() -> None:
 
 
 os.register_at_fork(after_in_child=abandon_environments)
-
-
-class Snapshot:
-    """A read view that never changes: any thread may use it, one at a time."""
-
-    def __init__(self, environment: Environment, transaction: lmdb.Transaction[bytes]) -> None:
-        """Wrap a transaction of an environment."""
-        self.environment = environment
-        self.transaction: lmdb.Transaction[bytes] | None = transaction
-        self.lock = threading.Lock()
-        self.writes = 0
-
-    def usable(self) -> lmdb.Transaction[bytes]:
-        """Return the transaction, unless it has ended or was inherited by fork()."""
-        if self.transaction is None:
-            raise StoreClosed("This snapshot or batch has ended, or its store was closed.")
-        if self.environment.pid != os.getpid():
-            raise ForkedProcess("This snapshot or batch was opened before fork(): open the store again.")
-        return self.transaction
-
-    def get(self, table: int, key: bytes) -> bytes | None:
-        """Return the value of a key, or None."""
-        table_name(table)
-        check_key(key)
-        if self.environment.handles[table] is None:
-            return None
-        with Use(self, table, key) as transaction:
-            stored = transaction.get(key, db=self.environment.handles[table])
-        return None if stored is None else unseal(table, key, stored)
-
-    def scan(self, table: int, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the rows from `start` to before `end`, in key order."""
-        return self.begin_scan(Ahead(start, end), table)
-
-    def scan_back(self, table: int, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the rows from the last before `end` down to `start`."""
-        return self.begin_scan(Back(start, end), table)
-
-    def begin_scan(self, rows: Ahead, table: int) -> Iterator[tuple[bytes, bytes]]:
-        """Check what is asked for before the first row is taken."""
-        table_name(table)
-        check_start(rows.start)
-        self.usable()
-        return self.rows(rows, table, self.writes)
-
-    def rows(self, rows: Ahead, table: int, writes: int) -> Iterator[tuple[bytes, bytes]]:
-        """Fetch a few rows at a time: no cursor outlives a fetch, so none dangles when the view is closed."""
-        if self.environment.handles[table] is None:
-            return
-        more = True
-        wanted = ROWS_FIRST
-        while more:
-            with Use(self, table, rows.start) as transaction:
-                cursor = transaction.cursor(self.environment.handles[table])
-                fetched, more = rows.fetch(cursor, wanted)
-                cursor.close()
-            wanted = ROWS
-            for key, stored in fetched:
-                self.check_scan(writes)
-                if not rows.in_order(key):
-                    # Among damaged pages a scan could go round for ever.
-                    raise Corrupted(table_name(table), key, "it is out of order")
-                if rows.is_behind(key):
-                    return
-                yield key, unseal(table, key, stored)
-                rows.passed = key
-        self.check_scan(writes)
-
-    def check_scan(self, writes: int) -> None:
-        """Refuse to go on with a scan of a view that has ended, or of a batch that was written to."""
-        self.usable()
-        if writes != self.writes:
-            raise StoreError("The batch was written to while one of its scans was under way.")
-
-    def first(self, table: int) -> tuple[bytes, bytes] | None:
-        """Return the row with the lowest key, or None."""
-        return self.edge(table, last=False)
-
-    def last(self, table: int) -> tuple[bytes, bytes] | None:
-        """Return the row with the highest key, or None."""
-        return self.edge(table, last=True)
-
-    def last_key(self, table: int) -> bytes | None:
-        """Return the highest key, or None."""
-        row = self.last(table)
-        return None if row is None else row[0]
-
-    def edge(self, table: int, *, last: bool) -> tuple[bytes, bytes] | None:
-        """Return the row at one end of a table, or None."""
-        table_name(table)
-        if self.environment.handles[table] is None:
-            return None
-        with Use(self, table) as transaction:
-            cursor = transaction.cursor(self.environment.handles[table])
-            found = cursor.last() if last else cursor.first()
-            key, stored = cursor.item()
-            cursor.close()
-        return (key, unseal(table, key, stored)) if found else None
-
-    def count(self, table: int) -> int:
-        """Return the number of rows of a table."""
-        table_name(table)
-        if self.environment.handles[table] is None:
-            return 0
-        with Use(self, table) as transaction:
-            return transaction.stat(self.environment.handles[table])["entries"]
-
-    def end(self) -> None:
-        """Abort the transaction, once no other thread is inside; again does nothing."""
-        with self.lock:
-            transaction, self.transaction = self.transaction, None
-        if transaction is not None and self.environment.pid == os.getpid():
-            transaction.abort()
-
-    def close(self) -> None:
-        """End the view; again does nothing."""
-        self.end()
-
-    def __enter__(self) -> Self:
-        """Return the view itself."""
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        """Close the view."""
-        self.close()
-
-
-class Batch(Snapshot):
-    """The one write transaction: sees its own writes. The thread that opened it must end it."""
-
-    def __init__(self, environment: Environment, transaction: lmdb.Transaction[bytes]) -> None:
-        """Wrap a write transaction of an environment."""
-        super().__init__(environment, transaction)
-        self.thread = threading.get_ident()
-        self.over = False
-        self.logged: list[bytes] | None = None if environment.wal is None else []
-
-    def __del__(self) -> None:
-        """Abort a batch that was dropped; in another thread that could never free the writer's mutex."""
-        if self.transaction is not None and self.environment.pid == os.getpid():
-            self.environment.fenced = self.environment.fenced or self.thread != threading.get_ident()
-            self.end()
-
-    def put(self, table: int, key: bytes, value: bytes) -> None:
-        """Store a value under a key, in place of the one that was there."""
-        table_name(table)
-        check_key(key)
-        with Use(self, table, key) as transaction:
-            self.writes += 1
-            transaction.put(key, seal(table, key, value), db=self.environment.handles[table])
-            if self.logged is not None:
-                self.logged.append(encode_put(table, key, value))
-
-    def delete(self, table: int, key: bytes) -> bool:
-        """Remove a key; say whether it was there."""
-        table_name(table)
-        check_key(key)
-        with Use(self, table, key) as transaction:
-            self.writes += 1
-            if self.logged is not None:
-                self.logged.append(encode_delete(table, key))
-            return transaction.delete(key, db=self.environment.handles[table])
-
-    def commit(self) -> None:
-        """Make every write visible, all at once, and durable; the batch is over either way.
-
-        Raises:
-            StoreFull: no room; nothing of it is stored, and smaller batches may go on.
-            StoreFenced: the outcome is unknown, and the store takes no write any more.
-        """
-        self.check_thread()
-        with Use(self) as transaction:
-            self.transaction = None
-            try:
-                if self.logged and self.environment.wal is not None:
-                    self.commit_logged(transaction, self.environment.wal)
-                else:
-                    self.commit_lmdb(transaction)
-            finally:
-                self.over = True
-
-    def commit_logged(self, transaction: lmdb.Transaction[bytes], wal: Wal) -> None:
-        """Write the rows to the log, which makes them count, and commit behind it."""
-        try:
-            placed = wal.place(b"".join(self.logged or ()))
-            if code := write_flushed(*placed):
-                wal.refuse(code)
-        except BaseException as error:
-            transaction.abort()
-            self.environment.fenced = not isinstance(error, StoreFull)
-            raise
-        refused = True
-        try:
-            self.commit_lmdb(transaction)
-            refused = False
-        finally:
-            # Where the outcome is unknown, the log says that it was committed.
-            wal.written(len(placed.frame), committed=not refused or self.environment.fenced)
-
-    def commit_lmdb(self, transaction: lmdb.Transaction[bytes]) -> None:
-        """Let LMDB commit."""
-        try:
-            transaction.commit()
-        except lmdb.Error as error:
-            raise self.commit_error(error) from error
-
-    def commit_error(self, error: lmdb.Error) -> CrdtStoreError:
-        """Say what a failed commit means: LMDB goes on unless the last step, the meta page, has failed."""
-        problem = store_error("meta", b"", error)
-        try:
-            self.environment.lmdb.begin(write=True).abort()
-        except lmdb.Error:
-            known = False
-        else:
-            if error.code == errno.EIO and self.environment.is_full():
-                return StoreFull(f"The disk of the store is full: {error}.")
-            known = error.code != errno.EIO
-        if known:
-            return problem
-        self.environment.fenced = True
-        return StoreFenced(f"A commit failed and its outcome is unknown: {error}. Reopen the store.")
-
-    def abort(self) -> None:
-        """Forget every write of this batch; does nothing once it is over."""
-        self.close()
-
-    def end(self) -> None:
-        """Abort the transaction; again does nothing."""
-        super().end()
-        self.over = True
-
-    def close(self) -> None:
-        """Abort, unless the batch is over."""
-        if self.transaction is not None:
-            self.check_thread()
-            self.end()
-
-    def check_thread(self) -> None:
-        """Refuse another thread: it could not unlock the writer's mutex, and every later batch would hang."""
-        if self.thread != threading.get_ident() and self.environment.pid == os.getpid():
-            raise StoreError("A batch is ended by the thread that opened it.")

@@ -1,6 +1,6 @@
 """A read view of the plain LMDB package, lent to one thread for one call.
 
-Not here: what is done with it (`adapter`).
+Not here: what is done with it (`adapter_snapshot`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from crdtstore.storage.adapter_error import store_error
 from crdtstore.storage.tables import Table, table_name
 
 if TYPE_CHECKING:
-    from crdtstore.storage.adapter import Snapshot
+    from crdtstore.storage.adapter_snapshot import Snapshot
 
 
 class Use:

@@ -23,11 +23,14 @@ import fcntl
 import logging
 import os
 import secrets
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
+from threading import Lock, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
+from crdtstore.bell import Bell
+from crdtstore.errors import StoreError, StoreFenced, StoreFull
 from crdtstore.limits import WAL_COMMITS_MAX, WAL_SECONDS_MAX, WAL_SEGMENT_BYTES
 from crdtstore.storage import wal_file
 from crdtstore.storage.interface import Storage
@@ -45,6 +48,8 @@ from crdtstore.storage.wal_file import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crdtstore.storage.interface import Batch, Snapshot
     from crdtstore.storage.lock import StoreLock
 
@@ -82,88 +87,92 @@ class Wal:
         self.data = data
         self.header = header
         self.sequence = header.sequence
-        self.segment = header.segment
-        self.offset = 0
-        self.commits = 0
+        self.go_to(header.segment)
         self.storage: Logged | None = None
         self.pin: Snapshot | None = None
         self.failed: BaseException | None = None
         self.thread: Thread | None = None
         self.ending = self.is_due = self.finished = False
-        self.changed = Condition(Lock())
+        self.writing = Lock()
+        """Had from a frame's write to the end of its commit: a checkpoint begins between two of them."""
+
+        self.due = Bell()
+        """Rung for the thread that makes checkpoints."""
+
+        self.freed = Bell()
+        """Rung for who waits for room."""
+
         self.checkpointing = Lock()
+
+    def go_to(self, segment: int) -> None:
+        """Have frames go to a segment that is free."""
+        self.segment, self.commits = segment, 0
+        self.at = segment_at(self.header, segment)
+        """Where the next frame goes."""
+
+        self.due_at = self.at + self.header.segment_bytes // DUE_PART
+        """From where on a checkpoint is due."""
 
     # --- what a batch does ---
 
     def place(self, rows: bytes | memoryview) -> Placed:
-        """Make a frame of the rows of a batch, for whom it has to be written and flushed; then `refuse` or `written`.
+        """Make a frame of the rows of a batch. Who takes `writing` and finds the log still `at` its place writes it.
+
+        Nothing is changed or held by that.
 
         Raises:
-            StoreFull: No room; nothing is stored.
-            StoreFenced: The outcome is unknown, or was before.
+            StoreFenced: The log has failed.
         """
-        self.changed.acquire()
-        try:
-            self.make_room(wal_file.padded(len(rows)))
-            return self.frame(wal_file.ROWS, rows)
-        except BaseException:
-            self.changed.release()
-            raise
+        self.make_room(wal_file.padded(len(rows)))
+        return self.frame(wal_file.ROWS, rows)
 
-    def refuse(self, code: int) -> NoReturn:
-        """Say that the frame was not written and flushed: with what `write_flushed` returned.
+    @contextmanager
+    def turn(self, rows: bytes | memoryview) -> Iterator[Placed]:
+        """Place a frame, and have `writing` meanwhile."""
+        while True:
+            placed = self.place(rows)
+            with self.writing:
+                if placed.at == self.at:  # else a checkpoint came in between, and the log went on elsewhere
+                    yield placed
+                    return
+
+    def append(self, placed: Placed) -> None:
+        """Write a frame and flush it.
 
         Raises:
             StoreFull: No room; nothing is stored.
             StoreFenced: The outcome is unknown.
         """
-        try:
+        if code := write_flushed(*placed):
             raise self.error_of(code)
-        finally:
-            self.changed.release()
+        self.written(len(placed.frame))
 
-    def written(self, frame_bytes: int, *, committed: bool) -> None:
-        """Say that the frame is on disk, and whether LMDB committed what it says.
-
-        Raises:
-            StoreFenced: It did not, and the log cannot say so: the outcome is unknown.
-        """
-        try:
-            self.count(frame_bytes)
-            if not committed:
-                self.cancel()
-            self.commits += 1
-            full = self.offset * DUE_PART >= self.header.segment_bytes
-            if (full or self.commits >= WAL_COMMITS_MAX) and not self.is_due:
-                self.is_due = True
-                self.changed.notify_all()
-            elif self.sequence == self.header.sequence + 1:
-                self.changed.notify_all()
-        finally:
-            self.changed.release()
+    def written(self, frame_bytes: int) -> None:
+        """Go on behind a frame that is on disk; a checkpoint is due by and by. Compiled: `ext/lmdb_wal.pxi`."""
+        self.sequence += 1
+        self.at += frame_bytes
+        self.commits += 1
+        full = self.at >= self.due_at or self.commits >= WAL_COMMITS_MAX
+        if (full and not self.is_due) or self.sequence == self.header.sequence + 1:
+            self.is_due = self.is_due or full
+            self.due.ring()
 
     def cancel(self) -> None:
-        """Take the last frame back."""
+        """Take the last frame back: LMDB did not commit what it says.
+
+        Raises:
+            StoreFenced: The log cannot say so: the outcome is unknown.
+        """
         try:
-            placed = self.frame(wal_file.CANCEL, self.sequence.to_bytes(8, "little"))
-            if code := write_flushed(*placed):
-                raise self.error_of(code)
-            self.count(len(placed.frame))
-        except CrdtStoreError as error:
-            self.failed = error
+            self.append(self.frame(wal_file.CANCEL, self.sequence.to_bytes(8, "little")))
+        except BaseException as error:
+            self.fence(error)
             raise StoreFenced(f"A commit failed and cannot be taken back: {error} Reopen the store.") from error
 
     def frame(self, kind: int, content: bytes | memoryview) -> Placed:
-        """Make the next frame; the caller has `changed`."""
-        if self.failed is not None:
-            raise StoreFenced(f"The write-ahead log failed ({self.failed}): reopen the store.")
+        """Make the next frame."""
         data = encode_frame(self.header.identity, self.sequence + 1, kind, content)
-        return Placed(self.descriptor, data, segment_at(self.header, self.segment) + self.offset)
-
-    def count(self, frame_bytes: int) -> None:
-        """Go on behind a frame that is on disk."""
-        self.sequence += 1
-        self.offset += frame_bytes
+        return Placed(self.descriptor, data, self.at)
 
     def error_of(self, code: int) -> StoreError:
         """What it means that a frame was not written and flushed."""
@@ -176,25 +185,24 @@ class Wal:
     def fence(self, error: BaseException) -> StoreFenced:
         """Take no write any more."""
         self.failed = error
-        self.changed.notify_all()
+        self.due.ring()
+        self.freed.ring()
         return StoreFenced(f"The write-ahead log failed and the outcome is unknown: {error}. Reopen the store.")
 
     def make_room(self, size: int) -> None:
         """Wait until a frame fits, and what cancels it; one greater than a segment has the second for itself."""
         room = self.header.segment_bytes - wal_file.CANCEL_BYTES
         while self.failed is None:
-            if size <= room - self.offset or (size > room and self.segment == 1 and not self.offset):
+            filled = self.at - segment_at(self.header, self.segment)
+            if size <= room - filled or (size > room and self.segment == 1 and not filled):
                 return
             if self.thread is None:
-                self.changed.release()
-                try:
-                    self.checkpoint(switching=True)
-                finally:
-                    self.changed.acquire()
+                self.checkpoint(switching=True)
             else:
                 self.is_due = True
-                self.changed.notify_all()
-                self.changed.wait()
+                self.due.ring()
+                self.freed.wait()
+        raise StoreFenced(f"The write-ahead log failed ({self.failed}): reopen the store.")
 
     # --- checkpoints ---
 
@@ -222,16 +230,22 @@ class Wal:
 
     def make_checkpoints(self) -> None:
         """Make one when enough was written or time has passed, until the log is closed."""
-        while not self.ending and self.failed is None:
-            with self.changed:
-                self.changed.wait_for(lambda: self.ending or self.sequence > self.header.sequence or self.is_due)
-                self.changed.wait_for(lambda: self.ending or self.is_due, timeout=WAL_SECONDS_MAX)
-                waited_for = self.is_due
-            if not self.ending:
+        while not self.is_over():
+            if not self.is_due and self.sequence == self.header.sequence:
+                self.due.wait()
+                continue
+            end = monotonic() + WAL_SECONDS_MAX
+            while not (self.is_due or self.is_over()) and self.due.wait(end - monotonic()):
+                pass
+            if not self.is_over():
                 try:
-                    self.checkpoint(switching=waited_for)
+                    self.checkpoint(switching=self.is_due)
                 except BaseException:
                     logger.exception("A checkpoint failed; the store takes no write until reopened.")
+
+    def is_over(self) -> bool:
+        """Whether no checkpoint is made by and by any more."""
+        return self.ending or self.failed is not None
 
     def checkpoint(self, *, switching: bool = False) -> None:
         """Make the newest commit the checkpoint. `switching`: even where nothing was written since the last one.
@@ -243,8 +257,7 @@ class Wal:
             try:
                 self.make_checkpoint(switching=switching)
             except BaseException as error:
-                with self.changed:
-                    fenced = self.fence(error)
+                fenced = self.fence(error)
                 if isinstance(error, OSError):
                     raise fenced from error
                 raise
@@ -252,19 +265,18 @@ class Wal:
     def make_checkpoint(self, *, switching: bool) -> None:
         """Pin, flush, write the header, let go of the checkpoint before."""
         assert self.storage is not None, "The log was started."
-        with self.changed:
+        with self.writing:
             self.is_due = False
             if self.sequence == self.header.sequence and not switching:
                 return
             pin, meta, sequence = self.storage.snapshot(), newest_meta(self.data), self.sequence
-            self.segment, self.offset, self.commits = 1 - self.segment, 0, 0
+            self.go_to(1 - self.segment)
         self.storage.sync()
         header = self.header._replace(number=self.header.number + 1, sequence=sequence, segment=self.segment, meta=meta)
         self.put_header(header)
         before, self.pin = self.pin, pin
-        with self.changed:
-            self.header = header
-            self.changed.notify_all()
+        self.header = header
+        self.freed.ring()
         if before is not None:
             before.close()
 
@@ -277,9 +289,8 @@ class Wal:
 
     def stop(self) -> None:
         """End the thread that makes checkpoints."""
-        with self.changed:
-            self.ending = True
-            self.changed.notify_all()
+        self.ending = True
+        self.due.ring()
         if self.thread is not None:
             self.thread.join()
             self.thread = None

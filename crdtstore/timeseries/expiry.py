@@ -17,6 +17,7 @@ from itertools import islice
 from threading import Thread
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from crdtstore.bell import Bell
 from crdtstore.crdt.identifier import encode_id
 from crdtstore.crdt.path import ROOT
 from crdtstore.errors import CrdtStoreError, StoreClosed
@@ -25,7 +26,6 @@ from crdtstore.query.instant import parse_instant
 from crdtstore.storage.tables import Table
 from crdtstore.timeseries.moment import MOMENT_BYTES, moment_at
 from crdtstore.timeseries.series import ID_BYTES, PREFIX
-from crdtstore.version.bell import Bell
 from crdtstore.version.transaction import Sequenced
 
 if TYPE_CHECKING:

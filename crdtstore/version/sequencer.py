@@ -153,6 +153,11 @@ class Sequencer:
             fail(jobs, error)
             return
         except BaseException as error:
+            if getattr(batch, "dropped", False):
+                self.abort(batch, jobs, error)
+                if not isinstance(error, Exception):
+                    raise
+                return
             if not getattr(batch, "committed", False):
                 self.fenced = True
                 logger.exception("A commit failed and its outcome is unknown; the store takes no write until reopened.")

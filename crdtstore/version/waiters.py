@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from sortedcontainers import SortedDict
 
+from crdtstore.bell import Bell
 from crdtstore.errors import Overloaded, VersionNotAvailable
 from crdtstore.limits import WAITERS_MAX
-from crdtstore.version.bell import Bell
 
 Callback: TypeAlias = Callable[[], None]
 

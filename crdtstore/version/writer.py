@@ -25,9 +25,9 @@ from threading import Lock, RLock, Thread, get_ident, local
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from crdtstore import core
+from crdtstore.bell import Bell
 from crdtstore.errors import ForkedProcess, Overloaded, StoreClosed, StoreError
 from crdtstore.limits import GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX, QUEUE_TRANSACTIONS_MAX
-from crdtstore.version.bell import Bell
 from crdtstore.version.pending import Pending
 from crdtstore.version.sequencer import Job, Sequencer, fail, fenced
 
@@ -190,8 +190,7 @@ class Writer:
     def commit_here(self, job: Job) -> bool:
         """Commit a job in this thread if nobody else writes or waits to; say whether that was done.
 
-        What a signal's handler raises here ends the job and harms no other. Where Python code writes to a log of its
-        own while it commits, as with a write-ahead log, it could leave the outcome unknown: that is the writer's alone.
+        What a signal's handler raises here ends the job and harms no other.
         """
         if self.in_row < ALONE_JOBS or not self.may_commit_here() or self.turn.locked():
             return False
@@ -210,9 +209,8 @@ class Writer:
             self.holder = 0
 
     def may_commit_here(self) -> bool:
-        """Whether the storage's commit is one call that no signal's handler divides."""
-        storage: Any = self.sequencer.storage
-        return core.lmdb_environment is not None and type(storage) is core.lmdb_environment and storage.wal is None
+        """Whether the storage's commit is one step that no signal's handler divides."""
+        return core.lmdb_environment is not None and type(self.sequencer.storage) is core.lmdb_environment
 
     def end_later(self, later: Later) -> None:
         """End the round that has begun, when the loop does."""

@@ -40,7 +40,7 @@ ROW = re.compile(r"^\|[^|]*\| `(?P<name>[a-z_]+\.[\w.]+)` \|", re.MULTILINE)
 INTERFACE = "storage.interface."
 ENGINE = {
     "storage.adapter.Environment.": f"{INTERFACE}Storage.",
-    "storage.adapter.Batch.": f"{INTERFACE}Batch.",
+    "storage.adapter_batch.Batch.": f"{INTERFACE}Batch.",
 }
 TURNS_MAX = 1_000_000
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtstore.errors import Corrupted
-from crdtstore.storage import adapter, tables
+from crdtstore.storage import adapter_snapshot, tables
 from crdtstore.storage.interface import Snapshot, Storage
 from crdtstore.storage.tables import TABLE_NAMES, Table, seal, unseal
 from tests.storage.engines import fill, open_engine
@@ -187,7 +187,7 @@ def test_a_damaged_row_can_be_replaced(disk_engine: str, tmp_path: Path) -> None
 def test_the_harness_sees_altered_data_where_seals_are_not_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "unseal", lambda table, key, stored: stored[: -tables.SEAL_BYTES])
+    monkeypatch.setattr(adapter_snapshot, "unseal", lambda table, key, stored: stored[: -tables.SEAL_BYTES])
     file = build("adapter", tmp_path / "store")
     key = b"key 0020!"
     damage(file, seal(Table.LOG, key, ROWS[key]), 3, 3)

@@ -21,7 +21,7 @@ import pytest
 from crdtstore import Increment, Remove, Store, Update, Upsert
 from crdtstore.errors import Corrupted, FormatTooNew, NotRecovered, StoreFull
 from crdtstore.storage import stored_format, wal_file, wal_recovery
-from crdtstore.storage.adapter import Batch
+from crdtstore.storage.adapter_batch import Batch
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
 from crdtstore.storage.interface import Storage

@@ -39,7 +39,18 @@ COMMANDS = {
 NAMED = [
     f"crdtstore/{name}.py"
     for name in (
-        *("__init__", "limits", "errors", "_version", "store", "writing", "reading", "prepared", "http/__init__"),
+        *(
+            "__init__",
+            "bell",
+            "limits",
+            "errors",
+            "_version",
+            "store",
+            "writing",
+            "reading",
+            "prepared",
+            "http/__init__",
+        ),
         *("http/call", "http/store/__init__", "http/admin/__init__", "http/login/__init__"),
     )
 ]

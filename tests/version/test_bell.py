@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Thread
 from time import monotonic
 
-from crdtstore.version.bell import Bell
+from crdtstore.bell import Bell
 
 ROUNDS = 2_000
 

@@ -22,8 +22,10 @@ from typing import Any
 
 import pytest
 
-from crdtstore import Store, Upsert
-from crdtstore.version import bell, pending, waiters, writer
+from crdtstore import Store, Upsert, bell
+from crdtstore.storage import wal
+from crdtstore.store import Durability
+from crdtstore.version import pending, waiters, writer
 from crdtstore.version.writer import ALONE_JOBS
 
 Act = Callable[[], object]
@@ -34,10 +36,11 @@ SECONDS_MAX = 60
 SECONDS_HELD = 1
 """After which one that is held up counts as such, where it should be."""
 
+SEGMENT_BYTES = 8 * 1_024
 PLACES_MIN = 5
 """Fewer would mean that nothing was interrupted."""
 
-TRACED = frozenset(module.__file__ for module in (bell, pending, waiters, writer, threading))
+TRACED = frozenset(module.__file__ for module in (bell, pending, waiters, writer, wal, threading))
 """Where threads meet; what runs between is tested by signals, in `test_committing_here.py`."""
 
 
@@ -101,34 +104,39 @@ def in_time(act: Act, seconds: float = SECONDS_MAX) -> None:
         raise HeldUp
 
 
-def test_writes(tmp_path: Path) -> None:
+@pytest.fixture(params=["none", "wal"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store without a log, or with one that goes round often."""
+    monkeypatch.setitem(wal.create_wal.__kwdefaults__ or {}, "segment_bytes", SEGMENT_BYTES)
+    with Store.open(tmp_path / "store", durability=request.param) as made:
+        yield made
+
+
+def test_writes(store: Store) -> None:
     """By the writer's thread, which others keep using, and in the own thread of who is alone."""
-    with Store.open(tmp_path / "store", durability="none") as store:
 
-        def write(number: int) -> None:
-            store.write([Upsert("a", {"n": number}, id=number), Upsert("b", {"n": number}, id=number)])
+    def write(number: int) -> None:
+        store.write([Upsert("a", {"n": number}, id=number), Upsert("b", {"n": number}, id=number)])
 
-        def check() -> None:
-            in_time(lambda: store.write([Upsert("others", {}, id=0)]))
-            assert store.stats().documents % 2 == 1
-            assert not store.sequencer.fenced
+    def check() -> None:
+        in_time(lambda: store.write([Upsert("others", {}, id=0)]))
+        assert store.stats().documents % 2 == 1
+        assert not store.sequencer.fenced
 
-        assert every_place((partial(write, number), check) for number in count()) > PLACES_MIN
+    assert every_place((partial(write, number), check) for number in count()) > PLACES_MIN
 
 
-def test_writes_of_one_alone(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "store", durability="none") as store:
+def test_writes_of_one_alone(store: Store) -> None:
+    def write() -> None:
+        store.write([Upsert("a", {}, id=0)])
 
-        def write() -> None:
-            store.write([Upsert("a", {}, id=0)])
+    def acts() -> Iterator[tuple[Act, Act]]:
+        while True:
+            for _ in range(ALONE_JOBS + 1):
+                write()
+            yield write, lambda: in_time(write)
 
-        def acts() -> Iterator[tuple[Act, Act]]:
-            while True:
-                for _ in range(ALONE_JOBS + 1):
-                    write()
-                yield write, lambda: in_time(write)
-
-        assert every_place(acts()) > PLACES_MIN
+    assert every_place(acts()) > PLACES_MIN
 
 
 def test_waits_for_a_transaction(tmp_path: Path) -> None:
@@ -153,13 +161,21 @@ def test_waits_for_a_transaction(tmp_path: Path) -> None:
         assert every_place(acts()) > PLACES_MIN
 
 
-def test_ends(tmp_path: Path) -> None:
-    """Who was interrupted closing a store closes it again."""
+@pytest.mark.parametrize("durability", ["none", "wal"])
+def test_ends(durability: Durability, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was interrupted closing a store closes it again, and finds in it what was written."""
+    monkeypatch.setitem(wal.create_wal.__kwdefaults__ or {}, "segment_bytes", SEGMENT_BYTES)
+
+    def check(store: Store, path: Path) -> None:
+        in_time(store.close)
+        with Store.open(path) as opened:
+            assert opened.stats().documents == 1
 
     def acts() -> Iterator[tuple[Act, Act]]:
         for number in count():
-            store = Store.open(tmp_path / str(number), durability="none")
-            yield store.close, partial(in_time, store.close)
+            store = Store.open(tmp_path / str(number), durability=durability)
+            store.write([Upsert("a", {}, id=0)])
+            yield store.close, partial(check, store, tmp_path / str(number))
 
     assert every_place(acts()) > PLACES_MIN
 
