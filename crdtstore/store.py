@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from crdtstore import core
 from crdtstore.attachments.attachments import Attachments
@@ -37,8 +37,8 @@ from crdtstore.statement.host import Terms
 from crdtstore.statement.requests import Requests
 from crdtstore.statement.system_parameters import SystemParameters
 from crdtstore.storage.catalog import read_counts, sum_digests
-from crdtstore.storage.environment import open_storage
 from crdtstore.storage.identity import Entropy, check_scope, give_identity, new_origin
+from crdtstore.storage.lasting import Durability, open_lasting
 from crdtstore.storage.log import first_txn, last_txn
 from crdtstore.storage.memory import MemoryStorage
 from crdtstore.storage.stats import Stats
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
     from crdtstore.query.tree import Node
     from crdtstore.statement.answer import Executed
     from crdtstore.storage.interface import Storage
-
-Durability = Literal["sync", "wal", "none"]
 
 
 class Store(Writing):
@@ -92,7 +90,7 @@ class Store(Writing):
         *,
         create: bool = True,
         read_only: bool = False,
-        durability: Durability = "sync",
+        durability: Durability | None = None,
         clock: Clock | None = None,
         scope: Collection[str] | None = None,
         retained_seconds: float = 0.0,
@@ -105,7 +103,7 @@ class Store(Writing):
             read_only: Beside a writer in another process; every write is refused.
             durability: `sync` and `wal`: a write that returned is on disk; `wal` brings it there by a write-ahead log,
                 in fewer flushes. `none`: it may be lost with the machine's power, and the store with it; for
-                benchmarks and tests.
+                benchmarks and tests. By default `wal`, or `sync` where no log can be made: that is logged.
             clock: Milliseconds since 1970; the machine's by default.
             scope: The collections that a new store is made for; None for all. It never changes.
             retained_seconds: How long the newest version of each second stays readable once there is a newer one.
@@ -118,9 +116,7 @@ class Store(Writing):
             Corrupted: Its file is cut short or damaged.
             FormatTooNew: A newer version wrote it.
         """
-        storage = open_storage(
-            path, create=create, read_only=read_only, durable=durability != "none", logged=durability == "wal"
-        )
+        storage = open_lasting(path, durability, create=create, read_only=read_only)
         try:
             if not read_only:
                 give_identity(storage, new_origin(secrets.token_bytes), make_scope(scope))

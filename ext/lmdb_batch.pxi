@@ -110,13 +110,19 @@ cdef object batch_turn(Batch self):
     """
     cdef Environment environment = self.environment
     cdef object wal = environment.wal
+    cdef object rows = PyMemoryView_FromMemory(<char*>environment.rows, environment.rows_length, PyBUF_READ)
     try:
         while True:
-            placed = wal.place(PyMemoryView_FromMemory(<char*>environment.rows, environment.rows_length, PyBUF_READ))
             wal.writing.acquire()
-            if placed.at == wal.at:
+            try:
+                placed = wal.place(rows)
+            except BaseException:
+                wal.writing.release()
+                raise
+            if placed is not None:
                 return placed
             wal.writing.release()
+            wal.wait_for_room()
     except BaseException as error:
         environment.fenced = environment.fenced or isinstance(error, errors.StoreFenced)
         self.dropped = True

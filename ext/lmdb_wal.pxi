@@ -79,9 +79,9 @@ cdef void wal_free_c(Environment self) noexcept:
 cdef int wal_written(object wal, size_t frame_bytes) except -1:
     """Wal.written, in one step: no Python code runs in which a signal's handler could raise."""
     cdef object sequence = wal.sequence + 1, at = wal.at + frame_bytes, commits = wal.commits + 1
-    cdef bint full = at >= wal.due_at or commits >= wal_commits_max
+    cdef bint calls = at >= wal.attend_at or commits >= wal_commits_max
     wal.sequence, wal.at, wal.commits = sequence, at, commits
-    if (full and not wal.is_due) or sequence == wal.header.sequence + 1:
-        wal.is_due = wal.is_due or full
+    if (calls and not wal.is_called) or sequence == wal.header.sequence + 1:
+        wal.is_called = wal.is_called or calls
         wal.due.rings.put(None)
     return 0

@@ -35,7 +35,7 @@ def command(layers: Layers, *, collections: tuple[str, ...] | None, as_json: boo
     path = Path(directory).resolve()
     if holds_store(path):
         raise CallerError(f"The directory {path} holds a store already; nothing was changed.", store=str(path))
-    with Store.open(path, scope=collections) as store:
+    with Store.open(path, durability="sync", scope=collections) as store:
         key = KeyRing(store).create("root", Permission.full())
         origin, scope = store.origin.hex(), store.scope
     if as_json:

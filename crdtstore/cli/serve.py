@@ -163,15 +163,15 @@ def serve_one(settings: Settings, app: str | None, host: str, port: int, tls: SS
     """Serve a store until a signal comes."""
     from crdtstore.auth.api_key import KeyRing
     from crdtstore.cli.exposed import warn_of_others
-    from crdtstore.cli.serve_store import open_served
     from crdtstore.cli.serve_tokens import let_in
     from crdtstore.http.listen import serve
     from crdtstore.http.server import Rates
+    from crdtstore.store import Store
 
     directory = Path(settings.store or STORE_DEFAULT).resolve()
     warn_of_others(directory)
     others = let_in(settings, [directory])
-    with open_served(directory, settings) as store:
+    with Store.open(directory, durability=settings.durability, retained_seconds=settings.retained_seconds) as store:
         keyring = KeyRing(store)
         key = root_key(store, keyring, settings.root_key_file)
         store.indexes.start()

@@ -243,7 +243,8 @@ def open_store(directory: str, *, writes: bool, create: bool = False, advice: st
     """Open a store, which exists unless it may be made; `advice` is for the case that a server has it."""
     warn_of_others(directory)
     try:
-        return Store.open(directory, create=create, read_only=not writes)
+        # A command ends soon: a log would take longer to make than it saves, and be left behind by one that is killed.
+        return Store.open(directory, create=create, read_only=not writes, durability="sync")
     except StoreLocked as error:
         raise StoreLocked(f"{error.message} If that is a server, {advice}.", **error.data) from None
 

@@ -18,12 +18,13 @@ Not here: the file (`wal_file`), opening after a crash (`wal_recovery`).
 
 from __future__ import annotations
 
+import atexit
 import errno
 import fcntl
 import logging
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from crdtstore.bell import Bell
 from crdtstore.errors import StoreError, StoreFenced, StoreFull
-from crdtstore.limits import WAL_COMMITS_MAX, WAL_SECONDS_MAX, WAL_SEGMENT_BYTES
+from crdtstore.limits import WAL_COMMITS_MAX, WAL_SECONDS_MAX, WAL_SEGMENT_BYTES, WAL_ZEROS_BYTES
 from crdtstore.storage import wal_file
 from crdtstore.storage.interface import Storage
 from crdtstore.storage.settle import sync_path
@@ -46,6 +47,7 @@ from crdtstore.storage.wal_file import (
     write_all,
     write_flushed,
 )
+from crdtstore.storage.wal_zeros import Zeros, reserve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,19 +82,21 @@ class Placed(NamedTuple):
 class Wal:
     """The write-ahead log of one open store."""
 
-    def __init__(self, directory: Path, descriptor: int, data: int, header: Header) -> None:
-        """Take the descriptors of the log and of the data file, and the header that counts."""
+    def __init__(self, directory: Path, descriptor: int, data: int, header: Header, zeros: Zeros) -> None:
+        """Take the descriptors of the log and of the data file, the header that counts, and how far zeros go."""
+        self.pid = os.getpid()
         self.directory = directory
         self.descriptor = descriptor
         self.data = data
         self.header = header
+        self.zeros = zeros
         self.sequence = header.sequence
         self.go_to(header.segment)
         self.storage: Logged | None = None
         self.pin: Snapshot | None = None
         self.failed: BaseException | None = None
         self.thread: Thread | None = None
-        self.ending = self.is_due = self.finished = False
+        self.ending = self.is_called = self.finished = False
         self.writing = Lock()
         """Had from a frame's write to the end of its commit: a checkpoint begins between two of them."""
 
@@ -113,28 +117,50 @@ class Wal:
         self.due_at = self.at + self.header.segment_bytes // DUE_PART
         """From where on a checkpoint is due."""
 
+        self.attend_at = min(self.due_at, self.zeros.few_at(segment))
+        """From where on that is, or there are few zeros ahead."""
+
     # --- what a batch does ---
 
-    def place(self, rows: bytes | memoryview) -> Placed:
-        """Make a frame of the rows of a batch. Who takes `writing` and finds the log still `at` its place writes it.
-
-        Nothing is changed or held by that.
+    def place(self, rows: bytes | memoryview) -> Placed | None:
+        """Make a frame of the rows of a batch, whose thread has `writing`; None where there is no room.
 
         Raises:
             StoreFenced: The log has failed.
         """
-        self.make_room(wal_file.padded(len(rows)))
-        return self.frame(wal_file.ROWS, rows)
+        if self.failed is not None:
+            raise StoreFenced(f"The write-ahead log failed ({self.failed}): reopen the store.")
+        return self.frame(wal_file.ROWS, rows) if self.has_room(wal_file.padded(len(rows))) else None
+
+    def has_room(self, size: int) -> bool:
+        """Whether a frame fits, and what cancels it; one greater than a segment has the second for itself."""
+        start, room = segment_at(self.header, self.segment), self.header.segment_bytes - wal_file.CANCEL_BYTES
+        if size <= room:
+            return self.at + size <= start + self.zeros.filled[self.segment] - wal_file.CANCEL_BYTES
+        if self.segment == 0 or self.at > start:
+            return False
+        self.zeros.forgo(self.segment)
+        return True
+
+    def wait_for_room(self) -> None:
+        """Have room made, and wait for it; the caller does not have `writing`."""
+        if self.thread is None:
+            self.attend()
+        else:
+            self.is_called = True
+            self.due.ring()
+            self.freed.wait()
 
     @contextmanager
     def turn(self, rows: bytes | memoryview) -> Iterator[Placed]:
         """Place a frame, and have `writing` meanwhile."""
         while True:
-            placed = self.place(rows)
             with self.writing:
-                if placed.at == self.at:  # else a checkpoint came in between, and the log went on elsewhere
+                placed = self.place(rows)
+                if placed is not None:
                     yield placed
                     return
+            self.wait_for_room()
 
     def append(self, placed: Placed) -> None:
         """Write a frame and flush it.
@@ -148,13 +174,13 @@ class Wal:
         self.written(len(placed.frame))
 
     def written(self, frame_bytes: int) -> None:
-        """Go on behind a frame that is on disk; a checkpoint is due by and by. Compiled: `ext/lmdb_wal.pxi`."""
+        """Go on behind a frame that is on disk, and call who makes checkpoints. Compiled: `ext/lmdb_wal.pxi`."""
         self.sequence += 1
         self.at += frame_bytes
         self.commits += 1
-        full = self.at >= self.due_at or self.commits >= WAL_COMMITS_MAX
-        if (full and not self.is_due) or self.sequence == self.header.sequence + 1:
-            self.is_due = self.is_due or full
+        calls = self.at >= self.attend_at or self.commits >= WAL_COMMITS_MAX
+        if (calls and not self.is_called) or self.sequence == self.header.sequence + 1:
+            self.is_called = self.is_called or calls
             self.due.ring()
 
     def cancel(self) -> None:
@@ -189,21 +215,6 @@ class Wal:
         self.freed.ring()
         return StoreFenced(f"The write-ahead log failed and the outcome is unknown: {error}. Reopen the store.")
 
-    def make_room(self, size: int) -> None:
-        """Wait until a frame fits, and what cancels it; one greater than a segment has the second for itself."""
-        room = self.header.segment_bytes - wal_file.CANCEL_BYTES
-        while self.failed is None:
-            filled = self.at - segment_at(self.header, self.segment)
-            if size <= room - filled or (size > room and self.segment == 1 and not filled):
-                return
-            if self.thread is None:
-                self.checkpoint(switching=True)
-            else:
-                self.is_due = True
-                self.due.ring()
-                self.freed.wait()
-        raise StoreFenced(f"The write-ahead log failed ({self.failed}): reopen the store.")
-
     # --- checkpoints ---
 
     def start(self, storage: Logged, *, helped: bool = True) -> None:
@@ -224,24 +235,45 @@ class Wal:
             batch.commit()
         # From here on the file may lack what was acknowledged: on disk it says so before.
         self.checkpoint(switching=True)
+        self.fill(self.header.segment_bytes // DUE_PART + self.zeros.step_bytes)
+        os.fdatasync(self.descriptor)
+        atexit.register(self.close_at_exit)
         if helped:
             self.thread = Thread(target=self.make_checkpoints, name="crdtstore-checkpoint", daemon=True)
             self.thread.start()
 
     def make_checkpoints(self) -> None:
-        """Make one when enough was written or time has passed, until the log is closed."""
+        """Attend to the log when that is called for, or time has passed, until it is closed."""
         while not self.is_over():
-            if not self.is_due and self.sequence == self.header.sequence:
+            if not self.is_called and self.sequence == self.header.sequence:
                 self.due.wait()
                 continue
             end = monotonic() + WAL_SECONDS_MAX
-            while not (self.is_due or self.is_over()) and self.due.wait(end - monotonic()):
+            while not (self.is_called or self.is_over()) and self.due.wait(end - monotonic()):
                 pass
             if not self.is_over():
                 try:
-                    self.checkpoint(switching=self.is_due)
+                    self.attend()
                 except BaseException:
                     logger.exception("A checkpoint failed; the store takes no write until reopened.")
+
+    def attend(self) -> None:
+        """Write zeros ahead if it is for them that this was called, else make a checkpoint."""
+        called, self.is_called = self.is_called, False
+        if not called or self.is_due():
+            self.checkpoint(switching=called)
+        else:
+            self.fill(self.zeros.filled[self.segment] + self.zeros.step_bytes)
+        self.freed.ring()
+
+    def fill(self, size: int) -> None:
+        """Write zeros ahead of the next frame, up to a size of its segment."""
+        self.zeros.fill(self.segment, size)
+        self.attend_at = min(self.due_at, self.zeros.few_at(self.segment))
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint is, also because somebody needs room and there is none to be had by zeros."""
+        return self.at >= self.due_at or self.commits >= WAL_COMMITS_MAX or self.zeros.are_whole(self.segment)
 
     def is_over(self) -> bool:
         """Whether no checkpoint is made by and by any more."""
@@ -265,8 +297,9 @@ class Wal:
     def make_checkpoint(self, *, switching: bool) -> None:
         """Pin, flush, write the header, let go of the checkpoint before."""
         assert self.storage is not None, "The log was started."
+        if not self.finished:
+            self.zeros.fill(1 - self.segment, self.zeros.filled[self.segment])
         with self.writing:
-            self.is_due = False
             if self.sequence == self.header.sequence and not switching:
                 return
             pin, meta, sequence = self.storage.snapshot(), newest_meta(self.data), self.sequence
@@ -295,6 +328,12 @@ class Wal:
             self.thread.join()
             self.thread = None
 
+    def close_at_exit(self) -> None:
+        """Close a store that nobody closed, as far as it can be: a log that is left has to be recovered."""
+        if self.storage is not None and os.getpid() == self.pid:
+            with suppress(StoreError):
+                self.storage.close()
+
     def finish(self) -> None:
         """Make the last checkpoint and remove the log; after a failure it stays, for the next opening.
 
@@ -306,6 +345,7 @@ class Wal:
         if self.failed is not None or self.finished:
             return
         self.finished = True
+        atexit.unregister(self.close_at_exit)
         try:
             with self.storage.batch() as batch:
                 forget_log(batch)
@@ -328,13 +368,20 @@ class Wal:
         sync_path(self.directory)
 
 
-def create_wal(directory: Path, lock: StoreLock, *, segment_bytes: int = WAL_SEGMENT_BYTES) -> Wal:
+def create_wal(
+    directory: Path,
+    lock: StoreLock,
+    *,
+    segment_bytes: int = WAL_SEGMENT_BYTES,
+    zeros_bytes: int = WAL_ZEROS_BYTES,
+) -> Wal:
     """Make the log of a store that is on disk as it stands; its name is there once the file is whole.
 
     Args:
         directory: The store's.
         lock: What holds it, and closes the log's descriptors.
         segment_bytes: Of each of the two segments.
+        zeros_bytes: Of a segment that are written before frames go there.
     """
     new = directory / NEW_NAME
     new.unlink(missing_ok=True)
@@ -345,10 +392,12 @@ def create_wal(directory: Path, lock: StoreLock, *, segment_bytes: int = WAL_SEG
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     identity = secrets.token_bytes(wal_file.IDENTITY_BYTES)
     header = Header(1, 0, 0, segment_bytes, identity, newest_meta(data))
+    zeros = Zeros(descriptor, header, zeros_bytes)
     try:
-        # Written with zeros, so that a commit changes no extent: that costs a third of its flush.
-        for at in range(0, wal_file.HEADERS_BYTES + 2 * segment_bytes, ZEROS_BYTES):
-            write_all(descriptor, bytes(min(ZEROS_BYTES, wal_file.HEADERS_BYTES + 2 * segment_bytes - at)), at)
+        size = zeros_bytes if reserve(descriptor, segment_bytes) else segment_bytes
+        write_all(descriptor, bytes(wal_file.HEADERS_BYTES), 0)
+        for segment in (0, 1):
+            zeros.fill(segment, size)
         write_all(descriptor, encode_header(header), header_at(header.number))
         os.fsync(descriptor)
         new.rename(directory / wal_file.NAME)
@@ -356,10 +405,7 @@ def create_wal(directory: Path, lock: StoreLock, *, segment_bytes: int = WAL_SEG
         new.unlink(missing_ok=True)
         raise
     sync_path(directory)
-    return Wal(directory, descriptor, data, header)
-
-
-ZEROS_BYTES: Final = 1 << 20
+    return Wal(directory, descriptor, data, header, zeros)
 
 
 def forget_log(batch: Batch) -> None:

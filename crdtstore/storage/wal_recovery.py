@@ -39,6 +39,7 @@ from crdtstore.storage.wal_file import (
     read_header,
     write_all,
 )
+from crdtstore.storage.wal_zeros import Zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,7 +71,9 @@ def recover(directory: Path, lock: StoreLock, open_raw: Callable[[], Storage]) -
         # The log is not locked here: who comes to read now is refused, and maps nothing.
         header = read_header(log)
         if not header.closed:
-            recover_from(Wal(directory, log, data, header), read_frames(log, header), lock, open_raw)
+            recover_from(
+                Wal(directory, log, data, header, Zeros(log, header, 0)), read_frames(log, header), lock, open_raw
+            )
     path.unlink()
     sync_path(directory)
 

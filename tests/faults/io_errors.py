@@ -30,7 +30,7 @@ from crdtstore import CrdtStoreError, Store
 from crdtstore.errors import StoreFenced
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
-from crdtstore.store import Durability
+from crdtstore.storage.lasting import Durability
 from tests.faults import planted, shim
 from tests.faults.attachment_work import damages, id_of
 from tests.faults.checks import inconsistencies, make_twin

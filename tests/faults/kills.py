@@ -29,7 +29,7 @@ from time import sleep
 from typing import Any, NamedTuple
 
 from crdtstore import Store, Written
-from crdtstore.store import Durability
+from crdtstore.storage.lasting import Durability
 from tests.faults import attachment_work, planted
 from tests.faults.checks import inconsistencies, make_twin
 from tests.faults.wal_segments import small_segments

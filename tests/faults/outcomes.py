@@ -74,7 +74,7 @@ def show(store: Store, pipe: int) -> None:
 
 def write(path: Path, at: int, fault: Fault, pipe: int) -> None:
     """Write, and meet the fault."""
-    with Store.open(path) as store:
+    with Store.open(path, durability="sync") as store:
         shim.arm(at, fault.kind, fault.code, sticky=fault.sticky)
         with suppress(CrdtStoreError):
             store.write(commands(Name(1, 0, 0)))
@@ -85,7 +85,7 @@ def write(path: Path, at: int, fault: Fault, pipe: int) -> None:
 def go_on(path: Path, cut: int, pipe: int) -> None:
     """Open the store again, show it and write; the power goes at a call of this."""
     shim.arm(cut, Kind.STOP)
-    with Store.open(path) as store:
+    with Store.open(path, durability="sync") as store:
         show(store, pipe)
         for number in range(2):
             store.write(commands(Name(2, 0, number)))
@@ -126,7 +126,7 @@ def run_case(folder: Path, at: int, fault: Fault, cut: int) -> tuple[bool, list[
 def look(disk: Path, shown: list[Shown]) -> list[str]:
     """Open what the power cut left, and ask for what was shown."""
     try:
-        with Store.open(disk) as store:
+        with Store.open(disk, durability="sync") as store:
             found = inconsistencies(store, make_twin()) + halves(store)
             with store.storage.snapshot() as snapshot:
                 lost = [txn for txn, digest in shown if chain_of(snapshot, txn) != digest]
@@ -142,7 +142,7 @@ def run_volatile(folder: Path) -> list[str]:
     """
     path, disk = folder / "store", folder / "disk"
     disk.mkdir(parents=True)
-    with Store.open(path) as store:
+    with Store.open(path, durability="sync") as store:
         prepare(store)
         origin = store.origin
     shim.model_disk(path / "data.mdb", disk / "data.mdb")
@@ -154,7 +154,7 @@ def run_volatile(folder: Path) -> list[str]:
             os._exit(0)
 
     code, _ = forked(write_unflushed)
-    with Store.open(disk) as store:
+    with Store.open(disk, durability="sync") as store:
         lost, same = store.applied < 2, store.origin == origin
         found = inconsistencies(store, make_twin()) if same else []
     if code or not lost:
@@ -166,7 +166,7 @@ def count_calls(folder: Path) -> int:
     """Calls of the write, without a fault."""
     path = folder / "count"
     shutil.copytree(folder / "base", path)
-    with Store.open(path) as store:
+    with Store.open(path, durability="sync") as store:
         shim.arm(0)
         store.write(commands(Name(1, 0, 0)))
         return shim.calls()
@@ -174,7 +174,7 @@ def count_calls(folder: Path) -> int:
 
 def enumerate_cases(folder: Path, fault: Fault) -> dict[str, Any]:
     """Every call of the write, with every call after it."""
-    with Store.open(folder / "base") as store:
+    with Store.open(folder / "base", durability="sync") as store:
         prepare(store)
         for number in range(5):
             store.write(commands(Name(0, 0, number)))

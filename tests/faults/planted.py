@@ -104,8 +104,10 @@ def frames_not_flushed() -> None:
     """A frame of the write-ahead log counts before it is on disk."""
     place, elsewhere = Wal.place, TemporaryFile()  # noqa: SIM115  it ends with the process
 
-    def write_at_once(self: Wal, rows: bytes | memoryview) -> Placed:
+    def write_at_once(self: Wal, rows: bytes | memoryview) -> Placed | None:
         placed = place(self, rows)
+        if placed is None:
+            return None
         write_all(*placed)
         return placed._replace(descriptor=elsewhere.fileno())
 
@@ -116,9 +118,11 @@ def frames_written_later() -> None:
     """A commit is acknowledged, and then its frame is written: with the one behind it."""
     place, late = Wal.place, list[bytes]()
 
-    def place_before(self: Wal, rows: bytes | memoryview) -> Placed:
-        late.append(bytes(rows))
-        return place(self, late.pop(0) if len(late) > 1 else b"")
+    def place_before(self: Wal, rows: bytes | memoryview) -> Placed | None:
+        placed = place(self, late[0] if late else b"")
+        if placed is not None:
+            late[:] = [bytes(rows)]
+        return placed
 
     Wal.place = place_before  # type: ignore[method-assign]
 

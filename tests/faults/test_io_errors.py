@@ -26,7 +26,7 @@ CALLS_MIN = {
     "wal-create": 30,
     "wal-open": 12,
     "wal-recover": 20,
-    "wal-write": 6,
+    "wal-write": 4,
     "wal-group": 6,
     "wal-close": 8,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crdtstore.storage import wal
 
 SEGMENT_BYTES = 24 * 1_024
+ZEROS_BYTES = 5_000
 
 
 def small_segments(segment_bytes: int = SEGMENT_BYTES) -> None:
@@ -12,3 +13,4 @@ def small_segments(segment_bytes: int = SEGMENT_BYTES) -> None:
     defaults = wal.create_wal.__kwdefaults__
     assert defaults is not None
     defaults["segment_bytes"] = segment_bytes
+    defaults["zeros_bytes"] = ZEROS_BYTES

@@ -93,10 +93,12 @@ def live(path: Path, seed: str, pipe: int) -> None:
     os._exit(0)
 
 
-def end_before_flush(place: Callable[[bytes], Placed], rows: bytes) -> None:
-    """Write a frame and end, as a kill does."""
-    write_all(*place(rows))
-    os._exit(0)
+def end_before_flush(place: Callable[[bytes], Placed | None], rows: bytes) -> None:
+    """Write a frame and end, as a kill does; come again where there is no room yet."""
+    placed = place(rows)
+    if placed is not None:
+        write_all(*placed)
+        os._exit(0)
 
 
 def write_noted(storage: Storage, seed: str, number: int) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from crdtstore import Increment, Remove, Store, Update, Upsert
 from crdtstore.errors import Corrupted, FormatTooNew, NotRecovered, StoreFull
-from crdtstore.storage import stored_format, wal_file, wal_recovery
+from crdtstore.storage import stored_format, wal_file, wal_recovery, wal_zeros
 from crdtstore.storage.adapter_batch import Batch
 from crdtstore.storage.backup import back_up
 from crdtstore.storage.compact import compact
@@ -28,12 +28,17 @@ from crdtstore.storage.interface import Storage
 from crdtstore.storage.stored_format import FORMAT_KEY, WITH_IMAGES, WITH_INDEXES, WITH_LOG
 from crdtstore.storage.tables import Table
 from crdtstore.storage.verify import verify_storage
-from crdtstore.storage.wal import KEY, create_wal
+from crdtstore.storage.wal import KEY, Wal, create_wal
+from crdtstore.storage.wal_zeros import Zeros
 from crdtstore.version.restore import restore
 from tests.storage import children
 from tests.storage.engines import content, fill, open_engine
 
 SEGMENT_BYTES = 64 * 1_024
+ZEROS_BYTES = 3_000
+FILLED = SEGMENT_BYTES // 2 + ZEROS_BYTES
+"""As far as zeros go at the opening: until a checkpoint is due."""
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,6 +46,7 @@ ROOT = Path(__file__).parents[2]
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs are small here."""
     monkeypatch.setitem(create_wal.__kwdefaults__ or {}, "segment_bytes", SEGMENT_BYTES)
+    monkeypatch.setitem(create_wal.__kwdefaults__ or {}, "zeros_bytes", ZEROS_BYTES)
 
 
 def crashed(path: Path, *names: str, name: str = "crashed") -> Path:
@@ -206,6 +212,79 @@ def test_recovering_waits_for_who_looks_and_is_refused(tmp_path: Path, monkeypat
     open_engine("adapter", left).close()
     timer.join()
     assert len(restored) == 1
+
+
+# --- zeros ---
+
+
+def fill_and_crash(engine: str, path: Path) -> tuple[dict[bytes, bytes], Path]:
+    """Write until the log has gone round, and crash: what was written, and what is left."""
+    rows = {key(number): bytes([number]) * (SEGMENT_BYTES * 3 // 4 if number == 99 else 700) for number in range(250)}
+    with open_engine(engine, path, logged=True) as storage:
+        for each, value in rows.items():
+            fill(storage, {each: value})
+        return rows, crashed(path)
+
+
+def recovered(engine: str, left: Path) -> dict[bytes, bytes]:
+    """What an opening makes of what is left."""
+    with open_engine(engine, left) as storage:
+        return content(storage)
+
+
+def test_zeros_go_ahead_of_frames(disk_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled, fill_zeros = list[tuple[int, int]](), Zeros.fill
+
+    def note(self: Zeros, segment: int, size: int) -> None:
+        fill_zeros(self, segment, size)
+        filled.append((segment, self.filled[segment]))
+
+    monkeypatch.setattr(Zeros, "fill", note)
+    with open_engine(disk_engine, tmp_path / "opened", logged=True):
+        assert {size for _, size in filled} == {ZEROS_BYTES, FILLED}, "An opening writes no more."
+    rows, left = fill_and_crash(disk_engine, tmp_path / "store")
+    assert recovered(disk_engine, left) == rows
+    assert (0, FILLED) in filled, "As far as the other, before frames go there."
+    assert max(size for _, size in filled) > SEGMENT_BYTES * 3 // 4, "Where a frame needs them."
+
+
+def test_the_check_finds_zeros_that_are_written_under_frames(
+    disk_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {key(number): bytes([number]) * 700 for number in range(60)}
+    monkeypatch.setattr(Wal, "attend", lambda _: None)
+    monkeypatch.setattr(Wal, "has_room", lambda *_: True)
+    with open_engine(disk_engine, tmp_path / "store", logged=True) as storage:
+        log: Any = storage
+        for each, value in rows.items():
+            fill(storage, {each: value})
+        log.wal.zeros.fill(log.wal.segment, SEGMENT_BYTES)
+        left = crashed(tmp_path / "store")
+    assert len(recovered(disk_engine, left)) < len(rows)
+
+
+def test_where_no_zeros_can_be_written_frames_go_without(
+    disk_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(wal_zeros, "write_all", refuse)
+    rows, left = fill_and_crash(disk_engine, tmp_path / "store")
+    assert recovered(disk_engine, left) == rows
+
+
+def test_a_file_system_that_reserves_nothing_is_written_to(
+    disk_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with open_engine(disk_engine, tmp_path / "store", logged=True) as storage:
+        log: Any = storage
+        assert log.wal.zeros.filled == [SEGMENT_BYTES] * 2
+    assert (tmp_path / "store" / "data.mdb").exists()
 
 
 # --- damage ---

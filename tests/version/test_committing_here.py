@@ -38,6 +38,7 @@ class Interrupted(BaseException):
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store with a writer's thread, and with a log that goes round often or with none."""
     monkeypatch.setitem(create_wal.__kwdefaults__ or {}, "segment_bytes", SEGMENT_BYTES)
+    monkeypatch.setitem(create_wal.__kwdefaults__ or {}, "zeros_bytes", SEGMENT_BYTES // 4)
     with Store.open(tmp_path / "store", durability=request.param) as made:
         yield made
 

@@ -24,7 +24,7 @@ import pytest
 
 from crdtstore import Store, Upsert, bell
 from crdtstore.storage import wal
-from crdtstore.store import Durability
+from crdtstore.storage.lasting import Durability
 from crdtstore.version import pending, waiters, writer
 from crdtstore.version.writer import ALONE_JOBS
 
@@ -108,6 +108,7 @@ def in_time(act: Act, seconds: float = SECONDS_MAX) -> None:
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store without a log, or with one that goes round often."""
     monkeypatch.setitem(wal.create_wal.__kwdefaults__ or {}, "segment_bytes", SEGMENT_BYTES)
+    monkeypatch.setitem(wal.create_wal.__kwdefaults__ or {}, "zeros_bytes", SEGMENT_BYTES // 4)
     with Store.open(tmp_path / "store", durability=request.param) as made:
         yield made
 
@@ -165,6 +166,7 @@ def test_waits_for_a_transaction(tmp_path: Path) -> None:
 def test_ends(durability: Durability, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was interrupted closing a store closes it again, and finds in it what was written."""
     monkeypatch.setitem(wal.create_wal.__kwdefaults__ or {}, "segment_bytes", SEGMENT_BYTES)
+    monkeypatch.setitem(wal.create_wal.__kwdefaults__ or {}, "zeros_bytes", SEGMENT_BYTES // 4)
 
     def check(store: Store, path: Path) -> None:
         in_time(store.close)
