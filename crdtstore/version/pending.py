@@ -65,7 +65,11 @@ class Pending(Future[Any]):
         """Give what came of it."""
         self._result = result
         self._state = FINISHED
-        self.tell()
+        known = self.__dict__
+        if "_condition" in known or "blocked" in known:
+            self.tell()
+        elif "wake" in known:
+            self.wake_up()
 
     def set_exception(self, exception: BaseException | None) -> None:
         """Give the error that it ended with."""

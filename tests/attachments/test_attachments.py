@@ -203,7 +203,7 @@ def test_what_cannot_be_removed_keeps_no_store_shut(tmp_path: Path, monkeypatch:
 
 
 def test_a_store_says_that_it_has_attachments(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "store") as store:
+    with Store.open(tmp_path / "store", durability="sync") as store:
         store.attachments.put([b"hello"])
         with store.storage.snapshot() as snapshot:
             record = msgpack.unpackb(snapshot.get(Table.META, FORMAT_KEY) or b"")
