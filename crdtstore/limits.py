@@ -159,9 +159,16 @@ GROUP_TRANSACTIONS_MAX: Final = 4_096
 GROUP_BYTES_MAX: Final = 8 * 1_024 * 1_024
 """Record bytes committed together, for the same reason."""
 
+HERE_SECONDS_MAX: Final = 0.000_5
+"""How long a commit may take for an event loop to make the next one itself: about what handing it over and back takes,
+and not more than requests that come meanwhile may wait."""
+
 COMMAND_BYTES: Final = 512
 """What a command counts for GROUP_BYTES_MAX, since its record is made only when its group is: so two of the largest
 write requests are one group, and a single write that comes behind them is in the next one."""
+
+HERE_BYTES_MAX: Final = 128 * 1_024
+"""What the commands of a group may count for an event loop to commit it itself: it works on it for a millisecond."""
 
 QUEUE_TRANSACTIONS_MAX: Final = 65_536
 """Transactions waiting for the writer; further ones are refused as `Overloaded` rather than kept in memory."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from threading import get_ident
 from types import coroutine
 from typing import Final, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -53,6 +54,7 @@ class Wakes:
     def __init__(self) -> None:
         self.due: deque[Callback] = deque()
         self.asked = False
+        self.thread = get_ident()
 
     def add(self, loop: asyncio.AbstractEventLoop, wake: Callback) -> None:
         """Have something called on the loop; from any thread. The first since the last round asks for one."""
@@ -61,7 +63,7 @@ class Wakes:
             self.asked = True
             # Else the loop was closed between: nobody waits any more, and who wakes must not be disturbed by it.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self.call)
+                (loop.call_soon if self.thread == get_ident() else loop.call_soon_threadsafe)(self.call)
 
     def call(self) -> None:
         """Wake everybody who is due; on the loop. What comes meanwhile asks for another round."""

@@ -34,9 +34,11 @@ class Pending(Future[Any]):
     _result: Any = None
     _exception: BaseException | None = None
 
-    def __init__(self, hurry: Callable[[], None] | None = None) -> None:
-        """Wait for a job; `hurry` is called before somebody blocks on it."""
-        self.hurry = hurry
+    hurry: Callable[[], None] | None = None
+    """Called before somebody blocks on it."""
+
+    def __init__(self) -> None:  # the base's makes what is made late here
+        pass
 
     def __getattr__(self, name: str) -> Any:
         """Make what the base needs, the same for all threads."""

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtstore.errors import CrdtStoreError, StoreError, StoreFenced, StoreFull
@@ -55,6 +56,9 @@ class Sequencer:
         self.fenced = False
         self.committing = False
         """Whether the group's commit has begun: then `finish` deals with what comes of it."""
+
+        self.commit_seconds = 0.0
+        """How long the last commit took."""
 
         self.loading = Lock()
         self.load()
@@ -145,9 +149,11 @@ class Sequencer:
         What a handler of a signal raises once the commit was done is raised when all others have their answers.
         """
         interrupted: BaseException | None = None
+        begun = perf_counter()
         self.committing = True
         try:
             batch.commit()
+            self.commit_seconds = perf_counter() - begun
         except StoreFull as error:  # LMDB says that nothing of it was written
             self.reload()
             fail(jobs, error)

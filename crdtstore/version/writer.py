@@ -1,14 +1,17 @@
 """The writer is the one thread that writes for others: it takes what waits, as one commit group, again and again.
 
-Rules: who alone submits jobs (ALONE_JOBS in a row) and waits for each (`waiting`) commits them in his own thread: a
-job and what it reads stay with one CPU, and no thread wakes another. Everybody else leaves it to the writer's thread.
-Whoever commits has the *turn*. The queue is bounded (QUEUE_TRANSACTIONS_MAX), a group is too (GROUP_TRANSACTIONS_MAX,
-GROUP_BYTES_MAX). A group is what arrived while the last one was written: with one caller it has one transaction, with
-many it shares their flush. Nothing waits for a timer. What the thread of an event loop submits in one round of it
-(`in_rounds`) arrives together, when the round ends or somebody blocks on a job of it: else the first write of a round
-would be a group of its own. Jobs of one thread are committed in the order in which it submitted them. Closing lets the
-queue run empty. What ends the thread, such as a lack of memory between two groups, fences the store, and whoever waits
-is told: nobody waits for a thread that is gone.
+Rules: whoever commits has the *turn*. The queue is bounded (QUEUE_TRANSACTIONS_MAX), a group is too
+(GROUP_TRANSACTIONS_MAX, GROUP_BYTES_MAX). A group is what arrived while the last one was written: with one caller it
+has one transaction, with many it shares their flush. Nothing waits for a timer. Jobs of one thread are committed in the
+order in which it submitted them. Closing lets the queue run empty. What ends the thread, such as a lack of memory
+between two groups, fences the store, and whoever waits is told: nobody waits for a thread that is gone.
+
+What the thread of an event loop submits in one round of it (`in_rounds`) arrives together, when the round ends or
+somebody blocks on a job of it: else the first write of a round would be a group of its own.
+
+Handing a job over, and its outcome back, takes as long as a quick disk does. So some commit in their own thread while
+nobody else writes, and a job and what it reads stay with one CPU: who alone submits jobs (ALONE_JOBS in a row) and
+waits for each (`waiting`), and an event loop whose round is short, as long as commits are quick (HERE_SECONDS_MAX).
 
 `Inline` is the same without a thread, for storages in memory and for worlds that must replay exactly.
 """
@@ -27,8 +30,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from crdtstore import core
 from crdtstore.bell import Bell
 from crdtstore.errors import ForkedProcess, Overloaded, StoreClosed, StoreError
-from crdtstore.limits import GROUP_BYTES_MAX, GROUP_TRANSACTIONS_MAX, QUEUE_TRANSACTIONS_MAX
+from crdtstore.limits import (
+    GROUP_BYTES_MAX,
+    GROUP_TRANSACTIONS_MAX,
+    HERE_BYTES_MAX,
+    HERE_SECONDS_MAX,
+    QUEUE_TRANSACTIONS_MAX,
+)
 from crdtstore.version.pending import Pending
+from crdtstore.version.plain import Plain
 from crdtstore.version.sequencer import Job, Sequencer, fail, fenced
 
 if TYPE_CHECKING:
@@ -125,6 +135,9 @@ class Writer:
         self.ender: Later | None = None
         """What was asked to end it."""
 
+        self.seen = 0
+        """How many were in it when it was last to end."""
+
         self.group: list[Job] = []
         self.turn = Lock()
         """Had by the one who commits."""
@@ -160,13 +173,20 @@ class Writer:
         """
         if os.getpid() != self.pid:
             raise ForkedProcess("This store was opened before fork(): open it again in this process.")
-        if HERE.waits and self.holder == get_ident():
-            raise StoreError("A write cannot wait for another one of its own thread.")
-        self.in_row = self.in_row + 1 if self.last == get_ident() else 0
-        self.last = get_ident()
-        pending, later = Pending(), HERE.later
-        if HERE.waits and self.commit_here(Job(run, pending, size)):
+        pending = Pending()
+        job = Job(run, pending, size)
+        if not HERE.waits:
+            self.last = 0
+        elif self.commit_here(job):
             return pending
+        later = HERE.later
+        if later is not None:
+            pending.hurry = self.end_round
+        self.let_in(job, later)
+        return pending
+
+    def let_in(self, job: Job, later: Later | None) -> None:
+        """Put a job behind those that wait, or into the round of its thread's loop."""
         with self.arriving:
             if self.closed:
                 raise StoreClosed("The store was closed.")
@@ -177,21 +197,23 @@ class Writer:
                 raise Overloaded(message, limit="QUEUE_TRANSACTIONS_MAX", maximum=QUEUE_TRANSACTIONS_MAX)
             if later is None:
                 self.bell.ring()
-                self.queue.append(Job(run, pending, size))
-                return pending
-            pending.hurry = self.end_round
-            self.round.append(Job(run, pending, size))
+                self.queue.append(job)
+                return
+            self.round.append(job)
             if self.ender is later:
-                return pending
+                return
             self.ender = later
         self.end_later(later)
-        return pending
 
     def commit_here(self, job: Job) -> bool:
         """Commit a job in this thread if nobody else writes or waits to; say whether that was done.
 
         What a signal's handler raises here ends the job and harms no other.
         """
+        if self.holder == get_ident():
+            raise StoreError("A write cannot wait for another one of its own thread.")
+        self.in_row = self.in_row + 1 if self.last == get_ident() else 0
+        self.last = get_ident()
         if self.in_row < ALONE_JOBS or not self.may_commit_here() or self.turn.locked():
             return False
         with self.turn:
@@ -215,18 +237,56 @@ class Writer:
     def end_later(self, later: Later) -> None:
         """End the round that has begun, when the loop does."""
         try:
-            later(self.end_round)
+            later(self.commit_round)
         except RuntimeError:  # the loop was closed
             self.end_round()
+
+    def commit_round(self) -> None:
+        """Commit the round of this thread's loop, where that takes no longer than to hand it over; else let it arrive.
+
+        It grows as long as the loop finds requests that came meanwhile: until a turn of the loop added none.
+        """
+        later, size = HERE.later, len(self.round)
+        try:
+            if later is not None and size > self.seen and self.is_quick() and is_short(self.round):
+                self.seen = size
+                self.end_later(later)
+            elif not (self.is_quick() and self.commit_short()):
+                self.end_round()
+        except BaseException:
+            self.end_round()
+            raise
+
+    def commit_short(self) -> bool:
+        """Commit the round in this thread, unless somebody else writes or waits to, or it may take long."""
+        if self.turn.locked():
+            return False
+        group: list[Job] = []
+        with self.turn:
+            try:
+                with self.arriving:
+                    if self.queue or not self.round or not is_short(self.round):
+                        return False
+                    group, self.round, self.ender, self.seen = self.round, [], None, 0
+                self.commit(group)
+            except BaseException as error:
+                # A handler of a signal raised: whoever was not told what became of his write is told that.
+                fail([job for job in group if not job.future.done()], fenced(error))
+                raise
+        return True
+
+    def is_quick(self) -> bool:
+        """Whether the last commit was done while threads would have woken each other."""
+        return self.sequencer.commit_seconds < HERE_SECONDS_MAX and self.may_commit_here()
 
     def end_round(self) -> None:
         """Let what was submitted in this round arrive."""
         with self.arriving:
-            self.ender = None
             if self.round:
                 self.bell.ring()
-                self.queue += self.round
-                self.round.clear()
+            # Nothing is called in between, so that no handler of a signal comes in between.
+            self.queue += self.round
+            self.round, self.ender, self.seen = [], None, 0
 
     def write_groups(self) -> None:
         """Commit groups until the writer is closed and its queue is empty."""
@@ -278,3 +338,8 @@ class Writer:
         self.thread.join()
         with self.turn:
             pass  # who began to commit before it was closed has ended
+
+
+def is_short(jobs: list[Job]) -> bool:
+    """Whether jobs are few, and plain: an update may look through all documents."""
+    return sum(job.bytes for job in jobs) <= HERE_BYTES_MAX and all(type(job.run) is Plain for job in jobs)

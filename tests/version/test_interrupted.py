@@ -11,6 +11,7 @@ import dis
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
@@ -26,7 +27,7 @@ from crdtstore import Store, Upsert, bell
 from crdtstore.storage import wal
 from crdtstore.storage.lasting import Durability
 from crdtstore.version import pending, waiters, writer
-from crdtstore.version.writer import ALONE_JOBS
+from crdtstore.version.writer import ALONE_JOBS, in_rounds
 
 Act = Callable[[], object]
 
@@ -136,6 +137,30 @@ def test_writes_of_one_alone(store: Store) -> None:
             for _ in range(ALONE_JOBS + 1):
                 write()
             yield write, lambda: in_time(write)
+
+    assert every_place(acts()) > PLACES_MIN
+
+
+def test_rounds_of_a_loop(store: Store) -> None:
+    """Whoever submitted in the round that was interrupted is told what became of it."""
+
+    def act(told: list[Future[Any]]) -> None:
+        ends: list[Act] = []
+        with in_rounds(ends.append):
+            told.extend(store.submit([Upsert("a", {}, id=number)]) for number in range(3))
+            while ends:
+                ends.pop(0)()
+
+    def check(told: list[Future[Any]]) -> None:
+        in_time(lambda: [future.exception(SECONDS_MAX) for future in told])
+        assert all(future.done() for future in told)
+        in_time(lambda: store.write([Upsert("others", {}, id=0)]))
+        assert not store.sequencer.fenced
+
+    def acts() -> Iterator[tuple[Act, Act]]:
+        while True:
+            told: list[Future[Any]] = []
+            yield partial(act, told), partial(check, told)
 
     assert every_place(acts()) > PLACES_MIN
 

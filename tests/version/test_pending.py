@@ -103,10 +103,12 @@ def test_it_wakes_once_whoever_is_first(how: str) -> None:
 
 def test_who_blocks_hurries_it() -> None:
     """Whoever blocks may be the one who would have handed the job over."""
-    pending = Pending(lambda: pending.set_result(7))
+    pending = Pending()
+    pending.hurry = lambda: pending.set_result(7)
     assert not pending.done()
     assert pending.result(0) == 7
-    failed = Pending(lambda: failed.set_exception(ValueError()))
+    failed = Pending()
+    failed.hurry = lambda: failed.set_exception(ValueError())
     assert isinstance(failed.exception(0), ValueError)
 
 

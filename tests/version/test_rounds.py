@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import Event, Timer, get_ident
 
 import pytest
 
-from crdtstore.command.command import Upsert
+from crdtstore import core
+from crdtstore.command.command import Command, Set, Update, Upsert
 from crdtstore.errors import Overloaded
+from crdtstore.limits import COMMAND_BYTES, HERE_BYTES_MAX
 from crdtstore.storage.identity import give_identity
 from crdtstore.store import Store
 from crdtstore.version import writer
@@ -19,6 +23,9 @@ from tests.version.faulty import FaultyStorage
 from tests.version.stores import now, origin_of
 
 Ends = list[Callable[[], None]]
+
+HERE = core.lmdb_environment is not None
+"""The plain core leaves all to the writer."""
 
 
 @pytest.fixture
@@ -118,3 +125,101 @@ def test_a_round_counts_for_the_bound(store: Store, monkeypatch: pytest.MonkeyPa
         with pytest.raises(Overloaded):
             store.submit(write(2))
         assert [future.result(60).txn for future in futures] == [1, 2]
+
+
+# --- what a loop commits itself ---
+
+
+@pytest.fixture(params=["none", "wal"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store on disk."""
+    with Store.open(tmp_path / "store", durability=request.param) as made:
+        made.sequencer.commit_seconds = 0.0
+        yield made
+
+
+@contextmanager
+def threads_of(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Which thread commits each group."""
+    threads: list[int] = []
+    commit = store.sequencer.commit_group
+
+    def note(jobs: Sequence[Job]) -> None:
+        threads.append(get_ident())
+        commit(jobs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.sequencer, "commit_group", note)
+        yield threads
+
+
+def turn_until_still(ends: Ends) -> None:
+    """Turn the loop until it has nothing to do."""
+    while ends:
+        ends.pop(0)()
+
+
+def test_a_loop_commits_a_short_round_once_a_turn_adds_nothing(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: Ends = []
+    with groups_of(kept, monkeypatch) as sizes, threads_of(kept, monkeypatch) as threads, in_rounds(ends.append):
+        futures = [kept.submit(write(number)) for number in range(3)]
+        if HERE:
+            ends.pop(0)()
+            futures += [kept.submit(write(number)) for number in range(3, 5)]
+            ends.pop(0)()
+            assert not any(future.done() for future in futures)
+            assert len(ends) == 1
+        turn_until_still(ends)
+        assert all(future.done() for future in futures) or not HERE
+        assert [future.result(60).txn for future in futures] == list(range(1, len(futures) + 1))
+    assert sizes == [len(futures)]
+    assert (threads == [get_ident()]) == HERE
+
+
+@contextmanager
+def a_slow_disk(store: Store) -> Iterator[Sequence[Command]]:
+    """The last commit took long."""
+    store.sequencer.commit_seconds = 1.0
+    yield write(2)
+
+
+@contextmanager
+def an_update(store: Store) -> Iterator[Sequence[Command]]:
+    """A command that may look through all documents."""
+    yield [Update("a", "true", [Set("m", 1)])]
+
+
+@contextmanager
+def many_commands(store: Store) -> Iterator[Sequence[Command]]:
+    """More than are few."""
+    yield [Upsert("a", {}, id=number) for number in range(HERE_BYTES_MAX // COMMAND_BYTES)]
+
+
+@contextmanager
+def somebody_who_writes(store: Store) -> Iterator[Sequence[Command]]:
+    """The writer's thread has its turn, and what this thread submitted to it comes before the round."""
+    entered, release = Event(), Event()
+
+    def hold(*_: object) -> None:
+        entered.set()
+        assert release.wait(60)
+
+    store.submitter.submit(hold)
+    assert entered.wait(60)
+    timer = Timer(0.05, release.set)
+    timer.start()
+    yield write(2)
+    timer.join()
+
+
+@pytest.mark.parametrize("case", [a_slow_disk, an_update, many_commands, somebody_who_writes])
+def test_what_is_not_short_or_not_first_is_the_writers(
+    kept: Store, monkeypatch: pytest.MonkeyPatch, case: Callable[[Store], AbstractContextManager[Sequence[Command]]]
+) -> None:
+    ends: Ends = []
+    with case(kept) as commands, threads_of(kept, monkeypatch) as threads:
+        with in_rounds(ends.append):
+            futures = [kept.submit(write(1)), kept.submit(commands)]
+            turn_until_still(ends)
+        assert [future.result(60).txn for future in futures] == [1, 2]
+    assert get_ident() not in threads

@@ -10,6 +10,7 @@ Not here: what a command does (`crdtstore.command`).
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -43,15 +44,21 @@ async def write(call: Call) -> Answer:
     if not call.at_once:
         after = txn_of(call.request)
     if len(call.body) <= limits.INLINE_BODY_BYTES_MAX:
-        asked = read_commands(call)
+        asked, pending = begin(call, actor, after)
     else:
-        asked = await call.in_thread(partial(read_commands, call))
-    pending = call.session.submit(asked.commands, actor=actor, after=after, dry=asked.dry)
+        # Submitted there too: what is long is not committed by the event loop itself.
+        asked, pending = await call.in_thread(partial(begin, call, actor, after))
     try:
         written = await until_done(pending)
     except CallerError as error:
         raise at_command(error, asked) from None
     return Answer(200, body_of(written, dry=asked.dry, all_counts=version.all_counts), written.txn)
+
+
+def begin(call: Call, actor: bytes | None, after: int | None) -> tuple[Asked, Future[Written]]:
+    """Read the commands and submit them; a long body takes a thread."""
+    asked = read_commands(call)
+    return asked, call.session.submit(asked.commands, actor=actor, after=after, dry=asked.dry)
 
 
 def at_command(error: CallerError, asked: Asked) -> CallerError:
@@ -65,7 +72,7 @@ def at_command(error: CallerError, asked: Asked) -> CallerError:
 
 
 def read_commands(call: Call) -> Asked:
-    """Read the commands of the body, in either form; a long one takes a thread.
+    """Read the commands of the body, in either form.
 
     Raises:
         MalformedRequest: They are in neither; what is said is about the first.
