@@ -15,6 +15,7 @@ import json
 import sys
 import threading
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from time import process_time_ns
 from typing import Any, cast
@@ -33,6 +34,7 @@ from crdtstore.http.server import Application, application
 from crdtstore.http.serving.garbage import settle_garbage
 from crdtstore.http.wait import Held
 from crdtstore.limits import WAIT_SECONDS_DEFAULT, WAIT_SECONDS_MAX
+from crdtstore.version import writer
 from crdtstore.version.pending import Pending
 
 FULL = Permission.full()
@@ -135,8 +137,10 @@ def serve(served: Application | Hello, key: str, server: ServerName) -> None:
     listener.run()
 
 
-def main(kind: str, folder: str, server: ServerName) -> None:
-    """Run as a command."""
+def main(kind: str, folder: str, server: ServerName, disk: str = "") -> None:
+    """Run as a command; `disk` may be `quick`: then the event loop commits, however long that takes."""
+    if disk == "quick":
+        vars(writer)["HERE_SECONDS_MAX"] = inf
     if kind == "hello":
         serve(Hello(), "", server)
         return
@@ -152,4 +156,4 @@ def main(kind: str, folder: str, server: ServerName) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], cast("ServerName", sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], cast("ServerName", sys.argv[3]), *sys.argv[4:])
