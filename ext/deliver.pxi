@@ -33,6 +33,8 @@ cdef class Run:
     cdef uint64_t greatest
     cdef int log_table
     cdef int positions_table
+    cdef lmdb_cursor *log_cursor       # from the first record on
+    cdef lmdb_cursor *positions_cursor
 
 
 cdef OriginRun run_origin(Run run, const unsigned char *origin):
@@ -107,21 +109,23 @@ cdef bint run_knows(Run run, const RecordView *record, const unsigned char *end)
     return True
 
 
-cdef int run_append(Run run, OriginRun state, const unsigned char *data, size_t length) except -1:
-    """log.append: the record behind its chain digest, and where its position is found."""
+cdef int run_append(Run run, OriginRun state, size_t length) except -1:
+    """log.append, of the record that stands in `scratch.message` behind the room for its digest."""
     cdef unsigned char key[24]
     cdef unsigned char place[24]
+    cdef Batch batch = run.applier.compiled
+    if run.positions_cursor is NULL:
+        run.log_cursor = batch_cursor_c(batch, run.log_table)
+        run.positions_cursor = batch_cursor_c(batch, run.positions_table)
     run.txn += 1
-    grow(<void **>&scratch.message, &scratch.message_size, length + 16)
-    blake2b_c(state.digest, 16, state.digest, 16, data, length)
+    blake2b_c(state.digest, 16, state.digest, 16, scratch.message + 16, length)
     memcpy(scratch.message, state.digest, 16)
-    memcpy(scratch.message + 16, data, length)
     put64(place, run.txn)
     memcpy(place + 8, state.digest, 16)
-    batch_put_c(run.applier.compiled, run.log_table, place, 8, scratch.message, length + 16)
+    batch_put_near_c(batch, run.log_cursor, run.log_table, place, 8, scratch.message, length + 16, LMDB_APPEND)
     memcpy(key, PyBytes_AS_STRING(state.origin), 16)
     put64(key + 16, state.position)
-    batch_put_c(run.applier.compiled, run.positions_table, key, 24, place, 24)
+    batch_put_near_c(batch, run.positions_cursor, run.positions_table, key, 24, place, 24, 0)
     return 0
 
 
@@ -155,13 +159,20 @@ cdef bint run_record(Run run, bytes data) except -1:
     state.timestamp = record.timestamp
     state.moved = True
     run.greatest = max(run.greatest, record.timestamp)
-    run_append(run, state, start, PyBytes_GET_SIZE(data))
+    grow(<void **>&scratch.message, &scratch.message_size, 16 + PyBytes_GET_SIZE(data))
+    memcpy(scratch.message + 16, start, PyBytes_GET_SIZE(data))
+    run_append(run, state, PyBytes_GET_SIZE(data))
     return True
 
 
 cdef int run_end(Run run) except -1:
-    """Tell head and catalog how far the run came."""
+    """Let go of the batch, and tell head and catalog how far the run came."""
     cdef OriginRun state
+    if run.log_cursor is not NULL:
+        lmdb_close_cursor(run.log_cursor)
+    if run.positions_cursor is not NULL:
+        lmdb_close_cursor(run.positions_cursor)
+    run.log_cursor = run.positions_cursor = NULL
     if run.applier.collection is not None:
         apply_count(run.applier)
     for state in run.origins.values():

@@ -72,23 +72,6 @@ cdef size_t sequence_record(Upserting self, uint64_t timestamp, bytes documents)
     return out - start + length
 
 
-cdef int sequence_append(Upserting self, size_t length) except -1:
-    """log.append, of the record in `scratch.message`."""
-    cdef unsigned char key[24]
-    cdef unsigned char place[24]
-    cdef Run run = self.run
-    cdef OriginRun state = self.state
-    blake2b_c(state.digest, 16, state.digest, 16, scratch.message + 16, length)
-    memcpy(scratch.message, state.digest, 16)
-    put64(place, run.txn)
-    memcpy(place + 8, state.digest, 16)
-    batch_put_c(run.applier.compiled, run.log_table, place, 8, scratch.message, length + 16)
-    memcpy(key, PyBytes_AS_STRING(state.origin), 16)
-    put64(key + 16, state.position)
-    batch_put_c(run.applier.compiled, run.positions_table, key, 24, place, 24)
-    return 0
-
-
 cdef object sequence_one(Upserting self, object commands, object actor):
     """Run one transaction; what it answers, or None when the plain twin must."""
     cdef Run run = self.run
@@ -113,8 +96,7 @@ cdef object sequence_one(Upserting self, object commands, object actor):
     state.position += 1
     state.timestamp = run.greatest = timestamp
     state.moved = True
-    run.txn += 1
-    sequence_append(self, length)
+    run_append(run, state, length)
     stage_put(staged)
     return tuple.__new__(self.written, (run.txn, staged.results, (), ()))
 

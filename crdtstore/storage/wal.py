@@ -342,10 +342,10 @@ class Wal:
         """
         assert self.storage is not None, "The log was started."
         self.stop()
+        atexit.unregister(self.close_at_exit)
         if self.failed is not None or self.finished:
             return
         self.finished = True
-        atexit.unregister(self.close_at_exit)
         try:
             with self.storage.batch() as batch:
                 forget_log(batch)
