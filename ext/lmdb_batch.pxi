@@ -133,10 +133,11 @@ cdef object batch_turn(Batch self):
 cdef int batch_refuse(Batch self, lmdb_txn *txn, int refused) except -1:
     """Raise what it means that the frame was not written and flushed; the batch is aborted."""
     cdef Environment environment = self.environment
+    cdef bint fenced
     batch_drop(self, txn)
-    environment.fenced = True
+    fenced, environment.fenced = environment.fenced, True
     error = environment.wal.error_of(refused)
-    environment.fenced = not isinstance(error, errors.StoreFull)
+    environment.fenced = fenced or not isinstance(error, errors.StoreFull)
     raise error
 
 

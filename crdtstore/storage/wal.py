@@ -9,11 +9,14 @@ Rules:
 - The next checkpoint is made while writers go on: a new pin, and from here on frames go to the other segment; all is
   flushed; the header is written and flushed; only then the old pin ends and the old segment is free. A thread does it,
   when enough was written or enough time has passed. Writers wait only where both segments are full.
+- The same thread writes zeros ahead of the frames. It and who commits wake each other by bells, and meet at one lock,
+  `writing`.
 - A flush that fails leaves the outcome unknown: no write is taken any more. A disk that is full before anything was
   flushed refuses that one commit.
-- Closing makes a last checkpoint and removes the log: what is left is a store as any other.
+- Closing makes a last checkpoint and removes the log: what is left is a store as any other. A process that ends closes
+  what it has not closed.
 
-Not here: the file (`wal_file`), opening after a crash (`wal_recovery`).
+Not here: the file (`wal_file`), the zeros (`wal_zeros`), opening after a crash (`wal_recovery`).
 """
 
 from __future__ import annotations
