@@ -103,7 +103,7 @@ def insert(
     *,
     is_durable: bool,
     indexed: Sequence[str] = (),
-    durability: Durability = "wal",
+    durability: Durability | None = None,
 ) -> float:
     """Ours: upserts, evaluated, merged, logged, indexed and committed."""
     with Store.open(folder / "store", durability=durability if is_durable else "none", clock=clock) as store:
@@ -161,7 +161,7 @@ def insert_bare(folder: Path, made: Sequence[Document], *, is_durable: bool) -> 
 
 
 def insert_indexed(
-    folder: Path, made: Sequence[Document], *, is_durable: bool, durability: Durability = "wal"
+    folder: Path, made: Sequence[Document], *, is_durable: bool, durability: Durability | None = None
 ) -> float:
     """Ours with two indexes."""
     return insert(folder, made, is_durable=is_durable, indexed=INDEXED, durability=durability)

@@ -87,9 +87,9 @@ cdef class Batch(Snapshot):
             if code:
                 batch_fail(environment, code, after, length > 0)
         finally:
-            environment_leave(environment)
             if length:
                 environment.wal.writing.release()
+            environment_leave(environment)
 
     def abort(self):
         """Forget every write of this batch; does nothing once it is over."""

@@ -35,7 +35,7 @@ def open_lasting(path: str | PathLike[str], durability: Durability | None, *, cr
         StoreError: It cannot be opened, or not with the durability that was asked for.
     """
     opening = partial(open_storage, path, create=create, read_only=read_only)
-    if durability is not None:
+    if durability is not None or read_only:
         return opening(durable=durability != "none", logged=durability == "wal")
     try:
         return opening(logged=True)

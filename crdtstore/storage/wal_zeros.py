@@ -57,7 +57,7 @@ class Zeros:
             try:
                 for at in range(self.filled[segment], end, PIECE_BYTES):
                     write_all(self.descriptor, bytes(min(PIECE_BYTES, end - at)), start + at)
-            except OSError:
+            except (OSError, MemoryError):
                 logger.warning("The write-ahead log cannot be written ahead: commits take longer.", exc_info=True)
                 end = self.header.segment_bytes
             self.filled[segment] = end

@@ -132,6 +132,9 @@ class Writer:
         self.round: list[Job] = []
         """What was submitted in a round that has not ended."""
 
+        self.weight = 0
+        """What its jobs count; one that is not plain, such as an update that looks through all documents, too much."""
+
         self.ender: Later | None = None
         """What was asked to end it."""
 
@@ -199,6 +202,7 @@ class Writer:
                 self.bell.ring()
                 self.queue.append(job)
                 return
+            self.weight += job.bytes if type(job.run) is Plain else HERE_BYTES_MAX + 1
             self.round.append(job)
             if self.ender is later:
                 return
@@ -248,7 +252,7 @@ class Writer:
         """
         later, size = HERE.later, len(self.round)
         try:
-            if later is not None and size > self.seen and self.is_quick() and is_short(self.round):
+            if later is not None and size > self.seen and self.is_quick() and self.weight <= HERE_BYTES_MAX:
                 self.seen = size
                 self.end_later(later)
             elif not (self.is_quick() and self.commit_short()):
@@ -265,9 +269,9 @@ class Writer:
         with self.turn:
             try:
                 with self.arriving:
-                    if self.queue or not self.round or not is_short(self.round):
+                    if self.queue or not self.round or self.weight > HERE_BYTES_MAX:
                         return False
-                    group, self.round, self.ender, self.seen = self.round, [], None, 0
+                    group, self.round, self.weight, self.ender, self.seen = self.round, [], 0, None, 0
                 self.commit(group)
             except BaseException as error:
                 # A handler of a signal raised: whoever was not told what became of his write is told that.
@@ -286,7 +290,7 @@ class Writer:
                 self.bell.ring()
             # Nothing is called in between, so that no handler of a signal comes in between.
             self.queue += self.round
-            self.round, self.ender, self.seen = [], None, 0
+            self.round, self.weight, self.ender, self.seen = [], 0, None, 0
 
     def write_groups(self) -> None:
         """Commit groups until the writer is closed and its queue is empty."""
@@ -338,8 +342,3 @@ class Writer:
         self.thread.join()
         with self.turn:
             pass  # who began to commit before it was closed has ended
-
-
-def is_short(jobs: list[Job]) -> bool:
-    """Whether jobs are few, and plain: an update may look through all documents."""
-    return sum(job.bytes for job in jobs) <= HERE_BYTES_MAX and all(type(job.run) is Plain for job in jobs)

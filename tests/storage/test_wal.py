@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -263,13 +263,20 @@ def test_the_check_finds_zeros_that_are_written_under_frames(
     assert len(recovered(disk_engine, left)) < len(rows)
 
 
-def test_where_no_zeros_can_be_written_frames_go_without(
-    disk_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+def raising(error: Exception) -> Callable[..., None]:
+    """What refuses whatever it is called with."""
 
-    monkeypatch.setattr(wal_zeros, "write_all", refuse)
+    def refuse(*_: object) -> None:
+        raise error
+
+    return refuse
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_where_no_zeros_can_be_written_frames_go_without(
+    disk_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(wal_zeros, "write_all", raising(error))
     rows, left = fill_and_crash(disk_engine, tmp_path / "store")
     assert recovered(disk_engine, left) == rows
 
@@ -277,10 +284,7 @@ def test_where_no_zeros_can_be_written_frames_go_without(
 def test_a_file_system_that_reserves_nothing_is_written_to(
     disk_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    monkeypatch.setattr(os, "posix_fallocate", raising(OSError(95, "Operation not supported")))
     with open_engine(disk_engine, tmp_path / "store", logged=True) as storage:
         log: Any = storage
         assert log.wal.zeros.filled == [SEGMENT_BYTES] * 2

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Event, Timer, get_ident
+from typing import NamedTuple
 
 import pytest
 
@@ -37,19 +38,26 @@ def store() -> Iterator[Store]:
         yield made
 
 
+class Group(NamedTuple):
+    """How many jobs were committed together, and by which thread."""
+
+    size: int
+    thread: int
+
+
 @contextmanager
-def groups_of(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many jobs each group has."""
-    sizes: list[int] = []
+def groups_of(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Group]]:
+    """What is committed."""
+    groups: list[Group] = []
     commit = store.sequencer.commit_group
 
-    def count(jobs: Sequence[Job]) -> None:
-        sizes.append(len(jobs))
+    def note(jobs: Sequence[Job]) -> None:
+        groups.append(Group(len(jobs), get_ident()))
         commit(jobs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.sequencer, "commit_group", count)
-        yield sizes
+        patch.setattr(store.sequencer, "commit_group", note)
+        yield groups
 
 
 def write(number: int) -> list[Upsert]:
@@ -59,7 +67,7 @@ def write(number: int) -> list[Upsert]:
 
 def test_a_round_is_one_group(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """However soon the writer would have taken the first of them."""
-    with groups_of(store, monkeypatch) as sizes:
+    with groups_of(store, monkeypatch) as groups:
         for size in (1, 5, 64):
             ends: Ends = []
             with in_rounds(ends.append):
@@ -68,7 +76,7 @@ def test_a_round_is_one_group(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
                 assert not any(future.done() for future in futures)
                 ends[0]()
             assert [future.result(60).txn - futures[0].result().txn for future in futures] == list(range(size))
-    assert sizes == [1, 5, 64]
+    assert [group.size for group in groups] == [1, 5, 64]
 
 
 def test_who_blocks_ends_the_round(store: Store) -> None:
@@ -138,21 +146,6 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
-@contextmanager
-def threads_of(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Which thread commits each group."""
-    threads: list[int] = []
-    commit = store.sequencer.commit_group
-
-    def note(jobs: Sequence[Job]) -> None:
-        threads.append(get_ident())
-        commit(jobs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.sequencer, "commit_group", note)
-        yield threads
-
-
 def turn_until_still(ends: Ends) -> None:
     """Turn the loop until it has nothing to do."""
     while ends:
@@ -161,7 +154,7 @@ def turn_until_still(ends: Ends) -> None:
 
 def test_a_loop_commits_a_short_round_once_a_turn_adds_nothing(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ends: Ends = []
-    with groups_of(kept, monkeypatch) as sizes, threads_of(kept, monkeypatch) as threads, in_rounds(ends.append):
+    with groups_of(kept, monkeypatch) as groups, in_rounds(ends.append):
         futures = [kept.submit(write(number)) for number in range(3)]
         if HERE:
             ends.pop(0)()
@@ -172,8 +165,9 @@ def test_a_loop_commits_a_short_round_once_a_turn_adds_nothing(kept: Store, monk
         turn_until_still(ends)
         assert all(future.done() for future in futures) or not HERE
         assert [future.result(60).txn for future in futures] == list(range(1, len(futures) + 1))
-    assert sizes == [len(futures)]
-    assert (threads == [get_ident()]) == HERE
+    [group] = groups
+    assert group.size == len(futures)
+    assert (group.thread == get_ident()) == HERE
 
 
 @contextmanager
@@ -217,9 +211,9 @@ def test_what_is_not_short_or_not_first_is_the_writers(
     kept: Store, monkeypatch: pytest.MonkeyPatch, case: Callable[[Store], AbstractContextManager[Sequence[Command]]]
 ) -> None:
     ends: Ends = []
-    with case(kept) as commands, threads_of(kept, monkeypatch) as threads:
+    with case(kept) as commands, groups_of(kept, monkeypatch) as groups:
         with in_rounds(ends.append):
             futures = [kept.submit(write(1)), kept.submit(commands)]
             turn_until_still(ends)
         assert [future.result(60).txn for future in futures] == [1, 2]
-    assert get_ident() not in threads
+    assert get_ident() not in {group.thread for group in groups}
