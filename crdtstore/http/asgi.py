@@ -1,6 +1,7 @@
 """The channel of any server that speaks ASGI.
 
-Rules: what a caller who went away is sent is dropped by such a server; that he is gone is told by `receive` alone.
+Rules: what a caller who went away is sent is dropped by such a server; that he is gone is told by `receive` alone. A
+server may lend a channel of its own, as an extension of ASGI (`LENT`).
 
 Not here: starting and stopping (`server`).
 """
@@ -11,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from crdtstore.http.channel import Disconnected, Head, Headers, KnownHeads, Link, own_headers
+from crdtstore.http.channel import Channel, Disconnected, Head, Headers, KnownHeads, Link, own_headers
 
 Scope: TypeAlias = "Mapping[str, Any]"
 Message: TypeAlias = "Mapping[str, Any]"
@@ -35,6 +36,16 @@ def link_of(scope: Scope) -> Link:
     client, server = scope.get("client"), scope.get("server")
     local = None if server is None else server[0]
     return Link(local, "" if client is None else str(client[0]), scope.get("scheme") == "https")
+
+
+LENT: Final = "crdtstore.channel"
+"""Among the extensions of a scope: a channel that the server lends, instead of one by messages."""
+
+
+def channel_of(scope: Scope, receive: Receive, send: Send) -> Channel:
+    """The channel of a request: the one that its server lends, or one by messages."""
+    lent: Channel | None = scope.get("extensions", {}).get(LENT)
+    return AsgiChannel(link_of(scope), receive, send) if lent is None else lent
 
 
 CLOSE: Final = (b"connection", b"close")

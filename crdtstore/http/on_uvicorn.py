@@ -22,8 +22,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from crdtstore import limits
 from crdtstore.errors import CrdtStoreError, LimitExceeded, MalformedRequest, Overloaded
+from crdtstore.http.asgi import LENT, AsgiChannel, Send, link_of
+from crdtstore.http.channel import Disconnected, Headers, Link
 from crdtstore.http.server import Application
 from crdtstore.http.serving.connection import as_bytes, too_long
+from crdtstore.http.serving.head import write_whole
 from crdtstore.http.serving.server import SIGNALS
 from crdtstore.http.serving.stall import StallWatch
 
@@ -111,6 +114,45 @@ class Outlet:
         self.close = connection.part
 
 
+class CycleChannel(AsgiChannel):
+    """A channel by a request's cycle: a body and an answer that are whole pass without messages.
+
+    A message of a head has each header looked at and joined for itself; here those that answers share are written once.
+    """
+
+    __slots__ = ("cycle",)
+
+    def __init__(self, link: Link, cycle: RequestResponseCycle) -> None:
+        """Nothing is received and sent yet."""
+        super().__init__(link, cycle.receive, cast("Send", cycle.send))
+        self.cycle = cycle
+
+    def whole(self) -> bytes | None:
+        """The whole body, if it has come."""
+        cycle = self.cycle
+        if cycle.more_body or cycle.disconnected:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
+    async def answer(self, status: int, fixed: Headers, txn: int | None, body: bytes, *, close: bool) -> None:
+        """Send a whole answer, as `RequestResponseCycle.send` would its two messages."""
+        cycle = self.cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            raise Disconnected
+        cycle.response_started, cycle.waiting_for_100_continue = True, False
+        cycle.keep_alive = cycle.keep_alive and not close
+        head = write_whole(status, fixed, txn, body, close=not cycle.keep_alive)
+        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+
 class Connection(HttpToolsProtocol):
     """One connection, bounded."""
 
@@ -138,10 +180,14 @@ class Connection(HttpToolsProtocol):
     stall: StallWatch
     """The watch over a reader that does not keep up."""
 
+    link: Link
+    """What a request is told of the connection."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, or refuse it if there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]  # narrower there for the same reason
         self.stall = StallWatch(self.transport, self.loop)
+        self.link = link_of({"client": self.client, "server": self.server, "scheme": self.scheme})
         if len(self.connections) > limits.CONNECTIONS_MAX:
             self.refuse(Overloaded(f"{limits.CONNECTIONS_MAX} connections are open; no more are taken now."))
         else:
@@ -195,6 +241,7 @@ class Connection(HttpToolsProtocol):
             self.owed = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
         self.scope["headers"] = self.headers.copy()
         self.cycle.transport = Outlet(self)  # type: ignore[assignment]  # all of it that a cycle uses
+        self.scope["extensions"] = {LENT: CycleChannel(self.link, self.cycle)}  # type: ignore[dict-item]  # no dict
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""

@@ -36,7 +36,7 @@ from crdtstore.auth.rate import Buckets, network_of
 from crdtstore.auth.session import Session
 from crdtstore.errors import CrdtStoreError, NotFound
 from crdtstore.http.apps import App, Apps, named_in, of_one
-from crdtstore.http.asgi import AsgiChannel, Receive, Scope, Send, head_of, link_of
+from crdtstore.http.asgi import Receive, Scope, Send, channel_of, head_of
 from crdtstore.http.call import Call, Desk
 from crdtstore.http.channel import Channel, Disconnected, Head, KnownHeads, Link
 from crdtstore.http.cors import allowed, headers_of, is_preflight, origin_sent, origins_of, preflight
@@ -117,7 +117,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's start and stop."""
         if scope["type"] == "http":
-            await self.handle(head_of(scope, self.heads), AsgiChannel(link_of(scope), receive, send))
+            await self.handle(head_of(scope, self.heads), channel_of(scope, receive, send))
         elif scope["type"] == "lifespan":
             await self.live(receive, send)
 
