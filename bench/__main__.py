@@ -22,6 +22,7 @@ from bench import (
     messages,
     one_field,
     point_read,
+    recovery,
     served,
     sizes,
     sync,
@@ -43,6 +44,7 @@ BENCHES: Mapping[str, Sequence[Callable[[int], list[Row]]]] = {
     "S12": (wakeup.rows,),
     "S13": (sync.rows,),
     "S14": (growth.rows,),
+    "recovery": (recovery.rows,),
 }
 ROUNDS_MIN = 5
 ROUNDS_DEFAULT = 7

@@ -68,6 +68,7 @@ EQUAL = "body bytes to find two such stores equal"
 JOIN = "body bytes to sync the two by a join of a snapshot, the log trimmed"
 SYNC_CPU = "CPU time to sync the two, of both sides together"
 JOIN_CPU = "CPU time to sync the two by a join"
+RECOVERED = "open a store of {gibibytes:.1f} GiB whose process was killed while it wrote"
 UNBOUND = "none"
 PAIRS = ("pycrdt.one", "pycrdt.each", "loro.one", "loro.each")
 
@@ -152,6 +153,8 @@ TARGETS: Mapping[str, Target] = {
     "S14.read.pages": Target(f"read by id: {PAGES}", "at most 1.5 times", value_max=1.5),
     "S14.find.pages": Target(f"find 1 by an index: {PAGES}", "at most 1.5 times", value_max=1.5),
     "S14.write.pages": Target(f"write one field: {PAGES}", "at most 1.5 times", value_max=1.5),
+    "recovery.open": Target(RECOVERED, "at most 1,000", value_max=1_000),
+    "recovery.lost": Target("acknowledged transactions that were lost by the kills", "at most 0", value_max=0),
     **{f"S13.log.{pair}": Target(SYNC, UNBOUND) for pair in PAIRS},
     **{f"S13.equal.{pair}": Target(EQUAL, UNBOUND) for pair in PAIRS},
     **{f"S13.cpu.{pair}": Target(SYNC_CPU, UNBOUND) for pair in PAIRS},

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from bench import __main__ as command
-from bench import finds, growth, inserts, messages, one_field, point_read, postgres, sizes
+from bench import finds, growth, inserts, messages, one_field, point_read, postgres, recovery, sizes
 from bench.kernel import Kernel
 from bench.measure import Row, race, versus
 from bench.mergers import MERGERS
@@ -68,6 +68,13 @@ def test_growth_is_told_by_time_and_by_pages() -> None:
     assert rows.keys() == {name for name in TARGETS if name.startswith("S14.")}
     assert all(rows[name].ours >= 1 for name in rows if name.endswith(".pages") and "write" not in name)
     assert all(row.ours > 0 for row in rows.values())
+
+
+def test_a_killed_store_is_opened_again() -> None:
+    rows = {row.id: row for row in recovery.rows(2, documents=1_000, transactions=(1, 3))}
+    assert rows.keys() == {name for name in TARGETS if name.startswith("recovery.")}
+    assert rows["recovery.lost"].ours == 0
+    assert rows["recovery.open"].ours > 0
 
 
 @pytest.mark.parametrize("target", ["S1", "S2"])
