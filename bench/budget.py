@@ -44,7 +44,7 @@ TOLERANCE_LEAST = 0.1
 """How trees split, and so how many pages a write touches, depends on ids that are drawn, such as the store's own."""
 
 READS = ("get", "find")
-WRITES = {"write, durability=wal": "logged", "write, durability=sync": "store"}
+WRITES = {"write, durability=wal": "store", "write, durability=sync": "sync"}
 """What is counted, by the kind of server that does it."""
 
 INSTRUCTED = {
@@ -59,8 +59,8 @@ INSTRUCTED = {
 TIMED = {
     "hello": "a request that is greeted",
     "off": "a write that is answered before it reaches the store",
-    "store": "a write, durability=sync",
-    "logged": "a write, durability=wal",
+    "sync": "a write, durability=sync",
+    "store": "a write, durability=wal",
 }
 
 WRITTEN = frozenset({"pwrite64", "pwritev", "pwritev2", "write", "writev"})

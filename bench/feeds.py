@@ -277,6 +277,7 @@ async def ask(
 
 def memory_of(server: Server) -> int:
     """The bytes that a server has in memory."""
+    assert server.process is not None
     for line in Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1_024

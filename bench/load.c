@@ -2,7 +2,7 @@
  *
  * Rules: its arguments are a port and a number of connections. Requests come on its standard input, each behind its
  * length in eight bytes. Each connection sends its next request when its last one was answered. It prints the
- * nanoseconds that it took from the first request to the last answer. An answer that is not 200 ends it with 1.
+ * nanoseconds that it took from the first request to the last answer. An answer that is neither 200 nor 201 ends it with 1.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -68,7 +68,7 @@ static int take(int socket)
     if (end == NULL)
         return 0;
     char *length = strcasestr(data, "content-length: ");
-    if (strncmp(data, "HTTP/1.1 200 ", 13) != 0 || length == NULL || length > end)
+    if ((strncmp(data, "HTTP/1.1 200 ", 13) && strncmp(data, "HTTP/1.1 201 ", 13)) || length == NULL || length > end)
         fail(data);
     if (answers[socket].used - (end + 4 - data) < atoi(length + 16))
         return 0;

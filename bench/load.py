@@ -1,7 +1,7 @@
 """Load on a server: so many connections, each of which sends its next request when the last one was answered.
 
-Rules: requests are bytes that were made before. An answer that is not 200 ends the bench. Where there is a compiler
-`load.c` sends them, which does the same and takes less from the server on the same machine.
+Rules: requests are bytes that were made before. An answer that is neither 200 nor 201 ends the bench. Where
+there is a compiler `load.c` sends them, which does the same and takes less from the server on the same machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import cast
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length: "
-OK = b"HTTP/1.1 200 "
+OK = (b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")
 
 
 class Client(asyncio.Protocol):
@@ -49,7 +49,7 @@ class Client(asyncio.Protocol):
         if not head.startswith(OK):
             self.fail(RuntimeError(f"A request was answered {self.received[:500]!r}."))
             return
-        if len(body) == int(head.partition(LENGTH)[2].partition(b"\r\n")[0]):
+        if len(body) == int(head.lower().partition(LENGTH)[2].partition(b"\r\n")[0]):
             self.received = b""
             self.send()
 
@@ -78,7 +78,7 @@ def drive(port: int, requests: Sequence[bytes], connections: int, program: Path 
         program: `load.c`, compiled; None for a client in Python.
 
     Raises:
-        RuntimeError: A request was not answered 200.
+        RuntimeError: A request was answered something else.
         OSError: The server cannot be reached.
     """
     if program is not None:

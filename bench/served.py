@@ -2,7 +2,8 @@
 
 Rules: all servers are processes of their own, get the same bytes and are asked by the same client, one after the other.
 Writes wait for the disk, so S9 is in wall time, the client's own share included, which all sides have alike: a small
-one where there is a compiler. S10 and S11 are the CPU time of the server alone.
+one where there is a compiler. What the disk alone takes is measured in the same rounds. S10 and S11 are the CPU time of
+the server alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import NamedTuple
 
 from bench.children import ROOT, STOP_SECONDS_MAX, environment
 from bench.compiled import compiled
+from bench.couch import POUCH_DATABASE, command_of_pouch, database, put_of
+from bench.flushes import flushing, side_of
 from bench.load import drive
 from bench.measure import Row, Side, Times, race, versus
 from bench.workloads import COLLECTION, profile
@@ -29,17 +32,30 @@ CONNECTIONS = (16, 64)
 READING_CONNECTIONS = 16
 WRITE = "/api/v3/store/write"
 READ = "/api/v3/store/findbyid"
+PEERS = {
+    "off": "itself without storage",
+    "hello": "a hello world in ASGI",
+    "c": "one in C",
+    "couchdb": "CouchDB",
+    "pouch": "express-pouchdb",
+    "flush": "the disk with a flush for each",
+    "group": "the disk with a flush for so many",
+}
+"""What a durable write is compared with."""
 
 
 class Server(NamedTuple):
-    """A server that runs."""
+    """A server that runs; what `couchdb` has for a key is said to it in other words, and its time is not known."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None
     port: int
     key: str
+    database: str = ""
 
     def cpu_ns(self, *, keyed: bool = True) -> int:
         """The CPU time that it took so far; from then on it looks at keys, or does not."""
+        if self.process is None:
+            return 0
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print("keyed" if keyed else "open", file=self.process.stdin, flush=True)
@@ -92,6 +108,8 @@ def running(command: Sequence[str]) -> Iterator[Server]:
 def writes(server: Server, number: int, count: int) -> list[bytes]:
     """Single upserts of new documents."""
     some = range(number * count, (number + 1) * count)
+    if server.database:
+        return [put_of(each, server.database, server.key) for each in some]
     commands = ({"method": "upsert", "collection": COLLECTION, "id": each, "value": profile(each)} for each in some)
     return [server.request(WRITE, {"commands": [command]}) for command in commands]
 
@@ -103,7 +121,7 @@ def reads(server: Server, count: int) -> list[bytes]:
 
 def rows(rounds: int) -> list[Row]:
     """S9 and S10: writes."""
-    with servers("store", "logged", "off", "hello", "c") as running_ones:
+    with servers("store", "sync", "off", "hello", "c", "couchdb", "pouch") as running_ones:
         return written(running_ones, rounds=rounds)
 
 
@@ -123,6 +141,8 @@ def written(running_ones: Servers, *, rounds: int, count: int = WRITES) -> list[
             kind: writing(server, running_ones.load, connections, first, count, spent.setdefault(kind, []))
             for kind, server in running_ones.by_kind.items()
         }
+        sides["flush"] = side_of(running_ones.flushes, count, 1)
+        sides["group"] = side_of(running_ones.flushes, count, connections)
         found += rows_of(connections, race(sides, rounds), spent)
     return found
 
@@ -143,13 +163,12 @@ def writing(server: Server, load: Path | None, connections: int, first: int, cou
 def rows_of(connections: int, times: Times, spent: Times) -> list[Row]:
     """The rows of one number of connections: S9 in wall time, S10 in the server's CPU time."""
     found = []
-    for ours, name in (("store", ""), ("logged", "wal.")):
-        for peer, what in (("off", "itself without storage"), ("hello", "a hello world in ASGI"), ("c", "one in C")):
-            if peer in times:
-                row_id = f"S9.{name}{peer}.{connections}"
-                found.append(versus(row_id, what, times, ours, peer, connections=connections))
-        row_id = f"S10.{name}{connections}"
-        found.append(versus(row_id, "itself without storage", spent, ours, "off", connections=connections))
+    for peer, what in PEERS.items():
+        if peer in times:
+            found.append(versus(f"S9.{peer}.{connections}", what, times, "store", peer, connections=connections))
+    found.append(versus(f"S10.{connections}", PEERS["off"], spent, "store", "off", connections=connections))
+    found.append(versus(f"S9.sync.{connections}", PEERS["off"], times, "sync", "off", connections=connections))
+    found.append(versus(f"S10.sync.{connections}", PEERS["off"], spent, "sync", "off", connections=connections))
     return found
 
 
@@ -165,7 +184,7 @@ def answered(running_ones: Servers, on_uvicorn: Servers, *, rounds: int, count: 
         return run
 
     sides: dict[str, Side] = {}
-    for prefix, (by_kind, _) in (("", running_ones), ("uvicorn.", on_uvicorn)):
+    for prefix, (by_kind, *_) in (("", running_ones), ("uvicorn.", on_uvicorn)):
         store, off, hello = by_kind["store"], by_kind["off"], by_kind["hello"]
         sides[f"{prefix}read"] = side(store, reads(store, count))
         sides[f"{prefix}write"] = side(off, writes(off, 0, count))
@@ -186,27 +205,44 @@ def answered(running_ones: Servers, on_uvicorn: Servers, *, rounds: int, count: 
 
 
 class Servers(NamedTuple):
-    """Servers that run, by their kinds, and the client in C, if there is one."""
+    """Servers that run, by their kinds, the client in C, if there is one, and a file on their disk."""
 
     by_kind: dict[str, Server]
     load: Path | None
+    flushes: int
 
 
 @contextmanager
 def servers(*kinds: str, server: str = "builtin") -> Iterator[Servers]:
-    """Run a server of each kind, on a disk; each has been sent the first hundred documents. `c` is left out at need."""
+    """Run a server of each kind, on a disk, and send it the first hundred documents; without those not installed."""
     (ROOT / "build").mkdir(exist_ok=True)
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="crdtstore-bench-", dir=ROOT / "build"))
         found = {}
         for kind in kinds:
-            command = command_of(kind, folder, server)
-            if kind == "c":
-                program = compiled("hello", folder)
-                if program is None:
-                    continue
-                command = [str(program)]
-            found[kind] = stack.enter_context(running(command))
+            each = stack.enter_context(server_of(kind, folder, server))
+            if each is not None:
+                found[kind] = each
         for each in found.values():
             drive(each.port, writes(each, 0, DOCUMENTS), 1)
-        yield Servers(found, compiled("load", folder))
+        yield Servers(found, compiled("load", folder), stack.enter_context(flushing(folder)))
+
+
+@contextmanager
+def server_of(kind: str, folder: str, server: str) -> Iterator[Server | None]:
+    """Run a server of any kind; None where it is not installed."""
+    if kind == "couchdb":
+        with database() as made:
+            yield None if made is None else Server(None, made.port, made.authorization, made.name)
+        return
+    command: Sequence[str] | None = command_of(kind, folder, server)
+    if kind == "c":
+        program = compiled("hello", folder)
+        command = None if program is None else [str(program)]
+    elif kind == "pouch":
+        command = command_of_pouch(folder)
+    if command is None:
+        yield None
+        return
+    with running(command) as begun:
+        yield begun._replace(database=POUCH_DATABASE if kind == "pouch" else "")

@@ -1,9 +1,9 @@
 """`python -m bench.server KIND FOLDER SERVER`: a server under load, in a process of its own, that tells its CPU time.
 
 Rules: it prints one line, its port and a key, and then for each line that comes the nanoseconds of CPU time that the
-process took so far. It ends with its standard input. `store` is a durable store behind the whole HTTP API, `logged`
-one with a write-ahead log; `off` is the
-same, but a write is answered before it reaches the store; `hello` answers every request alike, on the same listener.
+process took so far. It ends with its standard input. `store` is a store as it opens behind the whole HTTP API, `sync`
+one without a write-ahead log; `off` is the same, but a write is answered before it reaches the store; `hello` answers
+every request alike, on the same listener.
 A line `open` has the server look at no key from then on, a line `keyed` has it look again: two processes that do the
 same differ by more than what that costs.
 `feeds` is `store` whose documents keep the images of their changes, and whose reads wait as long as they must.
@@ -146,7 +146,7 @@ def main(kind: str, folder: str, server: ServerName, disk: str = "") -> None:
         return
     if kind == "off":
         Session.submit = submit_nothing  # type: ignore[assignment, method-assign]  # all but this is measured
-    with Store.open(Path(folder) / kind, durability="wal" if kind == "logged" else "sync") as store:
+    with Store.open(Path(folder) / kind, durability="sync" if kind == "sync" else "wal") as store:
         keyring = KeyRing(store)
         if kind == "feeds":
             store.change_images.set("c", "both")

@@ -8,14 +8,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from bench import wakeup
+from bench import couch, wakeup
 from bench.compiled import compiled
 from bench.load import drive
-from bench.served import READ, Server, answered, command_of, running, servers, written
+from bench.served import READ, Server, answered, command_of, running, servers, writes, written
 from bench.targets import TARGETS
 from bench.workloads import COLLECTION
 from crdtstore import Store
@@ -89,17 +91,73 @@ def test_servers_do_what_is_measured() -> None:
     """Of S9 to S11; the stores wrote what the server without storage only answered."""
     need("uvicorn", "cc")
     with (
-        servers("store", "logged", "off", "hello", "c") as ours,
+        servers("store", "sync", "off", "hello", "c") as ours,
         servers("store", "off", "hello", server="uvicorn") as other,
     ):
-        stores = [ours.by_kind[kind] for kind in ("store", "logged", "off")]
+        stores = [ours.by_kind[kind] for kind in ("store", "sync", "off")]
         assert [found(server, 7) for server in stores] == [True, True, False]
         rows = [*written(ours, rounds=2, count=20), *answered(ours, other, rounds=2, count=20)]
         last = 4 * 20 + 19
         assert [found(server, last) for server in stores] == [True, True, False]
         assert not any(found(server, last + 1) for server in stores)
-    assert {row.id for row in rows} == {name for name in TARGETS if name.startswith(("S9.", "S10.", "S11."))}
+    measured = {name for name in TARGETS if name.startswith(("S9.", "S10.", "S11."))}
+    assert {row.id for row in rows} == {name for name in measured if name.split(".")[1] not in {"couchdb", "pouch"}}
     check_rows(rows)
+
+
+def test_peers_that_are_not_there_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (couch.URL, couch.FOLDER):
+        monkeypatch.delenv(name, raising=False)
+    with servers("couchdb", "pouch") as none:
+        assert none.by_kind == {}
+    said = capsys.readouterr().err
+    assert "CouchDB" in said
+    assert "express-pouchdb" in said
+
+
+class Recording(BaseHTTPRequestHandler):
+    """A server that takes whatever it is sent, and keeps it."""
+
+    protocol_version = "HTTP/1.1"
+    taken: ClassVar[list[tuple[str, str, str]]] = []
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.taken.append((self.command, self.path, self.headers["Authorization"]))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_DELETE(self) -> None:
+        self.do_PUT()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_couchdb_gets_a_database_and_writes_and_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Recording) as stub:
+        thread = threading.Thread(target=stub.serve_forever)
+        thread.start()
+        monkeypatch.setenv(couch.URL, f"http://some:body@127.0.0.1:{stub.server_port}")
+        try:
+            with servers("couchdb") as ones:
+                server = ones.by_kind["couchdb"]
+                assert drive(server.port, writes(server, 5, 2), 1) > 0
+                assert server.cpu_ns() == 0
+        finally:
+            stub.shutdown()
+            thread.join()
+    made, *wrote, removed = Recording.taken
+    base = f"/{server.database}"
+    assert [each[:2] for each in (made, *wrote[-2:], removed)] == [
+        ("PUT", base),
+        ("PUT", f"{base}/10"),
+        ("PUT", f"{base}/11"),
+        ("DELETE", base),
+    ]
+    assert {each[2] for each in Recording.taken} == {"Basic c29tZTpib2R5"}
 
 
 def found(server: Server, number: int) -> bool:
