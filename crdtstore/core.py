@@ -42,6 +42,7 @@ __all__ = [
     "evaluate",
     "flatten",
     "index_entry",
+    "is_canonical",
     "lmdb_environment",
     "merge_document",
     "read_field",
@@ -95,6 +96,7 @@ def pick(name: str, plain: Any) -> Any:
 
 merge_document = pick("merge_document", document_bytes.merge_document)
 document_digest = pick("document_digest", document_bytes.document_digest)
+is_canonical = pick("is_canonical", document_bytes.is_canonical)
 document_json = pick("document_json", json_output.document_json)
 whole_json = pick("whole_json", json_output.whole_json)
 read_field = pick("read_field", field.read_field)

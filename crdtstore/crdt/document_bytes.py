@@ -291,6 +291,24 @@ def make_cell(path: bytes, code: int, stamp: Stamp, value: Value) -> Cell:
     return Cell(path, CellType(base), stamp, encoded, initial=initial)
 
 
+def is_canonical(document: bytes, paths: Names, replicas: Replicas) -> bool:
+    """Whether document bytes are those that packing their cells gives.
+
+    Args:
+        document: Document bytes.
+        paths: The collection's dictionary; it stays as it is.
+        replicas: The store's.
+
+    Raises:
+        Corrupted: They cannot be read.
+    """
+    known = len(paths.texts)
+    again = pack_document(unpack_document(document, paths, replicas), paths, replicas)
+    if len(paths.texts) > known:
+        paths.truncate(known)  # a local path for which the dictionary has room: the bytes differ too
+    return again == document
+
+
 def is_grave(document: bytes) -> bool:
     """Whether document bytes are those of a grave: its one entry says so, and nothing else is read."""
     return document[4:8] == ONE_ENTRY and document[HEADER.size + (1 << (document[1] & 3))] & 15 == CellType.GRAVE
