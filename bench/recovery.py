@@ -2,7 +2,8 @@
 
 Rules: a process of its own fills the store, which has a write-ahead log as all have, then writes over documents drawn
 at random. It is killed when it has done so for a while, which is another one in each round. What it was told to be
-written must be there. Reading the log again waits for no disk, but for the pages of a checkpoint: wall time.
+written must be there, and in the end nothing is wrong with the store. All is in wall time: of an opening it is wanted
+soon, of verifying by and by.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bench.children import ROOT, environment
 from bench.measure import Row, counted
 from bench.workloads import COLLECTION, profile
 from crdtstore import Store, Upsert
+from crdtstore.storage.verify import verify
 
 DOCUMENTS = 1_500_000
 BATCH = 1_000
@@ -44,9 +46,17 @@ def rows(rounds: int, documents: int = DOCUMENTS, transactions: tuple[int, int] 
             with Store.open(path) as store:
                 spent.append((perf_counter_ns() - begun) / 1_000_000)
                 lost += max(0, told - store.applied)
-        size = (path / "data.mdb").stat().st_size
-    found = counted("recovery.open", median(spent), "wall ms", rounds, gibibytes=size / 2**30)
-    return [found, counted("recovery.lost", lost, "transactions", rounds)]
+        gibibytes = (path / "data.mdb").stat().st_size / 2**30
+        begun = perf_counter_ns()
+        wrong = list(verify(path))
+        verified = (perf_counter_ns() - begun) / 1_000_000 / gibibytes
+        if wrong:
+            raise RuntimeError(f"The store is not whole: {wrong[0]}")
+    return [
+        counted("recovery.open", median(spent), "wall ms", rounds, gibibytes=gibibytes),
+        counted("recovery.verify", verified, "wall ms", 1),
+        counted("recovery.lost", lost, "transactions", rounds),
+    ]
 
 
 @contextmanager

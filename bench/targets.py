@@ -155,6 +155,7 @@ TARGETS: Mapping[str, Target] = {
     "S14.find.pages": Target(f"find 1 by an index: {PAGES}", "at most 1.5 times", value_max=1.5),
     "S14.write.pages": Target(f"write one field: {PAGES}", "at most 1.5 times", value_max=1.5),
     "recovery.open": Target(RECOVERED, "at most 1,000", value_max=1_000),
+    "recovery.verify": Target("verify it then, a GiB", "at most 15,000", value_max=15_000),
     "recovery.lost": Target("acknowledged transactions that were lost by the kills", "at most 0", value_max=0),
     **{f"S13.log.{pair}": Target(SYNC, UNBOUND) for pair in PAIRS},
     **{f"S13.equal.{pair}": Target(EQUAL, UNBOUND) for pair in PAIRS},
