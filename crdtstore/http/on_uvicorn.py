@@ -145,7 +145,13 @@ class CycleChannel(AsgiChannel):
         cycle.response_started, cycle.waiting_for_100_continue = True, False
         cycle.keep_alive = cycle.keep_alive and not close
         head = write_whole(status, fixed, txn, body, close=not cycle.keep_alive)
-        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+        if cycle.scope["method"] == "HEAD":
+            body = b""
+        if len(body) > limits.ANSWER_JOINED_BYTES_MAX:
+            cycle.transport.write(head)
+            cycle.transport.write(body)
+        else:
+            cycle.transport.write(head + body)
         cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
