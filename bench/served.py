@@ -45,7 +45,10 @@ PEERS = {
 
 
 class Server(NamedTuple):
-    """A server that runs; what `couchdb` has for a key is said to it in other words, and its time is not known."""
+    """A server that runs; one that somebody else runs has no process here, and its time is not known.
+
+    `database` is named by servers that speak CouchDB's API, whose key is the whole of what authorises.
+    """
 
     process: subprocess.Popen[str] | None
     port: int
