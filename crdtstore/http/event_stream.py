@@ -43,6 +43,9 @@ class Source(Protocol):
     async def take(self) -> bytes:
         """What is new since the last call, in bounded pieces; empty where nothing is. What is slow goes to a thread."""
 
+    def heartbeat(self) -> bytes:
+        """What is sent where nothing was for long: no event, but how to go on from here where the form can say it."""
+
     def farewell(self) -> bytes:
         """The last event where the server stops before the source ends: how to go on from here."""
 
@@ -51,16 +54,21 @@ class Source(Protocol):
 
 
 class Form(NamedTuple):
-    """How events are written: what an answer begins with, and what is sent while nothing happens."""
+    """How events are written, and what an answer begins with."""
 
     media_type: bytes
     begin: bytes
-    heartbeat: bytes
 
 
-SERVER_SENT: Final = Form(MEDIA_TYPE, b"retry: %d\n\n" % int(limits.STREAM_RETRY_SECONDS * 1_000), b":\n\n")
-LINES: Final = Form(JSON_LINES.media_type, b"", b"\n")
-"""One value a line. An empty line is none: it is the heartbeat."""
+SERVER_SENT: Final = Form(MEDIA_TYPE, b"retry: %d\n\n" % int(limits.STREAM_RETRY_SECONDS * 1_000))
+LINES: Final = Form(JSON_LINES.media_type, b"")
+"""One value a line."""
+
+NO_EVENT: Final = b":\n\n"
+"""A comment: a heartbeat of Server-Sent Events."""
+
+NO_LINE: Final = b"\n"
+"""An empty line is no value: a heartbeat of lines."""
 
 
 def message(data: bytes, name: bytes = b"", identifier: bytes = b"") -> bytes:
@@ -147,7 +155,7 @@ class EventStream:
                 return taken
             if self.late:
                 self.late = False
-                return self.form.heartbeat
+                return self.source.heartbeat()
             await self.until_woken()
         return b""
 

@@ -220,6 +220,27 @@ def test_server_sent_events_have_an_id_a_transaction(store: Store, key: str, add
         assert json.loads(others[4].removeprefix(b"data: "))["change"]["newValue"] == {"_id": 2}
 
 
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json-l"])
+def test_a_reader_who_is_told_nothing_knows_where_to_go_on(
+    store: Store, key: str, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    """A heartbeat says it: so coming back takes no way through all that was not for this reader."""
+    monkeypatch.setattr(limits, "STREAM_HEARTBEAT_SECONDS", 0.01)
+    with Lines(address, key, "collection=d&since=0", accept) as stream:
+        lines = iter(stream)
+        if accept == "application/json-l":
+            assert taken(lines, 2) == [b"\n", b"\n"]
+            return
+        assert taken(lines, 2) == [b"retry: 2000\n", b"\n"]
+        assert taken(lines, 3) == [b":\n", b"id: 0\n", b"\n"]
+        put(store, "a")
+        put(store, "b")
+        assert any(line == b"id: 2\n" for line in lines)
+        put(store, "c", "d")
+        event = next(line for line in lines if line.startswith(b"data: "))
+    assert json.loads(event.removeprefix(b"data: "))["txnId"] == 3
+
+
 def test_a_filter_tells_who_enters_and_who_leaves(store: Store, key: str, address: tuple[str, int]) -> None:
     with Lines(address, key, "collection=c&query=n%20%3E%201") as stream:
         for n in (1, 2, 3, 0, 1):

@@ -14,7 +14,7 @@ from crdtstore.errors import FeedCut, LogTrimmed
 from crdtstore.feed.reader import Reader
 from crdtstore.feed.ring import Chunk
 from crdtstore.http.call import Call
-from crdtstore.http.event_stream import message
+from crdtstore.http.event_stream import NO_LINE, message
 from crdtstore.http.respond import encode
 from crdtstore.http.store.changes.arguments import Asked
 from crdtstore.http.wait import Callback
@@ -71,6 +71,10 @@ class ChangesSource:
             chunk = chunk.first(self.left)
             self.left = max(0, self.left - len(chunk.events))
         return chunk.server_sent if self.asked.server_sent else chunk.lines
+
+    def heartbeat(self) -> bytes:
+        """Where to go on, for a reader whose filter lets nothing through: an `id` without data is no event."""
+        return b":\nid: %d\n\n" % self.reader.txn if self.asked.server_sent else NO_LINE
 
     def farewell(self) -> bytes:
         """Say where to go on: it was too slow, or the server stops."""

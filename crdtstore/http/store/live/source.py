@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from crdtstore import limits
 from crdtstore.errors import CrdtStoreError
 from crdtstore.http.call import Call
-from crdtstore.http.event_stream import message
+from crdtstore.http.event_stream import NO_EVENT, message
 from crdtstore.http.respond import encode
 from crdtstore.http.store.find import join
 from crdtstore.http.wait import Callback
@@ -71,6 +71,10 @@ class LiveSource:
         if len(change.kept) > INLINE_ROWS_MAX and change not in WRITTEN:
             return await self.call.in_thread(partial(written, change))
         return written(change)
+
+    def heartbeat(self) -> bytes:
+        """Say that it goes on."""
+        return NO_EVENT
 
     def farewell(self) -> bytes:
         """Say that the server stops."""
