@@ -9,7 +9,6 @@ says so. A write is a `PUT` of one new document. CouchDB flushes before it answe
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -22,6 +21,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bench.children import ROOT
+from bench.load import request_of
 from bench.workloads import profile
 
 URL = "CRDTSTORE_BENCH_COUCHDB"
@@ -82,12 +82,5 @@ def ask(database: Database, method: str) -> None:
 
 def put_of(number: int, name: str = POUCH_DATABASE, authorization: str = "") -> bytes:
     """A write as it goes over the wire."""
-    data = json.dumps(profile(number)).encode()
-    head = [
-        f"PUT /{name}/{number} HTTP/1.1",
-        "Host: localhost",
-        *([f"Authorization: {authorization}"] if authorization else []),
-        "Content-Type: application/json",
-        f"Content-Length: {len(data)}",
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + data
+    headers = [f"Authorization: {authorization}"] if authorization else []
+    return request_of(f"PUT /{name}/{number} HTTP/1.1", headers, profile(number))

@@ -7,6 +7,7 @@ there is a compiler `load.c` sends them, which does the same and takes less from
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -17,6 +18,13 @@ from typing import cast
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length: "
 OK = (b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")
+
+
+def request_of(line: str, headers: Sequence[str], body: object) -> bytes:
+    """A request with a body of JSON as it goes over the wire, by its first line and what headers it has of its own."""
+    data = json.dumps(body).encode()
+    head = [line, "Host: localhost", *headers, "Content-Type: application/json", f"Content-Length: {len(data)}"]
+    return "\r\n".join([*head, "", ""]).encode() + data
 
 
 class Client(asyncio.Protocol):

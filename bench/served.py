@@ -21,7 +21,7 @@ from bench.children import ROOT, STOP_SECONDS_MAX, environment
 from bench.compiled import compiled
 from bench.couch import POUCH_DATABASE, command_of_pouch, database, put_of
 from bench.flushes import flushing, side_of
-from bench.load import drive
+from bench.load import drive, request_of
 from bench.measure import Row, Side, Times, race, versus
 from bench.workloads import COLLECTION, profile
 
@@ -66,16 +66,8 @@ class Server(NamedTuple):
 
     def request(self, path: str, body: object) -> bytes:
         """A request as it goes over the wire."""
-        data = json.dumps(body).encode()
-        head = [
-            f"POST {path} HTTP/1.1",
-            "Host: localhost",
-            f"Authorization: Bearer {self.key}",
-            "X-DITTO-CLIENT-ID: AAAAAAAAAAUAAAAAAAAAAA==",
-            "Content-Type: application/json",
-            f"Content-Length: {len(data)}",
-        ]
-        return "\r\n".join([*head, "", ""]).encode() + data
+        headers = [f"Authorization: Bearer {self.key}", "X-DITTO-CLIENT-ID: AAAAAAAAAAUAAAAAAAAAAA=="]
+        return request_of(f"POST {path} HTTP/1.1", headers, body)
 
 
 def command_of(kind: str, folder: str, server: str = "builtin") -> list[str]:
