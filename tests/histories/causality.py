@@ -109,7 +109,9 @@ class Causality:
             if isinstance(event, Read) and not event.exact:
                 title = f"session {event.session} on server {event.server} from {event.txn}"
                 state = self.new_state(title, (*floor_states, *(reads[at][1] for at, _ in earlier[-1:])))
-                earlier.append((len(reads), floor_states[0] if floor_states else -1))
+                # Behind what the session's read before it was behind, too: a server goes on only.
+                behind = max((*floor_states, *(behind for _, behind in earlier[-1:])), default=-1)
+                earlier.append((len(reads), behind))
                 reads.append((event, state))
                 continue
             state = floor_states[0]

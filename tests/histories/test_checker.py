@@ -13,7 +13,19 @@ from pathlib import Path
 import pytest
 
 from tests.histories.checker import check
-from tests.histories.history import BASE, SLOTS, History, Write, load, save, slots_of
+from tests.histories.history import (
+    BASE,
+    SLOTS,
+    Effect,
+    History,
+    Logged,
+    Read,
+    Seen,
+    Write,
+    load,
+    save,
+    slots_of,
+)
 from tests.histories.lines import logged_states
 from tests.histories.model import make_history
 from tests.histories.planted import PLANTED, Planted, assert_found
@@ -96,6 +108,35 @@ def test_a_violation_says_what_and_where() -> None:
     (violation,) = check(next(error(history)))
     assert violation.promise == "P5"
     assert "circle: server" in violation.detail
+
+
+@pytest.mark.parametrize(
+    ("seen", "promises"),
+    [
+        ({"r1": "1.0"}, []),
+        ({"s1": frozenset({"2.0"})}, []),
+        ({"s1": frozenset()}, ["P9"]),
+        ({"r1": None}, ["P5"]),
+    ],
+)
+def test_a_read_of_a_lower_bound_is_not_before_the_one_that_its_session_made_first(
+    seen: dict[str, Seen], promises: list[str]
+) -> None:
+    """The first saw more than its bound says, what nobody was told of yet; the second is of another place."""
+    added = frozenset({"2.0"})
+    writes = [
+        Write("1.0", 1, 0, 1, 2, None, "ok", 1, (Effect("put", "r1"),)),
+        Write("2.0", 2, 0, 3, 9, None, "ok", 2, (Effect("add", "s1"),)),
+    ]
+    reads = [
+        Read(1, 0, 3, 5, None, "ok", 1, False, {"s1": added}),
+        Read(1, 0, 6, 7, None, "ok", 1, False, seen),
+        Read(1, 0, 8, 10, None, "ok", 2, True, {"r1": "1.0", "s1": added}),
+    ]
+    logs = [Logged(write.txn, 0, write.txn, (write.txn, bytes(16), bytes(16)), write.name, {}) for write in writes]
+    final = [Read(1, 0, 11, 12, None, "ok", 2, True, {"r1": "1.0", "s1": added})]
+    found = check(History(writes, reads, [logs], final, [""]))
+    assert [violation.promise for violation in found] == promises
 
 
 def test_an_empty_history_keeps_every_promise() -> None:
